@@ -1,0 +1,1 @@
+"""One file per flow: the story of a run, and nothing else."""

@@ -1,0 +1,1 @@
+"""Entry points of the three container images: train, serve and worker."""

@@ -1,0 +1,36 @@
+"""Which local process stands for a container image: the sandbox runs an image's entry point, not a container."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+MODULES = {"credit-train": "images.train", "credit-serve": "images.serve", "credit-worker": "images.worker"}
+
+
+class UnknownImageError(ValueError):
+    """The image URI names a repository for which the sandbox has no process (a pull would fail)."""
+
+
+def repository(image_uri: str) -> str:
+    """Return the last path component of an image URI without tag or digest: `…/credit-train@sha256:…` → `credit-train`."""
+    return image_uri.split("@")[0].rsplit("/", 1)[-1].split(":")[0]
+
+
+def command(image_uri: str) -> list[str]:
+    """Return the command line that an image's `ENTRYPOINT` stands for.
+
+    `SANDBOX_IMAGES` may name a JSON file of further `{repository: [command, …]}`; tests add faulty images this way.
+
+    Raises:
+        UnknownImageError: no process stands for that repository.
+    """
+    name = repository(image_uri)
+    extra = os.environ.get("SANDBOX_IMAGES")
+    commands: dict[str, list[str]] = json.loads(Path(extra).read_text()) if extra else {}
+    if name in commands:
+        return commands[name]
+    if name in MODULES:
+        return [sys.executable, "-m", MODULES[name]]
+    known = ", ".join(sorted({*MODULES, *commands}))
+    raise UnknownImageError(f"image {image_uri!r}: repository {name!r} is not one of {known}")

@@ -1,0 +1,1 @@
+"""One module per system the flows touch, over its official client."""
