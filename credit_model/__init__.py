@@ -1,1 +1,1 @@
-"""The credit-default model as a plain Python library: contracts, reading, training, scoring, measures."""
+"""The credit-default model as a plain Python library: contract, reading, training, bundle, scoring."""

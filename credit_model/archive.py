@@ -1,0 +1,66 @@
+"""Packs a bundle folder into a deterministic model.tar.gz and unpacks one safely."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from credit_model.errors import BundleError
+
+# A bundle is a few megabytes; an archive that unpacks to more than this is not one.
+_MAX_BYTES = 2 << 30
+
+
+def write_archive(folder: str | Path, path: str | Path) -> Path:
+    """Writes the files of a folder as tar.gz; the same files give the same bytes.
+
+    Args:
+        folder: A saved bundle.
+        path: Archive to write, usually `model.tar.gz`.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        target.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for source in sorted(entry for entry in Path(folder).iterdir() if entry.is_file()):
+            data = source.read_bytes()
+            member = tarfile.TarInfo(source.name)
+            member.size, member.mode = len(data), 0o644
+            archive.addfile(member, io.BytesIO(data))
+    return target
+
+
+def read_archive(path: str | Path, folder: str | Path) -> Path:
+    """Unpacks a bundle archive into a new or empty folder.
+
+    Raises:
+        BundleError: Not a tar.gz, or it holds anything but plain files under relative names.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in _plain_files(archive, Path(path).name):
+                destination = target / member.name
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                source = archive.extractfile(member)
+                destination.write_bytes(source.read() if source else b"")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BundleError(f"{path}: not a complete tar.gz archive ({error}); fetch the bundle again") from error
+    return target
+
+
+def _plain_files(archive: tarfile.TarFile, label: str) -> list[tarfile.TarInfo]:
+    members = archive.getmembers()
+    for member in members:
+        name = PurePosixPath(member.name)
+        if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
+            raise BundleError(f"{label}: '{member.name}' is not a plain file inside the archive; do not use it")
+    if sum(member.size for member in members) > _MAX_BYTES:
+        raise BundleError(f"{label}: unpacks to more than {_MAX_BYTES >> 30} GiB; do not use it")
+    return [member for member in members if member.isfile()]

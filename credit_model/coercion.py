@@ -1,0 +1,249 @@
+"""Turns a column as a file or client delivers it into the contract's type, and lists every value that does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from credit_model.contract import TIMESTAMP_TYPE, Column
+
+Mask = npt.NDArray[np.bool_]
+
+_TRUE = pa.array(["true", "1", "1.0"])
+_FALSE = pa.array(["false", "0", "0.0"])
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_ZONED = r"(Z|[+-]\d{2}:?\d{2})$"
+_WHOLE = r"^([+-]?\d+)\.0+$"
+# float64 holds every whole number up to here; beyond it an int64 would not be the number in the file.
+_EXACT = float(2**53)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One value that breaks the contract.
+
+    Attributes:
+        row: Zero-based row in the array.
+        reason: What is wrong, in words, starting with the value.
+    """
+
+    row: int
+    reason: str
+
+
+@dataclass
+class Coerced:
+    """A column in canonical type.
+
+    Attributes:
+        values: Array of the contract's type; faulty values are null.
+        faults: Every faulty value.
+    """
+
+    values: pa.Array
+    faults: list[Fault] = field(default_factory=list)
+
+    def reject(self, mask: Mask, raw: pa.Array, reason: str) -> None:
+        """Records the rows of `mask` as faulty; `{}` in the reason stands for the raw value."""
+        rows = np.flatnonzero(mask)
+        if not rows.size:
+            return
+        shown = raw.take(pa.array(rows)).to_pylist()
+        self.faults += [Fault(int(row), reason.format(show(value))) for row, value in zip(rows, shown, strict=True)]
+        self.values = pc.if_else(pa.array(mask), pa.scalar(None, self.values.type), self.values)
+
+
+def show(value: object) -> str:
+    """A value as it appears in a message: text quoted, long text cut."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 40 else value[:37] + "...")
+    return str(value)
+
+
+def flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """One array with plain (not dictionary-encoded) values."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def coerce(values: pa.Array | pa.ChunkedArray, column: Column, *, closed: bool = True) -> Coerced:
+    """Canonical values of a contract column.
+
+    Args:
+        values: Text, numbers, booleans or dictionaries of them.
+        column: What the contract says about the column.
+        closed: Whether an unlisted level of a closed categorical column is a fault (always so for an ordinal one).
+
+    Returns:
+        Values of `column.arrow_type`, and the faults: wrong type, NaN or infinity, out of bounds, unknown
+        level, required value missing.
+    """
+    array = flat(values)
+    if column.kind == "boolean":
+        coerced = to_boolean(array)
+    elif column.has_levels:
+        coerced = _levels(array, column, closed=closed)
+    else:
+        coerced = _number(array, column)
+    if not column.nullable:
+        coerced.reject(_missing(array, column), array, "a value is missing; the contract requires one")
+    return coerced
+
+
+def _missing(array: pa.Array, column: Column) -> Mask:
+    blank = column.has_levels and _is_text(array)
+    return _mask(pc.or_kleene(pc.is_null(array), pc.equal(_text(array), "")) if blank else pc.is_null(array))
+
+
+def to_boolean(array: pa.Array) -> Coerced:
+    """Booleans from true/false/0/1 in any case, as text or numbers."""
+    if pa.types.is_boolean(array.type) or pa.types.is_null(array.type):
+        return Coerced(array.cast(pa.bool_()))
+    text = pc.utf8_lower(_text(array))
+    known = pc.is_in(text, value_set=pa.concat_arrays([_TRUE, _FALSE]))
+    coerced = Coerced(pc.if_else(known, pc.is_in(text, value_set=_TRUE), pa.scalar(None, pa.bool_())))
+    coerced.reject(_mask(pc.and_(pc.is_valid(text), pc.invert(known))), array, "{} is not true or false")
+    return coerced
+
+
+def to_timestamp(array: pa.Array) -> Coerced:
+    """UTC microseconds from ISO 8601 text (no zone means UTC), dates or timestamps."""
+    if pa.types.is_null(array.type):
+        return Coerced(array.cast(TIMESTAMP_TYPE))
+    if pa.types.is_temporal(array.type) and not pa.types.is_time(array.type) and not pa.types.is_duration(array.type):
+        return Coerced(_utc(array))
+    if not _is_text(array):
+        coerced = Coerced(pa.nulls(len(array), TIMESTAMP_TYPE))
+        coerced.reject(_mask(pc.is_valid(array)), array, "{} is not an ISO 8601 time")
+        return coerced
+    text = _text(array)
+    try:
+        return Coerced(_parse_times(text))
+    except pa.ArrowInvalid:
+        parsed = [_parse_time(value) for value in text.to_pylist()]
+    coerced = Coerced(pa.array(parsed, TIMESTAMP_TYPE))
+    wrong = pc.and_(pc.is_valid(text), pc.is_null(coerced.values))
+    coerced.reject(_mask(wrong), array, "{} is not an ISO 8601 time such as 2025-03-31T14:05:00Z")
+    return coerced
+
+
+def to_identifier(array: pa.Array) -> Coerced:
+    """Application ids as trimmed text; empty ids are null."""
+    if pa.types.is_floating(array.type):
+        array = _whole_text(array)
+    text = _text(array)
+    coerced = Coerced(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text))
+    coerced.reject(_mask(pc.is_null(coerced.values)), array, "the application id is missing")
+    return coerced
+
+
+def _mask(values: pa.Array) -> Mask:
+    filled = pc.fill_null(values, fill_value=False)
+    return np.asarray(filled.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _is_text(array: pa.Array) -> bool:
+    kind = array.type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _text(array: pa.Array) -> pa.Array:
+    return pc.utf8_trim_whitespace(array.cast(pa.string()))
+
+
+def _number(array: pa.Array, column: Column) -> Coerced:
+    coerced = _text_to_float(array) if _is_text(array) else _to_float(array)
+    floats = coerced.values
+    coerced.reject(_mask(pc.invert(pc.is_finite(floats))), array, "{} is not a finite number")
+    if column.min is not None:
+        coerced.reject(_mask(pc.less(floats, column.min)), array, f"{{}} is below {column.min:g}")
+    if column.max is not None:
+        coerced.reject(_mask(pc.greater(floats, column.max)), array, f"{{}} is above {column.max:g}")
+    if column.kind == "integer":
+        finite = coerced.values
+        coerced.reject(_mask(pc.not_equal(finite, pc.floor(finite))), array, "{} is not a whole number")
+        coerced.reject(_mask(pc.greater(pc.abs(coerced.values), _EXACT)), array, "{} is too large for a whole number")
+        coerced.values = coerced.values.cast(pa.int64())
+    return coerced
+
+
+def _to_float(array: pa.Array) -> Coerced:
+    kind = array.type
+    if pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return Coerced(array.cast(pa.float64(), safe=False))
+    coerced = Coerced(pa.nulls(len(array), pa.float64()))
+    coerced.reject(_mask(pc.is_valid(array)), array, "{} is not a number")
+    return coerced
+
+
+def _text_to_float(array: pa.Array) -> Coerced:
+    try:
+        return Coerced(array.cast(pa.float64()))
+    except pa.ArrowInvalid:
+        text = _text(array)
+    # Words such as nan and inf stay out of the pattern only to get a message of their own.
+    words = pc.is_in(pc.utf8_lower(text), value_set=pa.array(["nan", "inf", "+inf", "-inf", "infinity", "-infinity"]))
+    legal = pc.match_substring_regex(text, _NUMBER)
+    coerced = Coerced(pc.if_else(legal, text, pa.scalar(None, pa.string())).cast(pa.float64()))
+    coerced.reject(_mask(words), array, "{} is not a finite number")
+    wrong = pc.and_(pc.is_valid(text), pc.invert(pc.or_(legal, words)))
+    coerced.reject(_mask(wrong), array, "{} is not a number")
+    return coerced
+
+
+def _whole_text(array: pa.Array) -> pa.Array:
+    """Numbers as text, whole ones without a decimal point: levels and ids that a reader took for numbers."""
+    return pc.replace_substring_regex(array.cast(pa.string()), pattern=_WHOLE, replacement=r"\1")
+
+
+def _levels(array: pa.Array, column: Column, *, closed: bool) -> Coerced:
+    if pa.types.is_boolean(array.type) or pa.types.is_nested(array.type) or pa.types.is_temporal(array.type):
+        coerced = Coerced(pa.nulls(len(array), pa.string()))
+        coerced.reject(_mask(pc.is_valid(array)), array, "{} is not a level")
+        return coerced
+    text = _text(_whole_text(array) if pa.types.is_floating(array.type) else array)
+    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    if column.open:
+        return Coerced(text)
+    listed = pa.array(column.levels, pa.string())
+    known = pc.is_in(text, value_set=listed)
+    if not pc.all(pc.or_(known, pc.is_null(text))).as_py():
+        # 1.0 is how a column of levels 1, 2, 3 with gaps leaves most tools.
+        text = pc.if_else(known, text, pc.replace_substring_regex(text, pattern=_WHOLE, replacement=r"\1"))
+        known = pc.is_in(text, value_set=listed)
+    coerced = Coerced(text)
+    if closed or column.kind == "ordinal":
+        unknown = pc.and_(pc.is_valid(text), pc.invert(known))
+        coerced.reject(_mask(unknown), array, f"{{}} is not one of {_listing(column.levels)}")
+    return coerced
+
+
+def _listing(levels: tuple[str, ...]) -> str:
+    shown = ", ".join(levels[:8])
+    return f"{shown}, …" if len(levels) > 8 else shown
+
+
+def _utc(array: pa.Array) -> pa.Array:
+    if getattr(array.type, "tz", None):
+        return array.cast(TIMESTAMP_TYPE, safe=False)
+    return pc.assume_timezone(array.cast(pa.timestamp("us"), safe=False), "UTC")
+
+
+def _parse_times(text: pa.Array) -> pa.Array:
+    zoned = pc.match_substring_regex(text, _ZONED)
+    missing = pa.scalar(None, pa.string())
+    with_zone = pc.if_else(zoned, text, missing).cast(TIMESTAMP_TYPE)
+    return pc.coalesce(with_zone, _utc(pc.if_else(zoned, missing, text).cast(pa.timestamp("us"))))
+
+
+def _parse_time(value: str | None) -> object:
+    try:
+        return None if value is None else _parse_times(pa.array([value])).to_pylist()[0]
+    except pa.ArrowInvalid:
+        return None

@@ -1,0 +1,118 @@
+"""Turns a canonical table into the float64 matrix the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from credit_model.booster import Matrix
+from credit_model.coercion import coerce, flat
+from credit_model.contract import ID, Column, Contract
+from credit_model.errors import InputError
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How feature values become numbers.
+
+    Missing values and levels the model never saw become NaN; a categorical level becomes its position among the
+    learnt levels, an ordinal level its rank in the contract, a boolean 0 or 1.
+
+    Attributes:
+        contract: The feature contract.
+        names: Features the model reads, in matrix order.
+        levels: Learnt levels of each categorical feature.
+    """
+
+    contract: Contract
+    names: tuple[str, ...]
+    levels: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def learn(cls, table: pa.Table, contract: Contract, *, names: Sequence[str]) -> Encoder:
+        """Encoder with the levels a training table holds (sorted, so row order does not matter)."""
+        kept = [contract.column(name) for name in names]
+        levels = {c.name: _levels_of(table.column(c.name)) for c in kept if c.kind == "categorical"}
+        return cls(contract, tuple(names), levels)
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Contract columns of the features, in matrix order."""
+        return tuple(self.contract.column(name) for name in self.names)
+
+    @property
+    def categorical(self) -> list[int]:
+        """Positions of the categorical features in the matrix."""
+        return [position for position, column in enumerate(self.columns) if column.kind == "categorical"]
+
+    def codes(self, column: Column) -> tuple[str, ...]:
+        """Levels of a categorical or ordinal feature in code order."""
+        return self.levels[column.name] if column.kind == "categorical" else column.levels
+
+    def matrix(self, table: pa.Table) -> Matrix:
+        """Matrix of shape (rows, features) of a table in canonical types.
+
+        Args:
+            table: Has every feature, as `conform` or the reader delivers it.
+        """
+        matrix = np.empty((table.num_rows, len(self.names)), dtype=np.float64)
+        for position, column in enumerate(self.columns):
+            matrix[:, position] = self._numbers(flat(table.column(column.name)), column)
+        return matrix
+
+    def _numbers(self, values: pa.Array, column: Column) -> Matrix:
+        if column.has_levels:
+            values = pc.index_in(values, value_set=pa.array(self.codes(column), pa.string()))
+        numbers: Matrix = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return numbers
+
+
+def _levels_of(values: pa.ChunkedArray) -> tuple[str, ...]:
+    return tuple(sorted(level for level in pc.unique(values).to_pylist() if level is not None))
+
+
+def conform(table: pa.Table, contract: Contract) -> pa.Table:
+    """The id (where there is one) and the features of any table, in canonical names and types.
+
+    Args:
+        table: Columns under raw or canonical names in any case; other columns are left out. Text is converted.
+        contract: The feature contract.
+
+    Raises:
+        InputError: A required column or value is missing, or a value has a wrong type, is not finite or is out of
+            bounds; names the first such column and its first such row.
+    """
+    found = _found(table, contract)
+    arrays = {ID: flat(table.column(found[ID])).cast(pa.string())} if ID in found else {}
+    for column in contract.features:
+        arrays[column.name] = _conformed(table, column, found.get(column.name))
+    return pa.table(arrays)
+
+
+def _found(table: pa.Table, contract: Contract) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for position, header in enumerate(table.column_names):
+        name = contract.by_header.get(header.strip().lower())
+        if name in found:
+            raise InputError(index=0, column=header, value=None, reason=f"'{name}' is given twice; send it once")
+        if name is not None:
+            found[name] = position
+    return found
+
+
+def _conformed(table: pa.Table, column: Column, position: int | None) -> pa.Array:
+    if position is None:
+        if not column.nullable:
+            raise InputError(index=0, column=column.name, value=None, reason="the column is missing; add it")
+        return pa.nulls(table.num_rows, column.arrow_type)
+    raw = flat(table.column(position))
+    coerced = coerce(raw, column, closed=False)
+    if coerced.faults:
+        first = min(coerced.faults, key=lambda fault: fault.row)
+        raise InputError(index=first.row, column=column.name, value=raw[first.row].as_py(), reason=first.reason)
+    return coerced.values

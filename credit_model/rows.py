@@ -1,0 +1,174 @@
+"""Checks applicants given as dictionaries and turns them into the same numbers as the table way does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import inf, isfinite, nan
+
+import numpy as np
+
+from credit_model.booster import Matrix
+from credit_model.coercion import show
+from credit_model.contract import ID, Column
+from credit_model.encoding import Encoder
+from credit_model.errors import InputError
+
+Row = Mapping[str, object]
+_Convert = Callable[[object], float]
+_WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
+
+
+class _RefusedError(ValueError):
+    """A converter's reason for refusing a value."""
+
+
+class RowReader:
+    """Reads applicants one by one, without Arrow, for the online path."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._contract = encoder.contract
+        self._columns = encoder.contract.features
+        positions = {name: position for position, name in enumerate(encoder.names)}
+        slots = {c.name: (positions.get(c.name), c.name, _converter(c, encoder)) for c in self._columns}
+        # None marks a column the contract knows but the model does not read.
+        self._slots = {header: slots.get(name) for header, name in encoder.contract.by_header.items()}
+        self._ids = frozenset({ID, encoder.contract.id.source, encoder.contract.id.source.lower()})
+        self._required = {c.name for c in self._columns if not c.nullable}
+        self._width = len(encoder.names)
+
+    def matrix(self, rows: Sequence[Row]) -> Matrix:
+        """Matrix of shape (rows, features).
+
+        Raises:
+            InputError: Names the first row and column that cannot be read.
+        """
+        matrix = np.full((len(rows), self._width), nan)
+        for index, row in enumerate(rows):
+            self._fill(matrix[index], row, index)
+        return matrix
+
+    def identifier(self, row: Row) -> str | None:
+        """Application id of a row, where it has one."""
+        for name, value in row.items():
+            if (name in self._ids or name.lower() in self._ids) and value is not None:
+                return str(value)
+        return None
+
+    def _fill(self, out: Matrix, row: Row, index: int) -> None:
+        if not isinstance(row, Mapping):
+            raise InputError(index=index, column=None, value=row, reason="an applicant is an object of columns")
+        seen = set()
+        for header, value in row.items():
+            slot = self._slot(header, index)
+            if slot is None:
+                continue
+            position, name, convert = slot
+            if name in seen:
+                raise InputError(index=index, column=name, value=value, reason="is given twice; send it once")
+            seen.add(name)
+            try:
+                number = convert(value)
+            except _RefusedError as refused:
+                raise InputError(index=index, column=name, value=value, reason=str(refused)) from None
+            if position is not None:
+                out[position] = number
+        self._check_complete(seen, index)
+
+    def _slot(self, header: str, index: int) -> tuple[int | None, str, _Convert] | None:
+        try:
+            return self._slots[header]
+        except KeyError:
+            pass
+        lowered = header.strip().lower() if isinstance(header, str) else ""
+        if lowered not in self._slots:
+            names = f"the columns are those of contract '{self._contract.name}'"
+            raise InputError(index=index, column=str(header), value=None, reason=f"unknown column; {names}")
+        return self._slots[lowered]
+
+    def _check_complete(self, seen: set[str], index: int) -> None:
+        if self._required <= seen:
+            return
+        name = next(c.name for c in self._columns if c.name in self._required and c.name not in seen)
+        raise InputError(index=index, column=name, value=None, reason="the column is missing; send a value")
+
+
+def _converter(column: Column, encoder: Encoder) -> _Convert:
+    convert = _typed_converter(column, encoder)
+    return lambda value: _absent(column) if value is None else convert(value)
+
+
+def _typed_converter(column: Column, encoder: Encoder) -> _Convert:
+    if column.has_levels:
+        codes = encoder.codes(column) if column.name in encoder.names else column.levels
+        known = {level: float(code) for code, level in enumerate(codes)}
+        return partial(_level, known=known, column=column)
+    if column.kind == "boolean":
+        return _boolean
+    low = -inf if column.min is None else column.min
+    high = inf if column.max is None else column.max
+    return partial(_number, low=low, high=high, whole=column.kind == "integer")
+
+
+def _absent(column: Column) -> float:
+    if column.nullable:
+        return nan
+    raise _RefusedError("a value is missing; the contract requires one")
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _number(value: object, *, low: float, high: float, whole: bool) -> float:
+    value = _plain(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _RefusedError(f"{show(value)} is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _RefusedError("the number is too large") from None
+    if low <= number <= high and isfinite(number) and not (whole and number != int(number)):
+        return number
+    raise _RefusedError(_number_fault(value, number, low=low, high=high))
+
+
+def _number_fault(value: object, number: float, *, low: float, high: float) -> str:
+    if not isfinite(number):
+        return f"{value} is not a finite number"
+    if number < low:
+        return f"{show(value)} is below {low:g}"
+    return f"{show(value)} is above {high:g}" if number > high else f"{show(value)} is not a whole number"
+
+
+def _boolean(value: object) -> float:
+    value = _plain(value)
+    # True == 1 and False == 0, so this one comparison admits exactly the legal spellings.
+    if isinstance(value, int | float) and value in {0, 1}:
+        return float(value)
+    raise _RefusedError(f"{show(value)} is not true or false")
+
+
+def _level(value: object, *, known: dict[str, float], column: Column) -> float:
+    value = _plain(value)
+    if isinstance(value, str) and value in known:
+        return known[value]
+    text = _level_text(value)
+    if not text:
+        return _absent(column)
+    if not column.open and text not in known:
+        text = _WHOLE.sub(r"\1", text)
+    if text not in known and column.kind == "ordinal":
+        raise _RefusedError(f"{show(value)} is not one of {', '.join(column.levels)}")
+    return known.get(text, nan)
+
+
+def _level_text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _RefusedError(f"{show(value)} is not a level")
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise _RefusedError(f"{value} is not a finite number")
+        return str(int(value)) if value.is_integer() else repr(value)
+    return value.strip() if isinstance(value, str) else str(value)

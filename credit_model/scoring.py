@@ -1,0 +1,156 @@
+"""Scores applicants with a bundle: whole tables, lists of rows, or one row, all with the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from credit_model.booster import Booster, Matrix
+from credit_model.bundle import Bundle, Calibration, Cutoffs, ScoreScale
+from credit_model.contract import ID
+from credit_model.encoding import conform
+from credit_model.rows import RowReader
+
+DECISIONS = ("approve", "refer", "decline")
+SCORES_SCHEMA = pa.schema(
+    [
+        pa.field(ID, pa.string()),
+        pa.field("pd", pa.float64()),
+        pa.field("score", pa.int64()),
+        pa.field("grade", pa.string()),
+        pa.field("decision", pa.string()),
+        pa.field("model_version", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Answer for one applicant.
+
+    Attributes:
+        application_id: Id of the application, where the request had one.
+        pd: Probability of default, 0 to 1.
+        score: Points; more is better.
+        grade: Grade, A (best) to G.
+        decision: approve, refer or decline.
+        model_version: Version of the bundle that answered.
+    """
+
+    application_id: str | None
+    pd: float
+    score: int
+    grade: str
+    decision: str
+    model_version: str
+
+    def as_dict(self) -> dict[str, str | float | int | None]:
+        """The answer as plain JSON-able values."""
+        return asdict(self)
+
+
+def calibrated(margins: Matrix, calibration: Calibration) -> Matrix:
+    """PDs of raw margins, same shape, by the sigmoid calibration."""
+    logits = calibration.slope * margins + calibration.intercept
+    # exp of a large positive number overflows; this form never sees one.
+    small = np.exp(-np.abs(logits))
+    pds: Matrix = np.where(logits >= 0, 1.0, small) / (1.0 + small)
+    return pds
+
+
+def points(pds: Matrix, scale: ScoreScale) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Whole points of PDs: base_score + pdo / ln 2 * ln(odds / base_odds), odds good to bad."""
+    safe = np.clip(pds, 1e-12, 1 - 1e-12)
+    odds = (1 - safe) / safe
+    return np.rint(scale.base_score + scale.pdo / np.log(2) * np.log(odds / scale.base_odds)).astype(np.int64)
+
+
+def decisions(pds: Matrix, cutoffs: Cutoffs) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Index into `DECISIONS` for each PD."""
+    return np.where(pds >= cutoffs.decline_from, 2, np.where(pds >= cutoffs.approve_below, 1, 0))
+
+
+class Scorer:
+    """A bundle ready to score. Thread-safe.
+
+    Example:
+        >>> scorer = Scorer(Bundle.load("model/"))  # doctest: +SKIP
+        >>> scorer.score_one({"application_id": "a-1", "age": 41, ...}).pd  # doctest: +SKIP
+        0.0123
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.version = bundle.version
+        self.contract = bundle.contract
+        self.columns = tuple(column.name for column in bundle.contract.features)
+        self._document = bundle.document
+        self._encoder = bundle.document.encoder
+        self._booster = Booster(bundle.model_text)
+        self._reader = RowReader(self._encoder)
+        self._edges = np.asarray(bundle.document.grade_edges)
+
+    def pd_of_table(self, table: pa.Table) -> Matrix:
+        """PDs, shape (rows,), of a table in raw or canonical form.
+
+        Raises:
+            InputError: Names the first column and row that break the contract.
+        """
+        matrix = self._encoder.matrix(conform(table, self.contract))
+        return calibrated(self._booster.margins(matrix), self._document.calibration)
+
+    def score_table(self, table: pa.Table) -> pa.Table:
+        """Scores of a table, one row each in the same order, as `SCORES_SCHEMA`.
+
+        Args:
+            table: Features under raw or canonical names in any case; `application_id` where known.
+
+        Raises:
+            InputError: Names the first column and row that break the contract.
+        """
+        conformed = conform(table, self.contract)
+        pds = calibrated(self._booster.margins(self._encoder.matrix(conformed)), self._document.calibration)
+        rows = len(pds)
+        return pa.table(
+            [
+                conformed.column(ID) if ID in conformed.column_names else pa.nulls(rows, pa.string()),
+                pa.array(pds),
+                pa.array(points(pds, self._document.scale)),
+                pa.array(self._document.grades, pa.string()).take(pa.array(self._grade_index(pds))),
+                pa.array(DECISIONS, pa.string()).take(pa.array(decisions(pds, self._document.cutoffs))),
+                pa.repeat(self.version, rows).cast(pa.string()),
+            ],
+            schema=SCORES_SCHEMA,
+        )
+
+    def score_rows(self, rows: Sequence[Mapping[str, object]]) -> list[Score]:
+        """Scores of applicants given as dictionaries, in the same order.
+
+        Raises:
+            InputError: Names the row, the column and what is wrong; no row is scored then.
+        """
+        matrix = self._reader.matrix(rows)
+        margins = np.array([self._booster.margin(matrix[0])]) if len(rows) == 1 else self._booster.margins(matrix)
+        pds = calibrated(margins, self._document.calibration)
+        scores = points(pds, self._document.scale).tolist()
+        grades = self._grade_index(pds).tolist()
+        verdicts = decisions(pds, self._document.cutoffs).tolist()
+        return [
+            Score(
+                self._reader.identifier(row), pd, score, self._document.grades[grade], DECISIONS[verdict], self.version
+            )
+            for row, pd, score, grade, verdict in zip(rows, pds.tolist(), scores, grades, verdicts, strict=True)
+        ]
+
+    def score_one(self, row: Mapping[str, object]) -> Score:
+        """Score of one applicant.
+
+        Raises:
+            InputError: Names the column and what is wrong.
+        """
+        return self.score_rows([row])[0]
+
+    def _grade_index(self, pds: Matrix) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
+        return np.searchsorted(self._edges, pds, side="right")
