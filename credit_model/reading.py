@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -187,7 +188,7 @@ def _reject_repeats(table: pa.Table, faults: _Faults) -> None:
         faults.add(int(row), ID, value, f"'{value}' already appears in row {int(origin[row]) + 1} of the file")
 
 
-def _codes(ids: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _codes(ids: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     encoded = pa.concat_arrays(ids.chunks).dictionary_encode().indices
     return np.asarray(pc.fill_null(encoded, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from credit_model.booster import Booster, Matrix
 from credit_model.bundle import Bundle, Calibration, Cutoffs, ScoreScale
 from credit_model.contract import ID
 from credit_model.encoding import conform
+from credit_model.logistic import sigmoid
 from credit_model.rows import RowReader
 
 DECISIONS = ("approve", "refer", "decline")
@@ -54,21 +56,19 @@ class Score:
 
 def calibrated(margins: Matrix, calibration: Calibration) -> Matrix:
     """PDs of raw margins, same shape, by the sigmoid calibration."""
-    logits = calibration.slope * margins + calibration.intercept
-    # exp of a large positive number overflows; this form never sees one.
-    small = np.exp(-np.abs(logits))
-    pds: Matrix = np.where(logits >= 0, 1.0, small) / (1.0 + small)
-    return pds
+    return sigmoid(calibration.slope * margins + calibration.intercept)
 
 
-def points(pds: Matrix, scale: ScoreScale) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def points(pds: Matrix, scale: ScoreScale) -> npt.NDArray[np.int64]:
     """Whole points of PDs: base_score + pdo / ln 2 * ln(odds / base_odds), odds good to bad."""
     safe = np.clip(pds, 1e-12, 1 - 1e-12)
     odds = (1 - safe) / safe
-    return np.rint(scale.base_score + scale.pdo / np.log(2) * np.log(odds / scale.base_odds)).astype(np.int64)
+    exact = scale.base_score + scale.pdo / np.log(2) * np.log(odds / scale.base_odds)
+    whole: npt.NDArray[np.int64] = np.rint(exact).astype(np.int64)
+    return whole
 
 
-def decisions(pds: Matrix, cutoffs: Cutoffs) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def decisions(pds: Matrix, cutoffs: Cutoffs) -> npt.NDArray[np.int64]:
     """Index into `DECISIONS` for each PD."""
     return np.where(pds >= cutoffs.decline_from, 2, np.where(pds >= cutoffs.approve_below, 1, 0))
 
@@ -152,5 +152,5 @@ class Scorer:
         """
         return self.score_rows([row])[0]
 
-    def _grade_index(self, pds: Matrix) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
+    def _grade_index(self, pds: Matrix) -> npt.NDArray[np.intp]:
         return np.searchsorted(self._edges, pds, side="right")

@@ -1,0 +1,117 @@
+"""Settings of a training run, with defaults that hold up on small, very unbalanced portfolios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from credit_model.errors import TrainingError
+
+
+class TrainSettings(BaseModel):
+    """How a model is trained.
+
+    Attributes:
+        seed: Seed of folds, bagging and golden rows.
+        folds: Cross-validation folds.
+        max_rounds: Upper limit of boosting rounds.
+        early_stopping_rounds: Rounds without a better mean loss over the folds before boosting stops.
+        learning_rate: Shrinkage of each round.
+        num_leaves: Leaves of a tree.
+        min_data_in_leaf: Fewest applicants in a leaf.
+        feature_fraction: Share of features offered to each tree.
+        bagging_fraction: Share of applicants offered to each tree.
+        lambda_l2: L2 regularisation of leaf values.
+        min_data_per_group: Fewest applicants of a categorical group.
+        cat_smooth: Smoothing of categorical statistics.
+        cat_l2: L2 regularisation of categorical splits.
+        base_score: Points at good:bad odds `base_odds`.
+        base_odds: See `base_score`.
+        pdo: Points that double the odds.
+        approve_below: PD below which to approve; the PD that `approve_share` of applicants stay below when absent.
+        decline_from: PD from which to decline; the PD that `decline_share` of applicants reach when absent.
+        approve_share: See `approve_below`.
+        decline_share: See `decline_from`.
+        min_rows: Fewest rows to train on.
+        min_defaults: Fewest defaults (and non-defaults) to train on.
+        leak_auc: AUC of a single feature from which it is suspected to know the outcome.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    seed: int = Field(default=20250101, ge=0, lt=2**31)
+    folds: int = Field(default=5, ge=2, le=20)
+    max_rounds: int = Field(default=1500, ge=1)
+    early_stopping_rounds: int = Field(default=60, ge=1)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    num_leaves: int = Field(default=8, ge=2)
+    min_data_in_leaf: int = Field(default=100, ge=1)
+    feature_fraction: float = Field(default=0.5, gt=0, le=1)
+    bagging_fraction: float = Field(default=0.8, gt=0, le=1)
+    lambda_l2: float = Field(default=10.0, ge=0)
+    min_data_per_group: int = Field(default=200, ge=1)
+    cat_smooth: float = Field(default=100.0, ge=0)
+    cat_l2: float = Field(default=50.0, ge=0)
+    base_score: float = 600.0
+    base_odds: float = Field(default=50.0, gt=0)
+    pdo: float = Field(default=20.0, gt=0)
+    approve_below: float | None = Field(default=None, gt=0, lt=1)
+    decline_from: float | None = Field(default=None, gt=0, lt=1)
+    approve_share: float = Field(default=0.80, gt=0, lt=1)
+    decline_share: float = Field(default=0.05, gt=0, lt=1)
+    min_rows: int = Field(default=500, ge=20)
+    min_defaults: int = Field(default=20, ge=2)
+    leak_auc: float = Field(default=0.98, gt=0.5, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TrainSettings:
+        if self.approve_share + self.decline_share > 1:
+            raise ValueError("approve_share and decline_share add up to more than 1; lower one")
+        if self.approve_below is not None and self.decline_from is not None and self.approve_below > self.decline_from:
+            raise ValueError("approve_below is above decline_from; swap them")
+        return self
+
+    @classmethod
+    def from_hyperparameters(cls, hyperparameters: Mapping[str, str]) -> TrainSettings:
+        """Settings from SageMaker hyperparameters, which are all text (some clients add JSON quotes).
+
+        Args:
+            hyperparameters: Setting names and values; SageMaker's own `sagemaker_…` entries are passed over.
+
+        Raises:
+            TrainingError: An unknown name or a value that does not fit; names it.
+        """
+        values = {k: v.strip().strip('"') for k, v in hyperparameters.items() if not k.startswith("sagemaker_")}
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"]) or "settings"
+            known = ", ".join(cls.model_fields)
+            hint = f"known settings: {known}" if first["type"] == "extra_forbidden" else "correct the value"
+            raise TrainingError(f"hyperparameter '{name}': {first['msg']}; {hint}") from error
+
+    def lightgbm(self, *, monotone: list[int], threads: int) -> dict[str, object]:
+        """Parameters for LightGBM."""
+        return {
+            "objective": "binary",
+            "metric": "binary_logloss",
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.num_leaves,
+            "min_data_in_leaf": self.min_data_in_leaf,
+            "feature_fraction": self.feature_fraction,
+            "bagging_fraction": self.bagging_fraction,
+            "bagging_freq": 1,
+            "lambda_l2": self.lambda_l2,
+            "min_data_per_group": self.min_data_per_group,
+            "cat_smooth": self.cat_smooth,
+            "cat_l2": self.cat_l2,
+            "monotone_constraints": monotone,
+            "monotone_constraints_method": "basic",
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": threads,
+            "verbosity": -1,
+        }
