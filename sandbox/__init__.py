@@ -1,1 +1,1 @@
-"""The embedded default: AWS, Kubernetes and Prefect APIs on loopback, so that the platform runs whole on one machine."""
+"""The embedded default: AWS, Kubernetes and Prefect APIs on loopback, for the whole platform on one machine."""

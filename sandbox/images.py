@@ -14,7 +14,7 @@ class UnknownImageError(ValueError):
 
 def repository(image_uri: str) -> str:
     """Return the last path component of an image URI without tag or digest: `…/credit-train@sha256:…` → `credit-train`."""
-    return image_uri.split("@")[0].rsplit("/", 1)[-1].split(":")[0]
+    return image_uri.split("@", maxsplit=1)[0].rsplit("/", 1)[-1].split(":", maxsplit=1)[0]
 
 
 def command(image_uri: str) -> list[str]:

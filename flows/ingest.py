@@ -1,0 +1,28 @@
+"""The ingest flow: one landing object becomes rows of the lake, once."""
+
+from prefect import flow
+
+from tasks import events
+from tasks.lake import IngestReport, find_landed, publish, show_ingest
+
+
+@flow(name="ingest", flow_run_name="ingest {uri}")
+def ingest(uri: str, retrain: bool = True) -> IngestReport:
+    """Publish a landing object to the lake and say so.
+
+    Args:
+        uri: `s3://bucket/landing/PORTFOLIO/applications/FILE` (or `…/outcomes/FILE`).
+        retrain: Whether newly known outcomes may start the training of a challenger; off for a backfill of many files.
+    """
+    landed = find_landed(uri)
+    report = publish(landed)
+    show_ingest(report)
+    if not report.repeated:
+        payload = {
+            "ingest_id": report.ingest_id,
+            "rows": report.accepted,
+            "labelled": report.labelled,
+            "months": report.months,
+        }
+        events.announce(events.INGESTED if retrain else events.BACKFILLED, landed.portfolio, payload)
+    return report

@@ -1,0 +1,1 @@
+"""The train image: SageMaker's container contract around `credit_model.training`."""

@@ -1,0 +1,30 @@
+"""Entry point of the worker image: gives kubectl-style access to EKS, then runs the command it is given.
+
+`python -m images.worker prefect flow-run execute` is what an ECS task runs; `… token CLUSTER REGION` prints a
+short-lived EKS token in the form that Kubernetes clients' `exec` plug-ins take.
+"""
+
+import os
+import sys
+
+from images.worker.eks import print_token, write_kubeconfig
+
+USAGE = "usage: python -m images.worker COMMAND [ARGUMENT…] | token CLUSTER REGION"
+
+
+def main(arguments: list[str]) -> int:
+    """Print a token, or replace this process by the command."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if arguments else 2
+    if arguments[0] == "token":
+        print_token(*arguments[1:3])
+        return 0
+    cluster = os.environ.get("CREDIT_EKS_CLUSTER")
+    if cluster and "KUBECONFIG" not in os.environ:
+        os.environ["KUBECONFIG"] = write_kubeconfig(cluster)
+    os.execvp(arguments[0], arguments)  # noqa: S606 - the container's own command; a signal must reach it, not a parent
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,119 @@
+"""What an AWS account holds before the first run: bucket, database, workgroup, images, roles, and the landing rule."""
+
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+BUCKET = "credit-sandbox"
+DATABASE = "credit"
+WORKGROUP = "credit"
+IMAGE_SOURCES = {
+    "credit-train": ["credit_model", "images/train"],
+    "credit-serve": ["credit_model", "images/serve"],
+    "credit-worker": ["credit_model", "flows", "tasks", "images/worker"],
+}
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+# One Prefect event per landing object, in the form that `POST /api/events` takes.
+EVENT_PATHS = {
+    "id": "$.id",
+    "time": "$.time",
+    "bucket": "$.detail.bucket.name",
+    "key": "$.detail.object.key",
+    "etag": "$.detail.object.etag",
+}
+EVENT_TEMPLATE = (
+    '[{"id": "<id>", "occurred": "<time>", "event": "credit.landing.object_created",'
+    ' "resource": {"prefect.resource.id": "s3://<bucket>/<key>"},'
+    ' "payload": {"bucket": "<bucket>", "key": "<key>", "etag": "<etag>"}}]'
+)
+
+
+def build(root: Path, prefect_api_url: str) -> dict[str, str]:
+    """Create everything and return the `CREDIT_*` settings that name it.
+
+    Args:
+        root: the repository, whose files are what the images hold.
+        prefect_api_url: where events about landing objects go.
+    """
+    role = boto3.client("iam").create_role(RoleName="credit-sagemaker", AssumeRolePolicyDocument=json.dumps(TRUST))
+    _lake()
+    _landing_rule(prefect_api_url)
+    images = {name: _push(root, name) for name in IMAGE_SOURCES}
+    return {
+        "CREDIT_BUCKET": BUCKET,
+        "CREDIT_DATABASE": DATABASE,
+        "CREDIT_WORKGROUP": WORKGROUP,
+        "CREDIT_SAGEMAKER_ROLE": role["Role"]["Arn"],
+        "CREDIT_TRAIN_IMAGE": images["credit-train"],
+        "CREDIT_SERVE_IMAGE": images["credit-serve"],
+        "CREDIT_GIT_COMMIT": _git_commit(root),
+        "CREDIT_POLL_SECONDS": os.environ.get("CREDIT_POLL_SECONDS", "0.5"),
+    }
+
+
+def _lake() -> None:
+    s3: Any = boto3.client("s3")
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    boto3.client("glue").create_database(DatabaseInput={"Name": DATABASE})
+    results = {
+        "ResultConfiguration": {"OutputLocation": f"s3://{BUCKET}/athena/"},
+        "EnforceWorkGroupConfiguration": True,
+    }
+    boto3.client("athena").create_work_group(Name=WORKGROUP, Configuration=results)
+
+
+def _landing_rule(prefect_api_url: str) -> None:
+    """New object under landing/ → EventBridge rule → API destination → Prefect's events endpoint."""
+    events: Any = boto3.client("events")
+    key = {"ApiKeyAuthParameters": {"ApiKeyName": "X-Credit-Source", "ApiKeyValue": "eventbridge"}}
+    connection = events.create_connection(Name="prefect", AuthorizationType="API_KEY", AuthParameters=key)
+    destination = events.create_api_destination(
+        Name="prefect",
+        ConnectionArn=connection["ConnectionArn"],
+        InvocationEndpoint=f"{prefect_api_url}/events",
+        HttpMethod="POST",
+    )
+    pattern = {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [BUCKET]}, "object": {"key": [{"prefix": "landing/"}]}},
+    }
+    events.put_rule(Name="landing", EventPattern=json.dumps(pattern), State="ENABLED")
+    transformer = {"InputPathsMap": EVENT_PATHS, "InputTemplate": EVENT_TEMPLATE}
+    target = {"Id": "prefect", "Arn": destination["ApiDestinationArn"], "InputTransformer": transformer}
+    events.put_targets(Rule="landing", Targets=[target])
+
+
+def _push(root: Path, name: str) -> str:
+    """Register an image whose digest follows from the files it would hold; return its URI by digest."""
+    ecr: Any = boto3.client("ecr")
+    repository = ecr.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")["repository"]
+    files = [
+        root / "requirements.lock",
+        *(p for source in IMAGE_SOURCES[name] for p in sorted((root / source).rglob("*.*"))),
+    ]
+    content = hashlib.sha256()
+    for path in files:
+        if path.is_file() and "__pycache__" not in path.parts:
+            content.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    digest = f"sha256:{content.hexdigest()}"
+    manifest = {"schemaVersion": 2, "config": {"digest": digest}, "layers": []}
+    pushed = ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="sandbox")
+    return f"{repository['repositoryUri']}@{pushed['image']['imageId']['imageDigest']}"
+
+
+def _git_commit(root: Path) -> str:
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"

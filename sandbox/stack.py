@@ -1,0 +1,131 @@
+"""The whole sandbox: AWS, Kubernetes and Prefect on loopback, an estate in them, and a worker that runs the flows."""
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from sandbox import estate
+from sandbox.services import Service, ServiceError, free_port
+
+ROOT = Path(__file__).parent.parent
+POOL = "credit-ecs"
+Say = Callable[[str], None]
+
+
+class Sandbox:
+    """All servers of one sandbox, its state in one folder; use as a context manager.
+
+    Attributes:
+        environment: What every client reads: endpoints, keys and `CREDIT_*` settings.
+    """
+
+    def __init__(self, state: Path, *, say: Say = print) -> None:
+        self.state = state.resolve()
+        self.environment: dict[str, str] = {}
+        self._services: list[Service] = []
+        self._say = say
+
+    def __enter__(self) -> "Sandbox":
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the servers, build the estate, deploy the flows and start their worker."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        self._set({"AWS_DEFAULT_REGION": estate.REGION, "AWS_REGION": estate.REGION})
+        self._set({"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"})
+        prefect = self._start_prefect()
+        aws = self._run("aws", [sys.executable, "-m", "sandbox.aws", "--state", str(self.state / "aws")])
+        self._set({"AWS_ENDPOINT_URL": aws.announced()["endpoint"]})
+        kubernetes = self._run(
+            "kubernetes", [sys.executable, "-m", "sandbox.kubernetes", "--state", str(self.state / "kubernetes")]
+        )
+        cluster = kubernetes.announced()
+        self._set({"KUBECONFIG": cluster["kubeconfig"]})
+        self._set(estate.build(ROOT, self.environment["PREFECT_API_URL"]))
+        prefect.wait_until(self._prefect_is_healthy)
+        self._deploy()
+        for name, address in self.addresses().items():
+            self._say(f"  {name:<11} {address}")
+
+    def addresses(self) -> dict[str, str]:
+        """Return the addresses a person may want."""
+        return {
+            "AWS": self.environment["AWS_ENDPOINT_URL"],
+            "Kubernetes": f"KUBECONFIG={self.environment['KUBECONFIG']}",
+            "Prefect": self.environment["PREFECT_API_URL"],
+            "Prefect UI": self.environment["PREFECT_API_URL"].removesuffix("/api"),
+        }
+
+    def check(self) -> None:
+        """Raise ServiceError where a server has ended."""
+        for service in self._services:
+            if service.process.poll() is not None:
+                raise service.failure()
+
+    def stop(self) -> None:
+        """Stop everything, the worker first; no process stays behind."""
+        while self._services:
+            self._services.pop().stop()
+
+    def _set(self, variables: dict[str, str]) -> None:
+        self.environment |= variables
+        os.environ.update(variables)
+
+    def _run(self, name: str, command: list[str]) -> Service:
+        service = Service(name, command, state=self.state, env=self.environment, cwd=ROOT)
+        self._services.append(service)
+        return service
+
+    def _start_prefect(self) -> Service:
+        port = str(free_port())
+        self._set(
+            {
+                "PREFECT_HOME": str(self.state / "prefect"),
+                "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+                "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+                "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+                "PREFECT_WORKER_QUERY_SECONDS": "1",
+                "PREFECT_CLI_COLORS": "false",
+            }
+        )
+        return self._run(
+            "prefect", [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+        )
+
+    def _prefect_is_healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.environment['PREFECT_API_URL']}/health", timeout=2) as reply:  # noqa: S310 - loopback
+                return bool(reply.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _deploy(self) -> None:
+        """Create the work pool, start its worker, and deploy everything in prefect.yaml."""
+        self._prefect("work-pool", "create", POOL, "--type", "process")
+        self._run(
+            "worker",
+            [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", "4"],
+        )
+        self._prefect("--no-prompt", "deploy", "--all")
+
+    def _prefect(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ServiceError(f"prefect {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")

@@ -1,0 +1,33 @@
+"""The one error family of the tasks: what is wrong, where, and what to do about it."""
+
+
+class TaskError(Exception):
+    """Base of every error that a task raises on purpose."""
+
+
+class SettingsError(TaskError):
+    """A setting is missing or malformed."""
+
+
+class LakeError(TaskError):
+    """A landing object cannot be published, or a lake table does not fit its contract."""
+
+
+class SnapshotError(TaskError):
+    """No training data can be drawn from the lake."""
+
+
+class JobError(TaskError):
+    """A SageMaker job failed, was stopped, or never ended."""
+
+
+class RegistryError(TaskError):
+    """The model registry does not hold what was asked for, or the bundle in it is damaged."""
+
+
+class ReconciliationError(TaskError):
+    """A batch answer does not hold exactly the applicants that were asked."""
+
+
+class ReleaseError(TaskError):
+    """A release to KServe was refused or rolled back."""

@@ -1,0 +1,20 @@
+"""The platform's Prefect events: what each is called, which resource it is about, what it carries."""
+
+from typing import Any
+
+from prefect.events import emit_event
+
+INGESTED = "credit.data.ingested"
+BACKFILLED = "credit.data.backfilled"
+REGISTERED = "credit.model.registered"
+APPROVED = "credit.model.approved"
+REJECTED = "credit.model.rejected"
+RELEASED = "credit.model.released"
+ROLLED_BACK = "credit.model.rolled_back"
+SCORED = "credit.scores.published"
+
+
+def announce(event: str, portfolio: str, payload: dict[str, Any]) -> None:
+    """Emit an event on resource `credit.portfolio.{portfolio}`; the payload names the portfolio too."""
+    resource = {"prefect.resource.id": f"credit.portfolio.{portfolio}", "prefect.resource.name": portfolio}
+    emit_event(event=event, resource=resource, payload={"portfolio": portfolio, **payload})

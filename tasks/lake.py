@@ -1,0 +1,212 @@
+"""The lake: a landing object becomes typed Parquet partitions, once; rows that break the contract go to quarantine."""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from botocore.exceptions import ClientError
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel
+
+from credit_model.contract import Contract, load_contract
+from credit_model.reading import ReadResult, read_applications, read_outcomes
+from tasks import catalog, storage
+from tasks.errors import LakeError
+from tasks.settings import settings
+
+READERS = {"applications": read_applications, "outcomes": read_outcomes}
+
+
+class LandedObject(BaseModel, frozen=True):
+    """One object under `landing/{portfolio}/{applications|outcomes}/`, in one version."""
+
+    uri: str
+    version: str
+    portfolio: str
+    table: str
+    landed_at: datetime
+
+    @property
+    def ingest_id(self) -> str:
+        """Identity of the file: bucket, key, and version id or ETag. Delivered twice, it is the same file."""
+        return storage.digest(self.uri, self.version)
+
+
+class IngestReport(BaseModel, frozen=True):
+    """What became of one landing object; kept in the lake as the ledger of ingested files."""
+
+    ingest_id: str
+    source: LandedObject
+    rows: int
+    accepted: int
+    rejected: int
+    labelled: int
+    months: list[str]
+    ignored_columns: list[str]
+    quarantine: str | None
+    repeated: bool = False
+
+
+@task(cache_policy=NO_CACHE)
+def find_landed(uri: str) -> LandedObject:
+    """Look a landing object up.
+
+    Raises:
+        LakeError: the object does not exist, or its key is not `…/{portfolio}/{applications|outcomes}/{file}`.
+    """
+    bucket, key = storage.split(uri)
+    portfolio, table = _place(uri, key)
+    try:
+        head = storage.client().head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        raise LakeError(f"{uri} cannot be read ({code}): check the key and this role's s3:GetObject") from error
+    version = head.get("VersionId") or head["ETag"].strip('"')
+    return LandedObject(uri=uri, version=version, portfolio=portfolio, table=table, landed_at=head["LastModified"])
+
+
+def _place(uri: str, key: str) -> tuple[str, str]:
+    parts = key.split("/")
+    if len(parts) < 3 or parts[-2] not in READERS:
+        raise LakeError(
+            f"{uri} is not landing/PORTFOLIO/applications/FILE or landing/PORTFOLIO/outcomes/FILE; move it there"
+        )
+    return parts[-3], parts[-2]
+
+
+@task(cache_policy=NO_CACHE)
+def publish(landed: LandedObject) -> IngestReport:
+    """Publish a landing object's good rows to the lake, its bad rows to quarantine, and enter it in the ledger.
+
+    Safe to repeat: every key and partition it writes follows from the object's identity, and readers see a partition
+    only once all of its objects are there. A file that cannot be read at all leaves nothing behind.
+
+    Raises:
+        credit_model.errors.DataError: the file as a whole does not fit the contract.
+    """
+    done = storage.read_json(_ledger(landed))
+    if done:
+        return IngestReport.model_validate({**done, "repeated": True})
+    contract = load_contract(landed.portfolio)
+    result = _read(landed, contract)
+    quarantine = _quarantine(landed, result)
+    if landed.table == "applications":
+        _publish_table(landed, catalog.applications(contract), _application_rows(landed, contract, result.accepted))
+    outcomes = _outcome_rows(landed, result.accepted)
+    _publish_table(landed, catalog.outcomes(), outcomes)
+    report = _report(landed, result, quarantine, outcomes.num_rows)
+    storage.write_json(_ledger(landed), report.model_dump(mode="json"))
+    return report
+
+
+def _ledger(landed: LandedObject) -> str:
+    return settings().uri("ledger", landed.portfolio, f"{landed.ingest_id}.json")
+
+
+def _read(landed: LandedObject, contract: Contract) -> ReadResult:
+    with tempfile.TemporaryDirectory() as folder:
+        path = storage.download(landed.uri, Path(folder) / landed.uri.rsplit("/", 1)[-1])
+        return READERS[landed.table](path, contract, label=landed.uri)
+
+
+def _report(landed: LandedObject, result: ReadResult, quarantine: str | None, labelled: int) -> IngestReport:
+    return IngestReport(
+        ingest_id=landed.ingest_id,
+        source=landed,
+        rows=result.rows,
+        accepted=result.accepted.num_rows,
+        rejected=result.rows - result.accepted.num_rows,
+        labelled=labelled,
+        months=sorted(set(_months(landed, result.accepted, "applied_at").to_pylist())),
+        ignored_columns=list(result.ignored_columns),
+        quarantine=quarantine,
+    )
+
+
+def _quarantine(landed: LandedObject, result: ReadResult) -> str | None:
+    if result.rejected.num_rows == 0:
+        return None
+    uri = settings().uri("quarantine", landed.portfolio, landed.table, f"{landed.ingest_id}.parquet")
+    _write_parquet(result.rejected, uri)
+    return uri
+
+
+def _months(landed: LandedObject, table: pa.Table, column: str) -> pa.Array:
+    """Month (`YYYY-MM`) of a time column, or of the landing where the row has no time."""
+    landing = landed.landed_at.strftime("%Y-%m")
+    if column not in table.column_names:
+        return pa.array([landing] * table.num_rows, pa.string())
+    months = pc.strftime(table[column].combine_chunks(), format="%Y-%m")
+    return pc.fill_null(months, landing)
+
+
+def _stamp(table: pa.Table, landed: LandedObject, months: pa.Array) -> pa.Table:
+    stamp = pa.array([landed.landed_at] * table.num_rows, pa.timestamp("us", "UTC"))
+    return table.append_column("ingested_at", stamp).append_column("dt", months)
+
+
+def _application_rows(landed: LandedObject, contract: Contract, accepted: pa.Table) -> pa.Table:
+    names = ["application_id", "applied_at", *(column.name for column in contract.columns)]
+    return _stamp(accepted.select(names), landed, _months(landed, accepted, "applied_at"))
+
+
+def _outcome_rows(landed: LandedObject, accepted: pa.Table) -> pa.Table:
+    """Rows whose outcome is known: application_id, defaulted, observed_at, and the table's partitions."""
+    known = (
+        accepted.filter(pc.is_valid(accepted["defaulted"]))
+        if "defaulted" in accepted.column_names
+        else accepted.slice(0, 0)
+    )
+    table = pa.table({"application_id": known["application_id"], "defaulted": _column(known, "defaulted", pa.bool_())})
+    table = table.append_column("observed_at", _column(known, "observed_at", pa.timestamp("us", "UTC")))
+    return _stamp(table, landed, _months(landed, known, "observed_at"))
+
+
+def _column(table: pa.Table, name: str, kind: pa.DataType) -> Any:  # noqa: ANN401 - pyarrow is untyped
+    return table[name] if name in table.column_names else pa.nulls(table.num_rows, kind)
+
+
+def _publish_table(landed: LandedObject, lake_table: catalog.LakeTable, table: pa.Table) -> None:
+    """Write one Parquet object per partition, then make all partitions visible in one call."""
+    if table.num_rows == 0:
+        return
+    locations: dict[str, list[str]] = {}
+    for month in pc.unique(table["dt"]).to_pylist():
+        keys = {"portfolio": landed.portfolio, "dt": month, "ingest": landed.ingest_id}
+        values = [keys[key] for key in lake_table.partitions]
+        location = lake_table.location(values)
+        _write_parquet(table.filter(pc.equal(table["dt"], month)).drop_columns(["dt"]), f"{location}part-0.parquet")
+        locations[location] = values
+    catalog.ensure(lake_table)
+    catalog.add_partitions(lake_table, locations)
+
+
+def _write_parquet(table: pa.Table, uri: str) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    storage.write_bytes(uri, sink.getvalue().to_pybytes())
+
+
+@task(cache_policy=NO_CACHE)
+def show_ingest(report: IngestReport) -> None:
+    """Leave a summary of an ingest: how many rows came in, how many went to quarantine, and where that is."""
+    landed = report.source
+    get_run_logger().info(
+        "%s: %d rows, %d accepted, %d to quarantine", landed.uri, report.rows, report.accepted, report.rejected
+    )
+    repeated = " - was ingested before" if report.repeated else ""
+    quarantine = f" in `{report.quarantine}`" if report.quarantine else ""
+    text = f"""# {landed.portfolio}: {report.accepted:,} of {report.rows:,} rows ingested
+
+- source `{landed.uri}` (version `{landed.version}`), ingest `{report.ingest_id}`{repeated}
+- outcomes known: {report.labelled:,}; months {", ".join(report.months)}
+- to quarantine: {report.rejected:,}{quarantine}
+- columns not in the contract, ignored: {", ".join(report.ignored_columns) or "none"}
+"""
+    create_markdown_artifact(key=f"ingest-{landed.portfolio.replace('_', '-')}", markdown=text)

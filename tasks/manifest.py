@@ -1,0 +1,61 @@
+"""The InferenceService of one portfolio as the release wants it: serve image and model in one predictor spec."""
+
+from typing import Any
+
+from tasks.registry import RegisteredModel
+from tasks.settings import settings
+
+GROUP, VERSION, PLURAL = "serving.kserve.io", "v1beta1", "inferenceservices"
+MODEL_NAME = "credit-model"
+VERSION_ANNOTATION = "credit/model-version"
+INTENT_ANNOTATION = "credit/release-intent"
+
+
+def service_name(portfolio: str) -> str:
+    """Return the InferenceService's name: `credit-model-uci-credit-card`."""
+    return f"{MODEL_NAME}-{portfolio.replace('_', '-')}"
+
+
+def predictor(model: RegisteredModel) -> dict[str, Any]:
+    """Return `spec.predictor`: a change of image or bundle makes a new revision."""
+    here = settings()
+    return {
+        "serviceAccountName": here.service_account,
+        "minReplicas": 1,
+        "maxReplicas": 4,
+        "containers": [
+            {
+                "name": "kserve-container",
+                "image": here.serve_image,
+                "args": ["--model_dir=/mnt/models"],
+                "env": [{"name": "STORAGE_URI", "value": model.bundle_uri}],
+                "ports": [{"containerPort": 8080, "protocol": "TCP"}],
+                "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+                "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 2},
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }
+        ],
+    }
+
+
+def inference_service(model: RegisteredModel) -> dict[str, Any]:
+    """Return the whole object for a portfolio's first release."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": service_name(model.portfolio),
+            "namespace": settings().namespace,
+            "labels": {"credit/portfolio": model.portfolio},
+            "annotations": {
+                "serving.kserve.io/deploymentMode": "Knative",
+                "serving.kserve.io/enable-tag-routing": "true",
+                VERSION_ANNOTATION: model.version,
+            },
+        },
+        "spec": {"predictor": predictor(model)},
+    }

@@ -1,0 +1,201 @@
+"""The SageMaker model registry: one group per portfolio, one package per model version, and who is champion."""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel
+from sagemaker.core.resources import ModelPackage, ModelPackageGroup
+from sagemaker.core.shapes import InferenceSpecification, ModelPackageContainerDefinition
+
+from credit_model.archive import read_archive
+from credit_model.bundle import Bundle
+from credit_model.errors import BundleError
+from tasks import storage
+from tasks.errors import RegistryError
+from tasks.sagemaker import TrainedModel, get_or_none
+from tasks.settings import settings
+
+CONTENT_TYPES = ["application/x-parquet", "text/csv", "application/jsonlines"]
+
+
+class PublishedModel(BaseModel, frozen=True):
+    """A verified bundle in the model store: unpacked for KServe, packed for SageMaker."""
+
+    portfolio: str
+    version: str
+    bundle_uri: str
+    archive_uri: str
+    snapshot_id: str
+    job_name: str
+    metrics: dict[str, float]
+
+
+class RegisteredModel(BaseModel, frozen=True):
+    """A model package as the platform reads it."""
+
+    arn: str
+    portfolio: str
+    version: str
+    status: str
+    bundle_uri: str
+    archive_uri: str
+    snapshot_id: str
+    job_name: str
+    released_at: datetime | None
+
+
+@task(cache_policy=NO_CACHE)
+def publish_bundle(portfolio: str, trained: TrainedModel) -> PublishedModel:
+    """Check a training job's archive and lay the bundle out where KServe reads it; the same bundle lands once.
+
+    Raises:
+        RegistryError: the archive is not a sound bundle.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = fetch_archive(trained.archive_uri, Path(folder))
+        uri = settings().uri("models", portfolio, bundle.version, "")
+        storage.upload_folder(Path(folder) / "bundle", uri)
+        return PublishedModel(
+            portfolio=portfolio,
+            version=bundle.version,
+            bundle_uri=uri,
+            archive_uri=trained.archive_uri,
+            snapshot_id=str(bundle.document.lineage.snapshot_id),
+            job_name=trained.job_name,
+            metrics=bundle.metrics["holdout"],
+        )
+
+
+def fetch_archive(archive_uri: str, folder: Path) -> Bundle:
+    """Download a `model.tar.gz`, unpack it to `folder/bundle` and load it, every digest checked."""
+    try:
+        read_archive(storage.download(archive_uri, folder / "model.tar.gz"), folder / "bundle")
+        return Bundle.load(folder / "bundle")
+    except BundleError as error:
+        raise RegistryError(f"{archive_uri} is not a sound bundle: {error}") from error
+
+
+def fetch_bundle(bundle_uri: str, folder: Path) -> Bundle:
+    """Download an unpacked bundle and load it, every digest checked."""
+    if not storage.download_folder(bundle_uri, folder):
+        raise RegistryError(f"no bundle lies under {bundle_uri}: it was removed, or this role may not list it")
+    try:
+        return Bundle.load(folder)
+    except BundleError as error:
+        raise RegistryError(f"{bundle_uri} is not a sound bundle: {error}") from error
+
+
+@task(cache_policy=NO_CACHE)
+def register_model(model: PublishedModel, verdict: dict[str, Any], status: str) -> RegisteredModel:
+    """Enter a model with its gate verdict and approval status; a version is entered once, a later verdict updates it.
+
+    Args:
+        model: the published bundle.
+        verdict: the gate's checks, stored beside the bundle and named on the package.
+        status: `Approved`, `PendingManualApproval` or `Rejected`.
+    """
+    gate_uri = f"{settings().uri('gates', model.portfolio, model.version)}.json"
+    storage.write_json(gate_uri, verdict)
+    known = find_model(model.portfolio, model.version)
+    if known is not None:
+        _set_status(known, status)
+        return known.model_copy(update={"status": status})
+    group = _ensure_group(model.portfolio)
+    container = ModelPackageContainerDefinition(image=settings().serve_image, model_data_url=model.archive_uri)
+    package = ModelPackage.create(
+        model_package_group_name=group,
+        model_package_description=f"version {model.version}",
+        inference_specification=InferenceSpecification(
+            containers=[container], supported_content_types=CONTENT_TYPES, supported_response_mime_types=CONTENT_TYPES
+        ),
+        model_approval_status=status,
+        customer_metadata_properties={
+            "model_version": model.version,
+            "bundle_uri": model.bundle_uri,
+            "snapshot_id": model.snapshot_id,
+            "training_job": model.job_name,
+            "gate_uri": gate_uri,
+            **{f"holdout_{name}": f"{value:.6f}" for name, value in model.metrics.items()},
+        },
+    )
+    return _read(model.portfolio, package.model_package_arn)
+
+
+def _set_status(model: RegisteredModel, status: str) -> None:
+    if model.status != status and model.released_at is None:
+        ModelPackage.get(model.arn).update(model_approval_status=status)
+
+
+@task(cache_policy=NO_CACHE)
+def get_model(portfolio: str, version: str) -> RegisteredModel:
+    """Return a registered version.
+
+    Raises:
+        RegistryError: there is no such version.
+    """
+    found = find_model(portfolio, version)
+    if found is None:
+        known = ", ".join(m.version for m in list_models(portfolio)) or "none"
+        raise RegistryError(f"portfolio {portfolio} has no model version {version!r}; registered: {known}")
+    return found
+
+
+@task(cache_policy=NO_CACHE)
+def get_champion(portfolio: str) -> RegisteredModel | None:
+    """Return the model released last, or None before the first release."""
+    released = [model for model in list_models(portfolio) if model.released_at is not None]
+    return max(released, key=lambda model: str(model.released_at), default=None)
+
+
+@task(cache_policy=NO_CACHE)
+def record_release(model: RegisteredModel) -> None:
+    """Write on the package that it serves from now on: this makes it the champion."""
+    now = datetime.now(UTC).isoformat()
+    ModelPackage.get(model.arn).update(customer_metadata_properties={"released_at": now})
+
+
+def find_model(portfolio: str, version: str) -> RegisteredModel | None:
+    """Return a registered version, or None."""
+    return next((model for model in list_models(portfolio) if model.version == version), None)
+
+
+def list_models(portfolio: str) -> list[RegisteredModel]:
+    """Return all registered versions of a portfolio."""
+    group = group_name(portfolio)
+    if get_or_none(ModelPackageGroup, group) is None:
+        return []
+    return [_read(portfolio, item.model_package_arn) for item in ModelPackage.get_all(model_package_group_name=group)]
+
+
+def group_name(portfolio: str) -> str:
+    """Return the model package group of a portfolio."""
+    return f"credit-{portfolio.replace('_', '-')}"
+
+
+def _ensure_group(portfolio: str) -> str:
+    name = group_name(portfolio)
+    if get_or_none(ModelPackageGroup, name) is None:
+        description = f"Default models of portfolio {portfolio}"
+        ModelPackageGroup.create(model_package_group_name=name, model_package_group_description=description)
+    return name
+
+
+def _read(portfolio: str, arn: str) -> RegisteredModel:
+    package = ModelPackage.get(arn)
+    meta: dict[str, str] = dict(package.customer_metadata_properties or {})
+    released = meta.get("released_at")
+    return RegisteredModel(
+        arn=arn,
+        portfolio=portfolio,
+        version=meta["model_version"],
+        status=str(package.model_approval_status),
+        bundle_uri=meta["bundle_uri"],
+        archive_uri=package.inference_specification.containers[0].model_data_url,
+        snapshot_id=meta["snapshot_id"],
+        job_name=meta["training_job"],
+        released_at=datetime.fromisoformat(released) if released else None,
+    )

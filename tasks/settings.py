@@ -1,0 +1,53 @@
+"""The platform's settings, read from `CREDIT_*` variables; endpoints and credentials are the clients' own."""
+
+from functools import lru_cache
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """Where the platform lives in one stage of one AWS account.
+
+    Example:
+        >>> here = Settings(bucket="lake", database="credit", sagemaker_role="r", train_image="t", serve_image="s")
+        >>> here.uri("lake", "scores")
+        's3://lake/lake/scores'
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CREDIT_", frozen=True)
+
+    bucket: str = Field(min_length=3, description="S3 bucket of landing, lake, snapshots, models and batch output")
+    database: str = Field(min_length=1, description="Glue database of the lake tables")
+    workgroup: str = Field("credit", description="Athena workgroup; its result location is where query results go")
+    sagemaker_role: str = Field(description="ARN of the role that SageMaker jobs run under")
+    train_image: str = Field(description="URI of the train image, by digest")
+    serve_image: str = Field(description="URI of the serve image, by digest")
+    train_instance_type: str = Field("ml.m5.xlarge", description="instance type of training jobs")
+    transform_instance_type: str = Field("ml.m5.xlarge", description="instance type of batch transform jobs")
+    train_max_seconds: int = Field(3600, gt=0, description="longest a training job may run")
+    namespace: str = Field("ml", description="Kubernetes namespace of the InferenceServices")
+    service_account: str = Field("credit-serve", description="Kubernetes service account of the model servers (IRSA)")
+    poll_seconds: float = Field(5.0, gt=0, description="pause between two looks at a job, a query or a rollout")
+    ready_timeout_seconds: float = Field(600.0, gt=0, description="longest a new revision may take to become ready")
+    git_commit: str = Field("unknown", description="commit of the code that runs, for lineage")
+
+    def uri(self, *parts: str) -> str:
+        """Return `s3://bucket/part/part`."""
+        return "/".join([f"s3://{self.bucket}", *parts])
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        SettingsError: a variable is missing or malformed; the message names each.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # the values come from the environment
+    except ValidationError as error:
+        faults = "; ".join(f"CREDIT_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"settings are read from the environment, and these do not fit: {faults}") from None

@@ -1,0 +1,93 @@
+"""Small objects in S3: JSON documents, digests and folders, over boto3."""
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+
+@lru_cache(maxsize=1)
+def client() -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
+    """Return this process's S3 client."""
+    return boto3.client("s3")
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Split `s3://bucket/key` into bucket and key.
+
+    >>> split("s3://lake/landing/case/x.csv")
+    ('lake', 'landing/case/x.csv')
+    """
+    if not uri.startswith("s3://"):
+        raise ValueError(f"{uri!r} is not an S3 address: it must begin with s3://")
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def digest(*parts: object, length: int = 16) -> str:
+    """Return the first `length` hex digits of the SHA-256 of the parts in canonical JSON."""
+    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def read_json(uri: str) -> dict[str, Any] | None:
+    """Return the JSON document at `uri`, or None where there is none."""
+    bucket, key = split(uri)
+    try:
+        body = client().get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return None
+        raise
+    document: dict[str, Any] = json.loads(body)
+    return document
+
+
+def write_json(uri: str, document: dict[str, Any]) -> None:
+    """Write a JSON document, keys sorted."""
+    write_bytes(uri, json.dumps(document, indent=1, sort_keys=True, default=str).encode())
+
+
+def write_bytes(uri: str, body: bytes) -> None:
+    """Write one object."""
+    bucket, key = split(uri)
+    client().put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def list_keys(prefix_uri: str) -> list[str]:
+    """Return the addresses of all objects under a prefix, sorted."""
+    bucket, prefix = split(prefix_uri)
+    pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return sorted(f"s3://{bucket}/{item['Key']}" for page in pages for item in page.get("Contents", []))
+
+
+def delete(uris: list[str]) -> None:
+    """Delete objects of one bucket."""
+    for start in range(0, len(uris), 1000):
+        chunk = [split(uri) for uri in uris[start : start + 1000]]
+        client().delete_objects(Bucket=chunk[0][0], Delete={"Objects": [{"Key": key} for _, key in chunk]})
+
+
+def download(uri: str, path: Path) -> Path:
+    """Download one object to `path`, making its folder."""
+    bucket, key = split(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    client().download_file(bucket, key, str(path))
+    return path
+
+
+def download_folder(prefix_uri: str, folder: Path) -> list[Path]:
+    """Download every object under a prefix, keeping relative names."""
+    uris = list_keys(prefix_uri)
+    return [download(uri, folder / uri.removeprefix(prefix_uri).lstrip("/")) for uri in uris]
+
+
+def upload_folder(folder: Path, prefix_uri: str) -> None:
+    """Upload every file of a folder under a prefix that ends in `/`."""
+    bucket, prefix = split(prefix_uri)
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        client().upload_file(str(path), bucket, f"{prefix}{path.relative_to(folder).as_posix()}")
