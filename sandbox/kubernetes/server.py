@@ -1,0 +1,53 @@
+"""The whole sandbox cluster in one event loop: API, controller and gateway, with the kubeconfig that leads to it."""
+
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+from sandbox.kubernetes.api import create_app
+from sandbox.kubernetes.resources import initial_objects
+from sandbox.kubernetes.store import Store
+
+NAMESPACE = "ml"
+
+
+class Cluster:
+    """A running cluster; `start` and `stop` belong to one event loop."""
+
+    def __init__(self, *, state: Path, port: int = 0) -> None:
+        self.state = state
+        self.kubeconfig = state / "kubeconfig"
+        self.server = ""
+        self.store = Store()
+        self._port = port
+        # An open watch must not hold the shutdown up.
+        self._runner = web.AppRunner(
+            create_app(self.store), access_log=None, handler_cancellation=True, shutdown_timeout=0.2
+        )
+
+    async def start(self) -> None:
+        """Serve on loopback and write the kubeconfig."""
+        for resource, thing in initial_objects(NAMESPACE):
+            self.store.create(resource, thing)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        self.server = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.state.mkdir(parents=True, exist_ok=True)
+        self.kubeconfig.write_text(json.dumps(self._kubeconfig(), indent=1))
+
+    async def stop(self) -> None:
+        """Stop serving."""
+        await self._runner.cleanup()
+
+    def _kubeconfig(self) -> dict[str, object]:
+        name = "sandbox"
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": self.server}}],
+            "users": [{"name": name, "user": {}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": NAMESPACE}}],
+            "current-context": name,
+        }

@@ -1,0 +1,73 @@
+"""Fixtures of the Kubernetes room: the API alone (or a real API server), and the whole cluster as its own process."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+from kubernetes import client, config
+from sandbox.kubernetes.api import create_app
+from sandbox.kubernetes.resources import definition, initial_objects
+from sandbox.kubernetes.store import Store
+
+REAL = os.environ.get("REAL_KUBECONFIG")
+
+
+def _serve_api(started: threading.Event, box: dict) -> None:
+    """Run the API without a controller, so that nothing but the test writes."""
+
+    async def run() -> None:
+        store = Store(history=200)
+        for resource, thing in initial_objects("ml"):
+            store.create(resource, thing)
+        runner = web.AppRunner(create_app(store), handler_cancellation=True, shutdown_timeout=0.2)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        box["server"] = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        box["loop"], box["stop"] = asyncio.get_running_loop(), asyncio.Event()
+        started.set()
+        await box["stop"].wait()
+        await runner.cleanup()
+
+    asyncio.run(run())
+
+
+@pytest.fixture(scope="session")
+def sandbox_api() -> Iterator[client.ApiClient]:
+    started, box = threading.Event(), {}
+    thread = threading.Thread(target=_serve_api, args=(started, box))
+    thread.start()
+    assert started.wait(20)
+    yield client.ApiClient(client.Configuration(host=box["server"]))
+    box["loop"].call_soon_threadsafe(box["stop"].set)
+    thread.join(10)
+
+
+def _real_api() -> client.ApiClient:
+    api = config.new_client_from_config(REAL)
+    try:
+        client.ApiextensionsV1Api(api).create_custom_resource_definition(definition())
+    except client.ApiException as error:
+        assert error.status == 409
+    custom = client.CustomObjectsApi(api)
+    for _ in range(50):  # the definition takes a moment to be served
+        try:
+            custom.list_cluster_custom_object("serving.kserve.io", "v1beta1", "inferenceservices")
+            break
+        except client.ApiException:
+            time.sleep(0.1)
+    for name in ("ml", "kserve"):
+        try:
+            client.CoreV1Api(api).create_namespace({"metadata": {"name": name}})
+        except client.ApiException as error:
+            assert error.status == 409
+    return api
+
+
+@pytest.fixture(scope="session", params=["sandbox", "real"] if REAL else ["sandbox"])
+def api(request: pytest.FixtureRequest) -> client.ApiClient:
+    """The sandbox's API; with REAL_KUBECONFIG set, a real API server runs the same tests."""
+    return request.getfixturevalue("sandbox_api") if request.param == "sandbox" else _real_api()
