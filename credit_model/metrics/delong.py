@@ -77,10 +77,9 @@ def auc_difference(outcomes: Outcomes, first: Floats, second: Floats, *, confide
     difference = float(aucs[1] - aucs[0])
     error = sqrt(max(float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]), 0.0))
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) * error
-    if error > 0:
-        p_value = 2 * NormalDist().cdf(-abs(difference) / error)
-    else:
-        p_value = 1.0 if difference == 0 else 0.0
+    # Models that rank alike have no error and no difference; a difference without error is certain.
+    certain = 1.0 if difference == 0 else 0.0
+    p_value = 2 * NormalDist().cdf(-abs(difference) / error) if error > 0 else certain
     return AucDifference(
         float(aucs[0]), float(aucs[1]), difference, error, difference - reach, difference + reach, p_value
     )

@@ -1,0 +1,127 @@
+"""Checks a labelled table before training: enough of both outcomes, unique ids, no feature that knows the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from credit_model.contract import ID, TARGET, Contract
+from credit_model.encoding import Encoder, conform
+from credit_model.errors import TrainingError
+from credit_model.metrics.discrimination import Floats, Outcomes, roc_auc
+from credit_model.settings import TrainSettings
+
+# A level with fewer rows than this says nothing about the outcome, however pure it is.
+_LEVEL_ROWS = 30
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table ready to train or measure on, sorted by id.
+
+    Attributes:
+        features: Id and features, canonical.
+        outcomes: True for a default, shape (rows,).
+        names: Features to use.
+        dropped: Features left out, with the reason.
+    """
+
+    features: pa.Table
+    outcomes: Outcomes
+    names: tuple[str, ...]
+    dropped: dict[str, str]
+
+
+def check_table(
+    table: pa.Table,
+    contract: Contract,
+    settings: TrainSettings,
+    *,
+    names: Sequence[str] | None = None,
+    role: str = "training table",
+) -> Checked:
+    """Canonical, labelled, sorted rows.
+
+    Args:
+        table: Canonical table with `application_id` and `defaulted`.
+        contract: The feature contract.
+        settings: Limits.
+        names: Features of an existing model; chosen here, with a look for leaks, when absent.
+        role: What the table is, for messages.
+
+    Raises:
+        TrainingError: The table cannot be used; says why.
+        InputError: A value breaks the contract.
+    """
+    labelled = _labelled(table, role)
+    features = conform(labelled, contract)
+    outcomes: Outcomes = labelled.column(TARGET).cast(pa.bool_()).combine_chunks().to_numpy(zero_copy_only=False)
+    _check_counts(outcomes, settings if names is None else None, role)
+    if names is not None:
+        return Checked(features, outcomes, tuple(names), {})
+    dropped = {c.name: "all values are missing" for c in contract.features if _all_missing(features, c.name)}
+    kept = tuple(c.name for c in contract.features if c.name not in dropped)
+    if not kept:
+        raise TrainingError(f"{role}: every feature is missing everywhere; check how the table was built")
+    _check_leaks(features, outcomes, Encoder.learn(features, contract, names=kept), settings)
+    return Checked(features, outcomes, kept, dropped)
+
+
+def _labelled(table: pa.Table, role: str) -> pa.Table:
+    for name in (ID, TARGET):
+        if name not in table.column_names:
+            raise TrainingError(f"{role}: column '{name}' is missing; join the outcomes before training")
+    labelled = table.filter(pc.is_valid(table.column(TARGET)))
+    ids = labelled.column(ID)
+    if ids.null_count or pc.count_distinct(ids).as_py() != len(ids):
+        raise TrainingError(f"{role}: an application_id is missing or repeated; keep one row for each application")
+    return labelled.take(pc.sort_indices(ids))
+
+
+def _check_counts(outcomes: Outcomes, settings: TrainSettings | None, role: str) -> None:
+    rows, defaults = len(outcomes), int(outcomes.sum())
+    # A holdout needs both outcomes, and two of each for an interval; more is the gate's business.
+    min_rows, min_each = (settings.min_rows, settings.min_defaults) if settings else (4, 2)
+    if rows < min_rows:
+        raise TrainingError(f"{role}: {rows} labelled rows, at least {min_rows} are needed; add rows or outcomes")
+    if defaults in {0, rows}:
+        kind = "default" if defaults else "non-default"
+        raise TrainingError(f"{role}: every outcome is a {kind}; check the target column and the outcome delay")
+    if min(defaults, rows - defaults) < min_each:
+        raise TrainingError(f"{role}: {defaults} defaults in {rows} rows, at least {min_each} of each are needed")
+
+
+def _all_missing(features: pa.Table, name: str) -> bool:
+    column = features.column(name)
+    return bool(column.null_count == len(column))
+
+
+def _check_leaks(features: pa.Table, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings) -> None:
+    matrix = encoder.matrix(features)
+    for position, column in enumerate(encoder.columns):
+        values = matrix[:, position]
+        risk = _level_rates(values, outcomes) if column.kind == "categorical" else np.nan_to_num(values, nan=-np.inf)
+        auc = roc_auc(outcomes, _ranks(risk))
+        if max(auc, 1 - auc) >= settings.leak_auc:
+            raise TrainingError(
+                f"column '{column.name}' alone predicts the outcome (AUC {max(auc, 1 - auc):.3f}); it is probably "
+                "known only afterwards: remove it from the contract, or raise leak_auc if it is legitimate"
+            )
+
+
+def _ranks(values: Floats) -> Floats:
+    ranks: npt.NDArray[np.intp] = np.unique(values, return_inverse=True)[1]
+    return ranks.astype(np.float64)
+
+
+def _level_rates(codes: Floats, outcomes: Outcomes) -> Floats:
+    """Default rate of each row's level; the overall rate for rare levels."""
+    _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    rates = np.bincount(inverse, weights=outcomes) / counts
+    shares: Floats = np.where(counts < _LEVEL_ROWS, outcomes.mean(), rates)[inverse]
+    return shares

@@ -1,0 +1,254 @@
+"""Trains a model bundle: checks the table, cross-validates, calibrates out of fold, measures on the holdout."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import cast
+
+import lightgbm as lgb
+import numpy as np
+import pyarrow as pa
+from sklearn.model_selection import StratifiedKFold
+
+from credit_model.booster import Matrix
+from credit_model.bundle import Bundle, Calibration, Cutoffs, Document, GoldenRow, Lineage, ScoreScale
+from credit_model.checks import Checked, check_table
+from credit_model.contract import ID, Contract
+from credit_model.encoding import Encoder
+from credit_model.evaluation import evaluate
+from credit_model.logistic import fit_line
+from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.reference import reference_of, references
+from credit_model.report import render_card, render_report
+from credit_model.scoring import Scorer, calibrated, points
+from credit_model.settings import TrainSettings
+
+Progress = Callable[[str, float, str], None]
+
+GRADES = ("A", "B", "C", "D", "E", "F", "G")
+# Shares of the applicants up to the end of each grade but the last: small at both ends, like most rating scales.
+_GRADE_SHARES = (0.10, 0.30, 0.50, 0.70, 0.85, 0.95)
+_GOLDEN_ROWS = 20
+_DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
+_LIBRARIES = ("lightgbm", "numpy", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class _Folds:
+    """Result of cross-validation: margins of rows no tree of theirs has seen, and the number of rounds."""
+
+    margins: Floats
+    rounds: int
+    fold_of: np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Everything training learnt."""
+
+    checked: Checked
+    encoder: Encoder
+    model: str
+    folds: _Folds
+
+
+def train(
+    table: pa.Table,
+    contract: Contract,
+    settings: TrainSettings | None = None,
+    *,
+    holdout: pa.Table | None = None,
+    lineage: Lineage | None = None,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Trains a bundle.
+
+    Args:
+        table: Canonical table with `defaulted`; rows without an outcome are left out. Row order does not matter.
+        contract: The feature contract.
+        settings: How to train; the defaults when absent.
+        holdout: Canonical labelled table to measure on; nothing is fitted or tuned on it.
+        lineage: Where table and code come from.
+        progress: Called with (stage, fraction from 0 to 1, message).
+
+    Returns:
+        The bundle; the same rows, settings and seed give the same bytes.
+
+    Raises:
+        TrainingError: Too few rows or defaults, one class only, repeated ids, or a feature that knows the outcome.
+        InputError: A value breaks the contract.
+    """
+    settings, report = settings or TrainSettings(), progress or _silent
+    report("prepare", 0.0, f"checking {table.num_rows:,} rows")
+    checked = check_table(table, contract, settings)
+    encoder = Encoder.learn(checked.features, contract, names=checked.names)
+    matrix = encoder.matrix(checked.features)
+    report("prepare", 0.05, f"{len(matrix):,} rows, {int(checked.outcomes.sum()):,} defaults")
+    folds = _cross_validate(matrix, checked.outcomes, encoder, settings, report)
+    report("fit", 0.75, f"fitting {folds.rounds} rounds on all rows")
+    model = _fit(matrix, checked.outcomes, encoder, settings, folds.rounds)
+    report("evaluate", 0.9, "calibrating and measuring")
+    fitted = _Fitted(checked, encoder, model, folds)
+    document = _document(fitted, settings, lineage or Lineage())
+    bundle = _with_papers(document, fitted, settings, holdout)
+    report("done", 1.0, f"model {bundle.version}")
+    return bundle
+
+
+def _silent(stage: str, fraction: float, message: str) -> None:
+    """Progress nobody asked for."""
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _dataset(matrix: Matrix, outcomes: Outcomes, encoder: Encoder) -> lgb.Dataset:
+    return lgb.Dataset(
+        matrix,
+        label=outcomes.astype(np.float64),
+        feature_name=list(encoder.names),
+        categorical_feature=encoder.categorical,
+        params={"verbosity": -1, "deterministic": True, "force_row_wise": True, "feature_pre_filter": False},
+        free_raw_data=False,
+    )
+
+
+def _parameters(encoder: Encoder, settings: TrainSettings) -> dict[str, object]:
+    monotone = [_DIRECTIONS[column.monotone] for column in encoder.columns]
+    return settings.lightgbm(monotone=monotone, threads=_threads())
+
+
+def _cross_validate(
+    matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings, report: Progress
+) -> _Folds:
+    """Boosts all folds side by side until their mean loss stops falling: one number of rounds for all."""
+    splitter = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
+    splits = list(splitter.split(matrix, outcomes))
+    result = lgb.cv(
+        _parameters(encoder, settings),
+        _dataset(matrix, outcomes, encoder),
+        num_boost_round=settings.max_rounds,
+        folds=splits,
+        return_cvbooster=True,
+        callbacks=[
+            lgb.early_stopping(settings.early_stopping_rounds, verbose=False),
+            _RoundProgress(report, settings.max_rounds),
+        ],
+    )
+    boosters = cast("lgb.CVBooster", result["cvbooster"])
+    rounds = max(int(boosters.best_iteration), 1)
+    margins, fold_of = np.empty(len(matrix)), np.empty(len(matrix), dtype=np.int64)
+    for fold, ((_, test), booster) in enumerate(zip(splits, boosters.boosters, strict=True)):
+        margins[test] = booster.predict(matrix[test], num_iteration=rounds, raw_score=True)
+        fold_of[test] = fold
+    return _Folds(margins, rounds, fold_of)
+
+
+class _RoundProgress:
+    """LightGBM callback that reports every 25th round."""
+
+    order = 40
+
+    def __init__(self, report: Progress, limit: int) -> None:
+        self._report = report
+        self._limit = limit
+
+    def __call__(self, environment: lgb.callback.CallbackEnv) -> None:
+        done = environment.iteration + 1
+        if done % 25 == 0 and environment.evaluation_result_list:
+            loss = environment.evaluation_result_list[0][2]
+            self._report("cross-validate", 0.05 + 0.7 * done / self._limit, f"round {done}, mean loss {loss:.5f}")
+
+
+def _fit(matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings, rounds: int) -> str:
+    parameters = _parameters(encoder, settings)
+    booster = lgb.train(parameters, _dataset(matrix, outcomes, encoder), num_boost_round=rounds)
+    # The number of threads is the machine's, not the model's; it must not change the bundle's digest.
+    return re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", booster.model_to_string())
+
+
+def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Document:
+    checked, encoder, folds = fitted.checked, fitted.encoder, fitted.folds
+    slope, intercept = fit_line(folds.margins, checked.outcomes.astype(np.float64))
+    calibration = Calibration(slope=slope, intercept=intercept)
+    pds = calibrated(folds.margins, calibration)
+    scale = ScoreScale(base_score=settings.base_score, base_odds=settings.base_odds, pdo=settings.pdo)
+    measured = evaluate(checked.outcomes, pds)
+    measured["folds"] = [
+        evaluate(checked.outcomes[folds.fold_of == fold], pds[folds.fold_of == fold], curves=False)
+        for fold in range(settings.folds)
+    ]
+    document = Document(
+        contract=encoder.contract,
+        features=encoder.names,
+        dropped=checked.dropped,
+        levels=encoder.levels,
+        calibration=calibration,
+        scale=scale,
+        grades=GRADES,
+        grade_edges=_grade_edges(pds),
+        cutoffs=_cutoffs(pds, settings),
+        reference=references(checked.features, encoder),
+        score_reference=reference_of(points(pds, scale).astype(np.float64)),
+        metrics={"cross_validation": measured},
+        importance=_importance(fitted.model, encoder),
+        settings=settings.model_dump(mode="json"),
+        training={"rows": len(pds), "defaults": int(checked.outcomes.sum()), "rounds": folds.rounds},
+        libraries={name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
+        lineage=lineage,
+    )
+
+
+def _with_papers(document: Document, fitted: _Fitted, settings: TrainSettings, holdout: pa.Table | None) -> Bundle:
+    """Adds what can only be known once the model scores: holdout metrics, golden rows, report and card."""
+    scorer = Scorer(Bundle(document, fitted.model))
+    golden_source = fitted.checked
+    if holdout is not None:
+        golden_source = check_table(holdout, document.contract, settings, names=document.features, role="holdout")
+        metrics = evaluate(golden_source.outcomes, scorer.pd_of_table(golden_source.features))
+        document = document.model_copy(update={"metrics": document.metrics | {"holdout": metrics}})
+    return Bundle(
+        document,
+        fitted.model,
+        golden=_golden(golden_source, scorer, seed=settings.seed),
+        report=render_report(document),
+        model_card=render_card(document),
+    )
+
+
+def _grade_edges(pds: Floats) -> tuple[float, ...]:
+    """PDs between the grades; strictly rising even where many applicants share a PD."""
+    edges = [float(edge) for edge in np.quantile(pds, _GRADE_SHARES)]
+    for position in range(1, len(edges)):
+        edges[position] = max(edges[position], float(np.nextafter(edges[position - 1], 1.0)))
+    return tuple(edges)
+
+
+def _cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
+    approve, decline = settings.approve_below, settings.decline_from
+    approve = float(np.quantile(pds, settings.approve_share)) if approve is None else approve
+    decline = float(np.quantile(pds, 1 - settings.decline_share)) if decline is None else decline
+    return Cutoffs(approve_below=min(approve, decline), decline_from=decline)
+
+
+def _importance(model: str, encoder: Encoder) -> dict[str, float]:
+    """Share of the total gain of each feature."""
+    gains = lgb.Booster(model_str=model).feature_importance("gain")
+    total = float(gains.sum()) or 1.0
+    return {name: float(gain) / total for name, gain in zip(encoder.names, gains, strict=True)}
+
+
+def _golden(source: Checked, scorer: Scorer, *, seed: int) -> tuple[GoldenRow, ...]:
+    rows = source.features.num_rows
+    chosen = np.sort(np.random.default_rng(seed).choice(rows, size=min(_GOLDEN_ROWS, rows), replace=False))
+    picked = source.features.take(pa.array(chosen))
+    features = picked.drop_columns([ID]).to_pylist()
+    pds = scorer.pd_of_table(picked).tolist()
+    ids = picked.column(ID).to_pylist()
+    return tuple(GoldenRow(application_id=i, row=row, pd=pd) for i, row, pd in zip(ids, features, pds, strict=True))
