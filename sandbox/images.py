@@ -13,8 +13,12 @@ class UnknownImageError(ValueError):
 
 
 def repository(image_uri: str) -> str:
-    """Return the last path component of an image URI without tag or digest: `…/credit-train@sha256:…` → `credit-train`."""
-    return image_uri.split("@", maxsplit=1)[0].rsplit("/", 1)[-1].split(":", maxsplit=1)[0]
+    """Return the last path component of an image URI, without tag or digest.
+
+    >>> repository("1.dkr.ecr.eu-west-1.amazonaws.com/credit-train@sha256:00")
+    'credit-train'
+    """
+    return image_uri.partition("@")[0].rsplit("/", 1)[-1].partition(":")[0]
 
 
 def command(image_uri: str) -> list[str]:

@@ -41,12 +41,11 @@ def _endpoint(cluster: dict[str, Any]) -> dict[str, str]:
 
 
 def token(cluster: str, region: str) -> str:
-    """Return a bearer token for `cluster`: a presigned STS GetCallerIdentity request, as EKS's authenticator wants it."""
+    """Return a bearer token for `cluster`: a presigned STS GetCallerIdentity request, as EKS wants it."""
     session = boto3.Session(region_name=region)
     sts: Any = session.client("sts", region_name=region)
-    signer = RequestSigner(
-        sts.meta.service_model.service_id, region, "sts", "v4", session.get_credentials(), session.events
-    )
+    service, keys = sts.meta.service_model.service_id, session.get_credentials()
+    signer = RequestSigner(service, region, "sts", "v4", keys, session.events)
     request = {
         "method": "GET",
         "url": f"{sts.meta.endpoint_url}/?Action=GetCallerIdentity&Version=2011-06-15",

@@ -1,0 +1,53 @@
+# Two commands do all the set-up: `make demo` runs the whole loop, `make test` passes the tests.
+PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export UV_COMPILE_BYTECODE = 1
+
+.PHONY: help setup demo test lint lock clean
+
+help: ## show what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## install everything into .venv
+
+# LightGBM needs an OpenMP runtime; where the system has none, scikit-learn's own copy serves (Linux).
+NATIVE := $(CURDIR)/$(VENV)/native
+GIVEN_PATH := $(LD_LIBRARY_PATH)
+export LD_LIBRARY_PATH = $(shell test -d $(NATIVE) && echo $(NATIVE):)$(GIVEN_PATH)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "Python 3.11 or 3.12 is needed and $(PYTHON) is another: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "this Python cannot make environments: install its venv module (Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "installing into $(VENV) (once; about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || $(MAKE) --no-print-directory openmp
+	@touch $@
+
+.PHONY: openmp
+openmp:
+	@mkdir -p $(NATIVE) && ln -sf $$(ls $(CURDIR)/$(VENV)/lib/python3.*/site-packages/scikit_learn.libs/libgomp*) $(NATIVE)/libgomp.so.1
+	@LD_LIBRARY_PATH=$(NATIVE) $(BIN)/python -c 'import lightgbm' || \
+	  { rm -rf $(NATIVE); echo "LightGBM finds no OpenMP: apt-get install libgomp1, or on macOS brew install libomp"; exit 1; }
+
+demo: $(READY) ## run the whole loop here: make demo [DATA=file PORTFOLIO=name] [EXIT=1] [SUMMARY=file.json]
+	@$(BIN)/python -m sandbox demo $(if $(DATA),--data "$(DATA)") $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)") \
+	  $(if $(EXIT),--exit) $(if $(SUMMARY),--json "$(SUMMARY)")
+
+test: $(READY) lint ## check style and types, then run every test
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(READY) ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lock: $(READY) ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes \
+	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean: ## remove the environment and the sandbox's state
+	@rm -rf $(VENV) .sandbox

@@ -1,0 +1,176 @@
+"""The demo: the platform's whole loop on one machine, stage by stage, and a summary of what came of it."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from sandbox import estate, evidence
+from sandbox.drops import Drops, real, simulated
+from sandbox.flow_runs import FlowRuns, now
+from sandbox.stack import Sandbox
+
+METRICS = ("roc_auc", "pr_auc", "brier", "ks")
+SHOWN_APPLICANTS = 3
+
+
+class Demo:
+    """One pass through the loop for one portfolio.
+
+    Attributes:
+        seconds: How long each stage took.
+        summary: What scripts read: see `sandbox/README` in docs.
+    """
+
+    def __init__(self, sandbox: Sandbox, drops: Drops, console: Console) -> None:
+        self.drops = drops
+        self.portfolio = drops.portfolio
+        self.seconds: dict[str, float] = {}
+        self.summary: dict[str, Any] = {}
+        self._console = console
+        self._runs = FlowRuns(say=self._log, check=sandbox.check)
+        self._sandbox = sandbox
+
+    def run(self) -> None:
+        """Go through the loop: history, first model, answers online, then a file that sets the loop going by itself."""
+        with self.stage("ingest"):
+            uri = self._upload("import", self.drops.first)
+            self._runs.run("ingest", {"uri": uri, "retrain": False})
+        with self.stage("train"):
+            since = now()
+            self._runs.run("train", {"portfolio": self.portfolio})
+        with self.stage("release"):
+            self._runs.await_triggered("release", since)
+        with self.stage("score"):
+            self._runs.run("score", {"portfolio": self.portfolio})
+        with self.stage("online"):
+            self._ask_online()
+        if self.drops.second is not None:
+            self._close_the_loop(self.drops.second)
+        self._summarise()
+
+    def _close_the_loop(self, second: Path) -> None:
+        """Drop a file and only watch: its arrival starts ingest, training, the gate and, for a winner, release."""
+        since = now()
+        self._say(f"dropping {second.name} into landing/: what follows starts by itself")
+        self._upload("landing", second)
+        with self.stage("ingest again"):
+            self._runs.await_triggered("ingest", since)
+        with self.stage("train challenger"):
+            self._runs.await_triggered("train", since)
+        challenger = evidence.newest_model(self.portfolio)
+        self._show_gate(challenger)
+        if challenger.status == "Approved":
+            with self.stage("release challenger"):
+                self._runs.await_triggered("release", since)
+        with self.stage("score again"):
+            self._runs.run("score", {"portfolio": self.portfolio})
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Head the stage, time it, and say how long it took."""
+        self._console.rule(f"[bold]{name}", align="left")
+        started = time.perf_counter()
+        yield
+        self.seconds[name.replace(" ", "_")] = round(time.perf_counter() - started, 1)
+        self._say(f"{name} took {self.seconds[name.replace(' ', '_')]:.1f} s")
+
+    def _upload(self, place: str, path: Path) -> str:
+        key = f"{place}/{self.portfolio}/applications/{path.name}"
+        self._say(f"{path.name} ({path.stat().st_size / 1e6:.1f} MB) to s3://{estate.BUCKET}/{key}")
+        boto3.client("s3").upload_file(str(path), estate.BUCKET, key)
+        return f"s3://{estate.BUCKET}/{key}"
+
+    def _ask_online(self) -> None:
+        asked = evidence.applicants(self.portfolio)
+        for row in asked[:SHOWN_APPLICANTS]:
+            answer = evidence.predict(self.portfolio, [row])
+            self._console.print(Panel(escape(json.dumps(row)), title="request: one applicant", title_align="left"))
+            self._console.print(Panel(escape(json.dumps(answer)), title="answer", title_align="left"))
+
+    def _show_gate(self, challenger: evidence.Model) -> None:
+        table = Table(title=f"gate: challenger {challenger.version} is {challenger.status}", title_justify="left")
+        for column in ("check", "value", "limit", "passed"):
+            table.add_column(column)
+        for check in challenger.verdict()["checks"]:
+            table.add_row(
+                check["name"], _short(check["value"]), _short(check["limit"]), "yes" if check["passed"] else "NO"
+            )
+        self._console.print(table)
+
+    def _summarise(self) -> None:
+        champion = evidence.champion(self.portfolio)
+        scores = evidence.published_scores(self.portfolio)
+        matches = evidence.online_matches(self.portfolio, scores)
+        self.summary = {
+            "model_version": champion.version,
+            "metrics": {name: champion.metrics[name] for name in METRICS},
+            "rows_scored": scores.num_rows,
+            "online_matches_batch": matches,
+            "seconds": self.seconds,
+            "models": {model.version: model.status for model in evidence.models(self.portfolio)},
+            "endpoint": evidence.endpoint(self.portfolio),
+            "report": evidence.fetch_report(champion, self._sandbox.state),
+            "scores": evidence.scores_uri(self.portfolio),
+            "prefect_ui": self._sandbox.addresses()["Prefect UI"],
+        }
+        if self.drops.true_pd is not None:
+            self.summary["true_pd_roc_auc"] = evidence.true_auc(champion, self.drops.true_pd)
+        self._show_summary()
+
+    def _show_summary(self) -> None:
+        self._console.rule(f"[bold]{self.portfolio}", align="left")
+        table = Table(show_header=False, box=None)
+        for key, value in self.summary.items():
+            table.add_row(key, escape(json.dumps(value) if isinstance(value, dict) else str(value)))
+        self._console.print(table)
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"  {escape(text)}", highlight=False)
+
+    def _log(self, line: str) -> None:
+        self._console.print(f"  [dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def run(*, data: Path | None, portfolio: str, state: Path, leave: bool, summary: Path | None) -> None:
+    """Run the demo; stay up until Ctrl-C unless `leave`; write the summary as JSON where asked.
+
+    Args:
+        data: a real file of applications; simulated ones where None.
+        portfolio: whose contract the file follows.
+        state: folder of everything that the sandbox writes.
+        leave: whether to end after the summary.
+        summary: where to write the summary.
+    """
+    console = Console(soft_wrap=True)
+    started = time.perf_counter()
+    console.rule("[bold]sandbox", align="left")
+    drops = real(data, portfolio, state / "drops") if data else simulated(state / "drops")
+    with Sandbox(state, say=lambda line: console.print(line, highlight=False)) as sandbox:
+        demo = Demo(sandbox, drops, console)
+        demo.seconds["sandbox"] = round(time.perf_counter() - started, 1)
+        demo.run()
+        if summary:
+            summary.write_text(json.dumps({drops.portfolio: demo.summary}, indent=1))
+        console.print(f"whole loop: {time.perf_counter() - started:.0f} s")
+        if not leave:
+            console.print("the sandbox stays up: look around, end it with Ctrl-C")
+            _stay(sandbox)
+
+
+def _stay(sandbox: Sandbox) -> None:
+    while True:
+        sandbox.check()
+        time.sleep(1)

@@ -1,0 +1,103 @@
+"""The two files of the demo: one to begin with, one that arrives later; simulated, or a real file cut in two."""
+
+import gzip
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+ROWS = 60_000
+MONTHS = 12
+FIRST_SHARE = 0.8
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+class DropError(RuntimeError):
+    """The demo's files cannot be made."""
+
+
+@dataclass(frozen=True)
+class Drops:
+    """What the demo brings to the lake.
+
+    Attributes:
+        portfolio: Whose applications they are.
+        first: The file the lake starts with.
+        second: The file that arrives later, None where the first cannot be cut (its faults are for ingest to tell).
+        true_pd: CSV of application_id and true PD, for a simulated portfolio.
+    """
+
+    portfolio: str
+    first: Path
+    second: Path | None
+    true_pd: Path | None = None
+
+
+def simulated(folder: Path) -> Drops:
+    """Simulate twelve months of applications, and the extract of a month later: new applications, matured outcomes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first, second, true_pd = folder / "history.csv", folder / "next-month.csv", folder / "true_pd.csv"
+    arguments = [
+        "--rows",
+        str(ROWS),
+        "--months",
+        str(MONTHS),
+        "--output",
+        first,
+        "--next-month",
+        second,
+        "--true-pd",
+        true_pd,
+    ]
+    command = [sys.executable, "-m", "credit_model", "simulate", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise DropError(f"the simulator failed: {done.stderr.strip()}")
+    return Drops("case", first, second, true_pd)
+
+
+def real(path: Path, portfolio: str, folder: Path) -> Drops:
+    """Cut a file in two: four fifths of its rows to begin with, the rest to arrive later.
+
+    Raises:
+        DropError: there is no such file.
+    """
+    if not path.is_file():
+        raise DropError(f"{path} is not a file: give DATA=path to a CSV or Parquet file of applications")
+    folder.mkdir(parents=True, exist_ok=True)
+    cut = _cut_parquet if path.suffix == ".parquet" else _cut_csv
+    try:
+        first, second = cut(path, folder)
+    except (OSError, EOFError, ValueError):
+        return Drops(portfolio, path, None)
+    return Drops(portfolio, first, second)
+
+
+def _cut_parquet(path: Path, folder: Path) -> tuple[Path, Path]:
+    table = pq.read_table(path)
+    edge = int(table.num_rows * FIRST_SHARE)
+    parts = folder / f"{path.stem}-1.parquet", folder / f"{path.stem}-2.parquet"
+    pq.write_table(table.slice(0, edge), parts[0])
+    pq.write_table(table.slice(edge), parts[1])
+    return parts
+
+
+def _cut_csv(path: Path, folder: Path) -> tuple[Path, Path]:
+    """Cut at a line: the parts keep the file's own bytes, so that ingest sees what the user has written."""
+    content = path.read_bytes()
+    if content.startswith(GZIP_MAGIC):
+        content = gzip.decompress(content)
+    header, *lines = content.splitlines(keepends=True)
+    edge = int(len(lines) * FIRST_SHARE)
+    if not 0 < edge < len(lines):
+        raise ValueError("too few lines to cut")
+    parts = {"1": lines[:edge], "2": lines[edge:]}
+    first, second = (_write(folder / f"{path.stem}-{name}.csv", header, part) for name, part in parts.items())
+    return first, second
+
+
+def _write(path: Path, header: bytes, lines: list[bytes]) -> Path:
+    path.write_bytes(header + b"".join(lines))
+    return path

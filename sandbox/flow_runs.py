@@ -1,0 +1,108 @@
+"""Runs deployments through the Prefect API and shows their logs as they come."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    LogFilter,
+    LogFilterFlowRunId,
+)
+from prefect.client.schemas.objects import FlowRun, Log
+from prefect.client.schemas.sorting import FlowRunSort, LogSort
+from prefect.types import DateTime
+
+POLL_SECONDS = 0.5
+START_TIMEOUT_SECONDS = 60.0
+RUN_TIMEOUT_SECONDS = 900.0
+PAGE = 200
+
+
+class FlowRunError(RuntimeError):
+    """A flow run did not start, or did not end well."""
+
+
+@dataclass(frozen=True)
+class FlowRuns:
+    """The flow runs of one Prefect server.
+
+    Attributes:
+        say: Where log lines go.
+        check: Called between looks; raises where waiting on makes no sense.
+    """
+
+    say: Callable[[str], None]
+    check: Callable[[], None]
+
+    def run(self, deployment: str, parameters: dict[str, Any]) -> FlowRun:
+        """Start `flow/deployment` and follow it to its end.
+
+        Raises:
+            FlowRunError: it did not complete.
+        """
+        with get_client(sync_client=True) as client:
+            found = client.read_deployment_by_name(f"{deployment}/{deployment}")
+            started = client.create_flow_run_from_deployment(found.id, parameters=parameters)
+            return self._follow(client, started.id)
+
+    def await_triggered(self, deployment: str, since: DateTime) -> FlowRun:
+        """Wait for a run of `deployment` that an event has started since then, and follow it to its end.
+
+        Raises:
+            FlowRunError: none started, or it did not complete.
+        """
+        with get_client(sync_client=True) as client:
+            deadline = time.monotonic() + START_TIMEOUT_SECONDS
+            while time.monotonic() < deadline:
+                runs = self._since(client, deployment, since)
+                if runs:
+                    return self._follow(client, runs[0].id)
+                self._pause()
+        raise FlowRunError(f"no event has started {deployment} within {START_TIMEOUT_SECONDS:.0f} s")
+
+    def _since(self, client: SyncPrefectClient, deployment: str, since: DateTime) -> list[FlowRun]:
+        runs: list[FlowRun] = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since)),
+            deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[deployment])),
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+        )
+        return [run for run in runs if run.auto_scheduled is False]
+
+    def _follow(self, client: SyncPrefectClient, flow_run_id: UUID) -> FlowRun:
+        shown, deadline = 0, time.monotonic() + RUN_TIMEOUT_SECONDS
+        while True:
+            run: FlowRun = client.read_flow_run(flow_run_id)
+            shown += self._show_logs(client, flow_run_id, shown)
+            if run.state is not None and run.state.is_final():
+                break
+            if time.monotonic() > deadline:
+                raise FlowRunError(f"{run.name} did not end within {RUN_TIMEOUT_SECONDS:.0f} s")
+            self._pause()
+        time.sleep(POLL_SECONDS)  # the last lines reach the server a moment after the state
+        self._show_logs(client, flow_run_id, shown)
+        if not run.state.is_completed():
+            raise FlowRunError(f"{run.name} ended {run.state.name}: {run.state.message}")
+        return run
+
+    def _show_logs(self, client: SyncPrefectClient, flow_run_id: UUID, shown: int) -> int:
+        chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id]))
+        logs: list[Log] = client.read_logs(chosen, limit=PAGE, offset=shown, sort=LogSort.TIMESTAMP_ASC)
+        for entry in logs:
+            self.say(entry.message)
+        return len(logs)
+
+    def _pause(self) -> None:
+        self.check()
+        time.sleep(POLL_SECONDS)
+
+
+def now() -> DateTime:
+    """Return the time as Prefect's filters take it."""
+    return DateTime.now("UTC")
