@@ -184,7 +184,7 @@ def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Doc
         evaluate(checked.outcomes[folds.fold_of == fold], pds[folds.fold_of == fold], curves=False)
         for fold in range(settings.folds)
     ]
-    document = Document(
+    return Document(
         contract=encoder.contract,
         features=encoder.names,
         dropped=checked.dropped,
