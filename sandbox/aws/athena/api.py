@@ -1,0 +1,166 @@
+"""Athena's HTTP actions: moto's for workgroups, names and catalogs, ours wherever a query or its tables are meant."""
+
+import json
+from typing import Any, ClassVar
+
+from moto.athena.models import athena_backends
+from moto.athena.responses import AthenaResponse
+
+from sandbox.aws.athena.service import AthenaService, invalid
+from sandbox.aws.context import Context
+from sandbox.aws.errors import ApiError
+
+_PAGE = 1000
+_CATALOG = "AwsDataCatalog"
+
+
+class AthenaApi(AthenaResponse):  # type: ignore[misc]  # moto is untyped
+    """Athena's actions; `context` is set by `sandbox.aws.athena.install`."""
+
+    context: ClassVar[Context]
+    services: ClassVar[dict[str, AthenaService]]
+
+    @property
+    def service(self) -> AthenaService:
+        """The Athena of the request's region."""
+        if self.region not in self.services:
+            self.services[self.region] = AthenaService(self.context, self.region)
+        return self.services[self.region]
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The request's JSON body."""
+        body: dict[str, Any] = json.loads(self.body or "{}")
+        return body
+
+    def start_query_execution(self) -> str:
+        """StartQueryExecution."""
+        backend = athena_backends[self.current_account][self.region]
+        return json.dumps({"QueryExecutionId": self.service.start(self.request, backend)})
+
+    def get_query_execution(self) -> str:
+        """GetQueryExecution."""
+        return json.dumps({"QueryExecution": self.service.get(self.request["QueryExecutionId"]).describe()})
+
+    def batch_get_query_execution(self) -> str:
+        """BatchGetQueryExecution."""
+        found, missing = [], []
+        for identifier in self.request["QueryExecutionIds"]:
+            try:
+                found.append(self.service.get(identifier).describe())
+            except ApiError:
+                missing.append({"QueryExecutionId": identifier, "ErrorCode": "INTERNAL_FAILURE"})
+        return json.dumps({"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing})
+
+    def list_query_executions(self) -> str:
+        """ListQueryExecutions, newest first."""
+        request = self.request
+        start, count = int(request.get("NextToken") or 0), int(request.get("MaxResults") or 50)
+        identifiers = self.service.identifiers(request.get("WorkGroup") or "primary")
+        return json.dumps(_page("QueryExecutionIds", identifiers, start, count))
+
+    def stop_query_execution(self) -> str:
+        """StopQueryExecution."""
+        self.service.stop(self.request["QueryExecutionId"])
+        return "{}"
+
+    def get_query_results(self) -> str:
+        """GetQueryResults."""
+        request = self.request
+        start, count = int(request.get("NextToken") or 0), int(request.get("MaxResults") or _PAGE)
+        return json.dumps(self.service.results(request["QueryExecutionId"], start, count))
+
+    def get_work_group(self) -> str:
+        """GetWorkGroup; unlike moto, an unknown one is an error."""
+        self._require_group(self.request["WorkGroup"])
+        return str(super().get_work_group())
+
+    def update_work_group(self) -> str:
+        """UpdateWorkGroup: description, state and configuration."""
+        request = self.request
+        group = self._require_group(request["WorkGroup"])
+        group.description = request.get("Description", group.description)
+        group.state = request.get("State", group.state)
+        updates = dict(request.get("ConfigurationUpdates") or {})
+        result = updates.pop("ResultConfigurationUpdates", {})
+        stored = group.configuration.setdefault("ResultConfiguration", {})
+        for name, value in result.items():
+            if name.startswith("Remove") and value:
+                stored.pop(name.removeprefix("Remove"), None)
+            else:
+                stored[name] = value
+        group.configuration.update(updates)
+        return "{}"
+
+    def get_database(self) -> str:
+        """GetDatabase, from Glue."""
+        name = self.request["DatabaseName"]
+        for item in self.service.catalog.databases():
+            if item["Name"] == name.lower():
+                return json.dumps({"Database": _database(item)})
+        raise ApiError("MetadataException", f"Database {name} not found.")
+
+    def list_databases(self) -> str:
+        """ListDatabases, from Glue."""
+        found = [_database(item) for item in self.service.catalog.databases()]
+        request = self.request
+        return json.dumps(
+            _page("DatabaseList", found, int(request.get("NextToken") or 0), int(request.get("MaxResults") or 50))
+        )
+
+    def get_table_metadata(self) -> str:
+        """GetTableMetadata, from Glue."""
+        request = self.request
+        raw = self.service.catalog.raw(request["DatabaseName"].lower(), request["TableName"].lower())
+        if raw is None:
+            raise ApiError("MetadataException", f"Table {request['TableName']} not found.")
+        return json.dumps({"TableMetadata": _metadata(raw)})
+
+    def list_table_metadata(self) -> str:
+        """ListTableMetadata, from Glue."""
+        request = self.request
+        found = [_metadata(item) for item in self.service.catalog.tables(request["DatabaseName"].lower())]
+        return json.dumps(
+            _page("TableMetadataList", found, int(request.get("NextToken") or 0), int(request.get("MaxResults") or 50))
+        )
+
+    def _require_group(self, name: str) -> Any:
+        groups = athena_backends[self.current_account][self.region].work_groups
+        if name not in groups:
+            raise invalid(f"WorkGroup {name} is not found.")
+        return groups[name]
+
+
+def _page(name: str, items: list[Any], start: int, count: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {name: items[start : start + count]}
+    if len(items) > start + count:
+        answer["NextToken"] = str(start + count)
+    return answer
+
+
+def _database(item: dict[str, Any]) -> dict[str, Any]:
+    kept = {"Name": item["Name"], "Parameters": item.get("Parameters", {})}
+    return {**kept, **({"Description": item["Description"]} if item.get("Description") else {})}
+
+
+def _metadata(raw: dict[str, Any]) -> dict[str, Any]:
+    storage = raw.get("StorageDescriptor", {})
+    parameters = {
+        **raw.get("Parameters", {}),
+        "location": storage.get("Location", ""),
+        "serde.serialization.lib": storage.get("SerdeInfo", {}).get("SerializationLibrary", ""),
+    }
+    answer = {
+        "Name": raw["Name"],
+        "TableType": raw.get("TableType", "EXTERNAL_TABLE"),
+        "Columns": [_column(item) for item in storage.get("Columns", [])],
+        "PartitionKeys": [_column(item) for item in raw.get("PartitionKeys", [])],
+        "Parameters": parameters,
+    }
+    if raw.get("CreateTime"):
+        answer["CreateTime"] = raw["CreateTime"].timestamp()
+    return answer
+
+
+def _column(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: item[key] for key in ("Name", "Type", "Comment") if item.get(key)}

@@ -1,0 +1,215 @@
+"""What Glue says about tables, and the changes that statements make there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sandbox.aws.errors import QueryError, UnsupportedSqlError
+from sandbox.aws.storage import Location
+
+PARQUET = "parquet"
+CSV = "csv"
+_PARQUET_STORAGE = {
+    "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+    "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+    "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+}
+_TEXT_STORAGE = {
+    "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+    "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+}
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One registered partition: its values in key order, and where its files are."""
+
+    values: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Glue table as a query sees it; `columns` and `keys` map a name to its Glue type, in order."""
+
+    database: str
+    name: str
+    columns: dict[str, str]
+    keys: dict[str, str]
+    location: Location
+    format: str
+    serde: str
+    options: dict[str, str]
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """Every column a query can name: the stored ones, then the partition keys."""
+        return {**self.columns, **self.keys}
+
+
+class Catalog:
+    """Glue, through its API, with Athena's error messages."""
+
+    def __init__(self, glue: Any) -> None:
+        self._glue = glue
+
+    def table(self, database: str, name: str) -> Table:
+        """Read a table's description.
+
+        Raises:
+            QueryError: no such database or table.
+            UnsupportedSqlError: a view, or a file format the sandbox cannot read.
+        """
+        raw = self.raw(database, name)
+        if raw is None:
+            raise QueryError(f"TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.{database}.{name}' does not exist")
+        storage = raw.get("StorageDescriptor", {})
+        serde = storage.get("SerdeInfo", {})
+        library = serde.get("SerializationLibrary", "")
+        options = {**serde.get("Parameters", {}), **raw.get("Parameters", {})}
+        return Table(
+            database=database,
+            name=name,
+            columns={column["Name"].lower(): column["Type"] for column in storage.get("Columns", [])},
+            keys={column["Name"].lower(): column["Type"] for column in raw.get("PartitionKeys", [])},
+            location=Location.parse(storage.get("Location", "")).folder,
+            format=_format(f"{database}.{name}", library, raw.get("TableType", "")),
+            serde=library,
+            options={key.lower(): value for key, value in options.items()},
+        )
+
+    def raw(self, database: str, name: str) -> dict[str, Any] | None:
+        """Return Glue's own description, or None when there is no such table."""
+        try:
+            found: dict[str, Any] = self._glue.get_table(DatabaseName=database, Name=name)["Table"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "EntityNotFoundException":
+                raise
+            return None
+        return found
+
+    def require_database(self, database: str) -> dict[str, Any]:
+        """Return a database's description.
+
+        Raises:
+            QueryError: no such database.
+        """
+        try:
+            found: dict[str, Any] = self._glue.get_database(Name=database)["Database"]
+        except ClientError as error:
+            raise QueryError(f"SCHEMA_NOT_FOUND: line 1:15: Schema '{database}' does not exist") from error
+        return found
+
+    def partitions(self, table: Table) -> list[Partition]:
+        """Return every registered partition of a table."""
+        pages = self._glue.get_paginator("get_partitions").paginate(DatabaseName=table.database, TableName=table.name)
+        return [
+            Partition(tuple(item["Values"]), Location.parse(item["StorageDescriptor"]["Location"]).folder)
+            for page in pages
+            for item in page["Partitions"]
+        ]
+
+    def names(self, database: str) -> list[str]:
+        """Return the names of a database's tables."""
+        return [item["Name"] for item in self.tables(database)]
+
+    def tables(self, database: str) -> list[dict[str, Any]]:
+        """Return Glue's description of every table of a database."""
+        pages = self._glue.get_paginator("get_tables").paginate(DatabaseName=database)
+        return [item for page in pages for item in page["TableList"]]
+
+    def databases(self) -> list[dict[str, Any]]:
+        """Return Glue's description of every database."""
+        pages = self._glue.get_paginator("get_databases").paginate()
+        return [item for page in pages for item in page["DatabaseList"]]
+
+    def create_database(self, name: str, *, if_absent: bool) -> None:
+        """Create a database.
+
+        Raises:
+            QueryError: it exists already and `if_absent` is false.
+        """
+        try:
+            self._glue.create_database(DatabaseInput={"Name": name})
+        except ClientError as error:
+            if not if_absent:
+                raise QueryError(f"FAILED: SemanticException Database {name} already exists") from error
+
+    def drop_database(self, name: str, *, if_present: bool, cascade: bool) -> None:
+        """Drop a database, with its tables when `cascade`.
+
+        Raises:
+            QueryError: it does not exist, or is not empty.
+        """
+        if name not in {item["Name"] for item in self.databases()}:
+            if not if_present:
+                raise QueryError(f"FAILED: SemanticException [Error 10072]: Database does not exist: {name}")
+            return
+        if self.names(name) and not cascade:
+            raise QueryError(f"FAILED: Execution Error: Database {name} is not empty. One or more tables exist.")
+        self._glue.delete_database(Name=name)
+
+    def create_table(self, table: Table) -> None:
+        """Register a table."""
+        base = _PARQUET_STORAGE if table.format == PARQUET else _TEXT_STORAGE
+        serde = {"SerializationLibrary": table.serde} if table.serde else dict(base.get("SerdeInfo", {}))
+        storage = {
+            **base,
+            "Columns": [{"Name": name, "Type": kind} for name, kind in table.columns.items()],
+            "Location": str(table.location),
+            "SerdeInfo": {**serde, "Parameters": table.options},
+        }
+        self._glue.create_table(
+            DatabaseName=table.database,
+            TableInput={
+                "Name": table.name,
+                "TableType": "EXTERNAL_TABLE",
+                "Parameters": {"EXTERNAL": "TRUE", "classification": table.format, **table.options},
+                "PartitionKeys": [{"Name": name, "Type": kind} for name, kind in table.keys.items()],
+                "StorageDescriptor": storage,
+            },
+        )
+
+    def drop_table(self, database: str, name: str) -> None:
+        """Forget a table (its files stay)."""
+        self._glue.delete_table(DatabaseName=database, Name=name)
+
+    def add_partitions(self, table: Table, partitions: Iterable[Partition]) -> list[Partition]:
+        """Register partitions that are not registered yet; return those that were added."""
+        known = {item.values for item in self.partitions(table)}
+        added = [item for item in partitions if item.values not in known]
+        for item in added:
+            self._glue.create_partition(
+                DatabaseName=table.database, TableName=table.name, PartitionInput=self._input(table, item)
+            )
+        return added
+
+    def move_partition(self, table: Table, partition: Partition) -> None:
+        """Point a registered partition at another location."""
+        self._glue.update_partition(
+            DatabaseName=table.database,
+            TableName=table.name,
+            PartitionValueList=list(partition.values),
+            PartitionInput=self._input(table, partition),
+        )
+
+    def drop_partition(self, table: Table, values: tuple[str, ...]) -> None:
+        """Forget a partition (its files stay)."""
+        self._glue.delete_partition(DatabaseName=table.database, TableName=table.name, PartitionValues=list(values))
+
+    def _input(self, table: Table, partition: Partition) -> dict[str, Any]:
+        raw = self.raw(table.database, table.name) or {}
+        storage = {**raw.get("StorageDescriptor", {}), "Location": str(partition.location)}
+        return {"Values": list(partition.values), "StorageDescriptor": storage}
+
+
+def _format(name: str, library: str, kind: str) -> str:
+    if kind == "VIRTUAL_VIEW":
+        raise UnsupportedSqlError(f"view {name}")
+    if "ParquetHiveSerDe" in library:
+        return PARQUET
+    if "LazySimpleSerDe" in library or "OpenCSVSerde" in library:
+        return CSV
+    raise UnsupportedSqlError(f"table {name} with serde {library or 'none'} (Parquet and CSV tables can be read)")

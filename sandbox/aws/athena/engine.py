@@ -1,0 +1,148 @@
+"""Running one query in DuckDB: stage what it reads, translate it, and hand out typed record batches."""
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from sandbox.aws.athena import dialect
+from sandbox.aws.athena.catalog import Catalog, Partition, Table
+from sandbox.aws.athena.macros import MACROS
+from sandbox.aws.athena.pruning import prune
+from sandbox.aws.athena.relations import relation
+from sandbox.aws.athena.types import NARROWED
+from sandbox.aws.errors import QueryError
+from sandbox.aws.storage import Storage
+
+_ARROW = {"BIGINT": pa.int64(), "SMALLINT": pa.int16(), "INTEGER": pa.int32(), "TIMESTAMP": pa.timestamp("us")}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A result column: its name and its (Trino-like) DuckDB type; `untyped` marks a bare NULL."""
+
+    name: str
+    kind: str
+    untyped: bool = False
+
+
+class Run:
+    """One query under way: its own in-memory DuckDB, which another thread may interrupt.
+
+    Attributes:
+        scanned: bytes of the objects read, by the columns the query names.
+    """
+
+    def __init__(self, catalog: Catalog, storage: Storage, scratch: Path) -> None:
+        self._catalog = catalog
+        self._storage = storage
+        self.scanned = 0
+        self._cancelled = threading.Event()
+        self._duck = duckdb.connect(
+            ":memory:",
+            config={
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "temp_directory": str(scratch),
+                "threads": 2,
+            },
+        )
+        self._duck.execute("SET TimeZone = 'UTC'")
+        for macro in MACROS:
+            self._duck.execute(macro)
+
+    def cancel(self) -> None:
+        """Interrupt the query from another thread."""
+        self._cancelled.set()
+        self._duck.interrupt()
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._duck.close()
+
+    def prepare(self, sql: str, database: str | None) -> tuple[str, list[Column]]:
+        """Translate a query, make its tables readable, and return DuckDB's text of it with the result columns.
+
+        Raises:
+            QueryError: as Athena would refuse it.
+        """
+        tree = dialect.parse_query(sql)
+        described = {name: self._catalog.table(*name) for name in dialect.tables(tree, database)}
+        schema: dict[str, dict[str, dict[str, str]]] = {}
+        for (db, name), table in described.items():
+            schema.setdefault(db, {})[name] = table.schema
+        translation = dialect.translate(tree, schema, database)
+        for table in described.values():
+            self._attach(table, translation.tree)
+        text = translation.sql
+        described_rows = self._execute(f"DESCRIBE {text}").fetchall()
+        return text, [Column(row[0], NARROWED.get(row[1], row[1]), row[1] == '"NULL"') for row in described_rows]
+
+    def batches(self, text: str, columns: list[Column], size: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a prepared query, at most `size` a batch, in the types of `columns`."""
+        try:
+            for batch in self._duck.sql(text).to_arrow_reader(size):
+                yield _narrow(batch, columns)
+        except duckdb.Error as error:
+            raise self._translated(error) from error
+
+    def execute(self, text: str) -> None:
+        """Run a DuckDB statement of our own."""
+        self._execute(text)
+
+    def rows(self, text: str) -> list[tuple[object, ...]]:
+        """Run a DuckDB query of our own and return its rows."""
+        rows: list[tuple[object, ...]] = self._execute(text).fetchall()
+        return rows
+
+    def _execute(self, text: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._duck.execute(text)
+        except duckdb.Error as error:
+            raise self._translated(error) from error
+
+    def _attach(self, table: Table, tree: exp.Query) -> None:
+        used = {column.name for column in tree.find_all(exp.Column)}
+        partitions = [Partition((), table.location)]
+        if table.keys:
+            partitions = prune(tree, table, self._catalog.partitions(table))
+        found = relation(self._storage, table, partitions, used)
+        self.scanned += found.scanned
+        self._duck.execute(f'CREATE SCHEMA IF NOT EXISTS "{table.database}"')
+        self._duck.execute(f'CREATE VIEW "{table.database}"."{table.name}" AS {found.sql}')
+
+    def _translated(self, error: duckdb.Error) -> QueryError:
+        if self._cancelled.is_set():
+            return QueryError("Query cancelled by user")
+        message = str(error).strip()
+        ours = re.search(r"Invalid Input Error: ([A-Z_]{6,}: .*)", message, re.DOTALL)
+        if ours:
+            return QueryError(ours[1])
+        if "Division by zero" in message:
+            return QueryError("DIVISION_BY_ZERO: Division by zero")
+        if isinstance(error, duckdb.ConversionException):
+            return QueryError(f"INVALID_CAST_ARGUMENT: {message}")
+        if isinstance(error, duckdb.OutOfRangeException):
+            return QueryError(f"NUMERIC_VALUE_OUT_OF_RANGE: {message}")
+        if isinstance(error, (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)):
+            return QueryError(f"SYNTAX_ERROR: line 1:1: {message}")
+        return QueryError(f"GENERIC_INTERNAL_ERROR: {message}")
+
+
+def _narrow(batch: pa.RecordBatch, columns: list[Column]) -> pa.RecordBatch:
+    """Bring DuckDB's wider types (128-bit sums) back to the types Trino has."""
+    arrays = []
+    for array, column in zip(batch.columns, columns, strict=True):
+        wanted = _ARROW.get(column.kind)
+        if column.kind == "VARCHAR" and not pa.types.is_string(array.type):
+            wanted = pa.string()
+        try:
+            arrays.append(array.cast(wanted) if wanted is not None and array.type != wanted else array)
+        except pa.ArrowInvalid as error:
+            raise QueryError(f"NUMERIC_VALUE_OUT_OF_RANGE: column {column.name}: {error}") from error
+    return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])

@@ -1,0 +1,177 @@
+"""Athena of one region: starts executions on a pool of threads, stops them, and answers about them."""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from moto.athena.models import AthenaBackend
+
+from sandbox.aws.athena import statements
+from sandbox.aws.athena.catalog import Catalog
+from sandbox.aws.athena.execution import FINAL, Execution
+from sandbox.aws.athena.runner import Runner
+from sandbox.aws.athena.types import column_info
+from sandbox.aws.context import Context
+from sandbox.aws.errors import ApiError, SandboxAwsError
+from sandbox.aws.storage import Location, Storage
+
+_THREADS = 4
+_log = logging.getLogger(__name__)
+
+
+def invalid(message: str) -> ApiError:
+    """The error Athena answers a bad request with."""
+    return ApiError("InvalidRequestException", message)
+
+
+class AthenaService:
+    """Query executions of one region.
+
+    Args:
+        context: the sandbox.
+        region: e.g. `eu-west-1`.
+    """
+
+    def __init__(self, context: Context, region: str) -> None:
+        cache = context.folder("athena", "objects")
+        self.catalog = Catalog(context.client("glue", region))
+        self._storage = Storage(context.client("s3", region), cache)
+        self._runner = Runner(
+            self.catalog, self._storage, context.folder("athena", "scratch"), context.folder("athena", "rows")
+        )
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"athena-{region}")
+        self._executions: dict[str, Execution] = {}
+
+    def start(self, request: dict[str, Any], backend: AthenaBackend) -> str:
+        """Accept a StartQueryExecution request; return the execution's id.
+
+        Raises:
+            ApiError: InvalidRequestException, as the service would answer.
+        """
+        token = request.get("ClientRequestToken")
+        for known in self._executions.values():
+            if token and known.token == token:
+                return known.identifier
+        execution = _execution(request, backend)
+        self._executions[execution.identifier] = execution
+        self._pool.submit(self._work, execution)
+        return execution.identifier
+
+    def get(self, identifier: str) -> Execution:
+        """Return an execution.
+
+        Raises:
+            ApiError: there is none of that id.
+        """
+        try:
+            return self._executions[identifier]
+        except KeyError:
+            raise invalid(f"QueryExecution {identifier} was not found") from None
+
+    def identifiers(self, workgroup: str) -> list[str]:
+        """Ids of a workgroup's executions, newest first."""
+        found = [item for item in self._executions.values() if item.workgroup == workgroup]
+        return [item.identifier for item in sorted(found, key=lambda item: item.submitted, reverse=True)]
+
+    def stop(self, identifier: str) -> None:
+        """Cancel an execution (a finished one stays as it is)."""
+        execution = self.get(identifier)
+        execution.end("CANCELLED", "Query cancelled by user")
+        with execution.lock:
+            if execution.run:
+                execution.run.cancel()
+
+    def results(self, identifier: str, start: int, count: int) -> dict[str, Any]:
+        """Return one page of GetQueryResults from row `start` on.
+
+        Raises:
+            ApiError: the query has not succeeded.
+        """
+        execution = self.get(identifier)
+        if execution.state not in FINAL:
+            raise invalid(f"Query has not yet finished. Current state: {execution.state}")
+        if execution.state != "SUCCEEDED":
+            raise invalid(f"Query did not finish successfully. Final query state: {execution.state}")
+        rows = self._runner.row_file(execution).page(start, count + 1)
+        answer: dict[str, Any] = {
+            "ResultSet": {
+                "Rows": [
+                    {"Data": [{} if value is None else {"VarCharValue": value} for value in row]}
+                    for row in rows[:count]
+                ],
+                "ResultSetMetadata": {
+                    "ColumnInfo": [column_info(column.name, column.kind) for column in execution.columns]
+                },
+            },
+            "UpdateCount": execution.updated or 0,
+        }
+        if len(rows) > count:
+            answer["NextToken"] = str(start + count)
+        return answer
+
+    def close(self) -> None:
+        """Cancel everything under way and end the threads."""
+        for execution in list(self._executions.values()):
+            if execution.state not in FINAL:
+                self.stop(execution.identifier)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work(self, execution: Execution) -> None:
+        if not execution.begin():
+            return
+        try:
+            self._runner.run(execution)
+        except SandboxAwsError as error:
+            execution.end("FAILED", str(error))
+        except Exception as error:  # a bug of ours must end the query, not hang its client
+            _log.exception("query %s", execution.identifier)
+            execution.end("FAILED", f"GENERIC_INTERNAL_ERROR: {type(error).__name__}: {error}")
+        else:
+            execution.end("SUCCEEDED")
+
+
+def _execution(request: dict[str, Any], backend: AthenaBackend) -> Execution:
+    sql = request.get("QueryString") or ""
+    name = request.get("WorkGroup") or "primary"
+    if name not in backend.work_groups:
+        raise invalid(f"WorkGroup {name} is not found.")
+    if not statements.clean(sql):
+        raise invalid("Queries of this type are not supported: the query string is empty")
+    configuration = backend.work_groups[name].configuration
+    enforced = bool(configuration.get("EnforceWorkGroupConfiguration"))
+    group_output = configuration.get("ResultConfiguration") or {}
+    output = dict(request.get("ResultConfiguration") or {})
+    if (enforced and group_output.get("OutputLocation")) or not output.get("OutputLocation"):
+        output = {**output, **group_output}
+    if not output.get("OutputLocation"):
+        raise invalid(
+            "No output location provided. An output location is required either through the Workgroup result "
+            "configuration setting or as an API input."
+        )
+    context = request.get("QueryExecutionContext") or {}
+    database = context.get("Database")
+    execution = Execution(
+        query=sql,
+        kind=statements.kind(sql),
+        database=database.lower() if database else None,
+        context=context,
+        output=output,
+        workgroup=name,
+        parameters=request.get("ExecutionParameters"),
+        token=request.get("ClientRequestToken"),
+        enforced=enforced and bool(group_output.get("OutputLocation")),
+        submitted=time.time(),
+    )
+    execution.location = _location(execution)
+    return execution
+
+
+def _location(execution: Execution) -> str:
+    """Athena's rule: `<id>.csv` for SELECT, `<id>.txt` for DDL, `tables/<id>` for CTAS, `<id>` for the other writes."""
+    try:
+        folder = Location.parse(execution.output["OutputLocation"]).folder
+    except SandboxAwsError as error:
+        raise invalid(f"outputLocation is not a valid S3 path. ({error})") from error
+    names = {"QUERY": "{}.csv", "DDL": "{}.txt", "CTAS": "tables/{}"}
+    return str(folder / names.get(execution.kind, "{}").format(execution.identifier))

@@ -1,0 +1,112 @@
+"""Telling statements apart: which kind one is, and the parts that are not plain SELECT."""
+
+import re
+from dataclasses import dataclass, field
+
+from sandbox.aws.errors import QueryError
+
+_NAME = r"(?:[`\"]?(?P<db>\w+)[`\"]?\.)?[`\"]?(?P<table>\w+)[`\"]?"
+_UNLOAD = re.compile(
+    r"UNLOAD\s*\((?P<query>.*)\)\s*TO\s*'(?P<to>[^']*)'\s*(?:WITH\s*\((?P<with>.*)\))?$", re.IGNORECASE | re.DOTALL
+)
+_CTAS = re.compile(
+    rf"CREATE\s+TABLE\s+(?P<absent>IF\s+NOT\s+EXISTS\s+)?{_NAME}\s*(?:WITH\s*\((?P<with>.*?)\)\s*)?"
+    r"AS\s*(?P<query>(?:\(|WITH\b|SELECT\b|VALUES\b|TABLE\b).*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+_INSERT = re.compile(
+    rf"INSERT\s+INTO\s+{_NAME}\s*(?:\((?P<columns>[^()]*)\)\s*(?=(?:SELECT|WITH|VALUES|\()))?(?P<query>.*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+_PROPERTY = re.compile(r"(\w+)\s*=\s*(ARRAY\s*\[[^\]]*\]|'(?:[^']|'')*'|\w+)", re.IGNORECASE)
+_DDL = ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC")
+_COMMENT = re.compile(r"^\s*(?:--[^\n]*\n|/\*.*?\*/)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Write:
+    """A statement that stores a query's rows.
+
+    Attributes:
+        query: the SELECT.
+        table: target (database or None, name); None for UNLOAD.
+        location: `s3://…` as written, if any.
+        options: the WITH properties, lower-case names, lists for ARRAY.
+        if_absent: CREATE TABLE IF NOT EXISTS.
+        columns: the columns an INSERT names.
+    """
+
+    query: str
+    table: tuple[str | None, str] | None = None
+    location: str | None = None
+    options: dict[str, str | list[str]] = field(default_factory=dict)
+    if_absent: bool = False
+    columns: list[str] = field(default_factory=list)
+
+    def option(self, name: str, default: str) -> str:
+        """Return one textual WITH property."""
+        value = self.options.get(name, default)
+        return value if isinstance(value, str) else default
+
+    @property
+    def partitioned_by(self) -> list[str]:
+        """The partition columns, in order."""
+        value = self.options.get("partitioned_by", [])
+        return [item.lower() for item in value] if isinstance(value, list) else [value.lower()]
+
+
+def clean(sql: str) -> str:
+    """Strip blanks, leading comments and one closing semicolon."""
+    text = sql.strip()
+    while found := _COMMENT.match(text):
+        text = text[found.end() :].strip()
+    return text.removesuffix(";").strip()
+
+
+def kind(sql: str) -> str:
+    """Return UNLOAD, CTAS, INSERT, DDL or QUERY."""
+    text = clean(sql)
+    word = text.split(maxsplit=1)[0].upper() if text else ""
+    if _CTAS.match(text):
+        return "CTAS"
+    if word in _DDL:
+        return "DDL"
+    return word if word in {"UNLOAD", "INSERT"} else "QUERY"
+
+
+def parse_write(sql: str) -> Write:
+    """Take an UNLOAD, CTAS or INSERT apart.
+
+    Raises:
+        QueryError: the statement does not have that shape.
+    """
+    text = clean(sql)
+    if found := _UNLOAD.match(text):
+        return Write(found["query"].strip(), location=found["to"], options=properties(found["with"] or ""))
+    if found := _CTAS.match(text):
+        options = properties(found["with"] or "")
+        location = options.get("external_location")
+        return Write(
+            found["query"],
+            table=_table(found),
+            location=location if isinstance(location, str) else None,
+            options=options,
+            if_absent=bool(found["absent"]),
+        )
+    if found := _INSERT.match(text):
+        columns = [name.strip(' "`\n').lower() for name in (found["columns"] or "").split(",") if name.strip()]
+        return Write(found["query"].strip(), table=_table(found), columns=columns)
+    raise QueryError(f"SYNTAX_ERROR: line 1:1: mismatched input in {text[:60]!r}")
+
+
+def properties(text: str) -> dict[str, str | list[str]]:
+    """Read `a = 'x', b = ARRAY['y', 'z']`."""
+    result: dict[str, str | list[str]] = {}
+    for name, value in _PROPERTY.findall(text):
+        items = re.findall(r"'((?:[^']|'')*)'", value)
+        result[name.lower()] = items if value.upper().startswith("ARRAY") else (items[0] if items else value)
+    return result
+
+
+def _table(found: re.Match[str]) -> tuple[str | None, str]:
+    return (found["db"].lower() if found["db"] else None), found["table"].lower()

@@ -1,0 +1,54 @@
+"""The one process that stands for AWS: moto's threaded server with Athena, SageMaker and EventBridge made real."""
+
+import logging
+from pathlib import Path
+
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+from sandbox.aws import athena, events, sagemaker
+from sandbox.aws.context import Context
+from sandbox.aws.errors import ServerError
+
+
+class AwsServer:
+    """AWS on 127.0.0.1.
+
+    Moto keeps its state in the process, so start one server per process; the state is gone when the process ends.
+
+    Example:
+        >>> server = AwsServer(state=Path("/tmp/aws"), port=0)
+        >>> server.start()
+        >>> boto3.client("s3", endpoint_url=server.endpoint)
+    """
+
+    def __init__(self, *, state: Path, port: int = 0) -> None:
+        self._context = Context(state=Path(state).resolve())
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+        self._stops: list[athena.Stop] = []
+
+    @property
+    def endpoint(self) -> str:
+        """Base URL of every service.
+
+        Raises:
+            ServerError: the server has not been started.
+        """
+        if not self._context.endpoint:
+            raise ServerError("the AWS sandbox is not listening yet: call start() first")
+        return self._context.endpoint
+
+    def start(self) -> None:
+        """Extend moto, listen, and return once the port answers."""
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._context.folder()
+        self._stops = [install(self._context) for install in (athena.install, sagemaker.install, events.install)]
+        self._server.start()
+        host, port = self._server.get_host_and_port()
+        self._context.endpoint = f"http://{host}:{port}"
+
+    def stop(self) -> None:
+        """Stop every job and query under way, then stop listening; no process of ours stays behind."""
+        for stop in self._stops:
+            stop()
+        self._stops = []
+        self._server.stop()
