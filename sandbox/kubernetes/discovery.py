@@ -5,7 +5,17 @@ from aiohttp import web
 from sandbox.kubernetes.documents import Object
 from sandbox.kubernetes.resources import TYPES
 
-VERSION = {"major": "1", "minor": "33", "gitVersion": "v1.33.0-sandbox", "platform": "linux/amd64"}
+VERSION = {
+    "major": "1",
+    "minor": "33",
+    "gitVersion": "v1.33.0-sandbox",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "linux/amd64",
+}
 
 
 def add_discovery(app: web.Application) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from aiohttp import web
 
 from sandbox.kubernetes.api import create_app
+from sandbox.kubernetes.controller import Controller
 from sandbox.kubernetes.resources import initial_objects
 from sandbox.kubernetes.store import Store
 
@@ -21,6 +22,7 @@ class Cluster:
         self.server = ""
         self.store = Store()
         self._port = port
+        self._controller: Controller | None = None
         # An open watch must not hold the shutdown up.
         self._runner = web.AppRunner(
             create_app(self.store), access_log=None, handler_cancellation=True, shutdown_timeout=0.2
@@ -30,15 +32,18 @@ class Cluster:
         """Serve on loopback and write the kubeconfig."""
         for resource, thing in initial_objects(NAMESPACE):
             self.store.create(resource, thing)
+        self.state.mkdir(parents=True, exist_ok=True)
         await self._runner.setup()
+        self._controller = Controller(self.store, state=self.state)
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self.server = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        self.state.mkdir(parents=True, exist_ok=True)
         self.kubeconfig.write_text(json.dumps(self._kubeconfig(), indent=1))
 
     async def stop(self) -> None:
-        """Stop serving."""
+        """Stop serving and end every process that a revision started."""
+        if self._controller:
+            await self._controller.close()
         await self._runner.cleanup()
 
     def _kubeconfig(self) -> dict[str, object]:

@@ -10,12 +10,12 @@ from kubernetes import client, watch
 GVP = ("serving.kserve.io", "v1beta1", "ml", "inferenceservices")
 
 
-@pytest.fixture()
+@pytest.fixture
 def custom(api):
     return client.CustomObjectsApi(api)
 
 
-@pytest.fixture()
+@pytest.fixture
 def name():
     return f"m{uuid.uuid4().hex[:8]}"
 
@@ -30,13 +30,13 @@ def body(name, **predictor):
     }
 
 
-@pytest.fixture()
+@pytest.fixture
 def only_sandbox(request):
     if "real" in request.node.callspec.id:
         pytest.skip("a real API server keeps more history and sends a bookmark a minute")
 
 
-@pytest.fixture()
+@pytest.fixture
 def made(custom, name):
     return custom.create_namespaced_custom_object(*GVP, body(name))
 

@@ -1,0 +1,269 @@
+"""The controller's Knative-mode rules, with real processes behind the cluster's API."""
+
+import contextlib
+import uuid
+
+import httpx
+import psutil
+import pytest
+from kubernetes import client
+
+GVP = ("serving.kserve.io", "v1beta1", "ml", "inferenceservices")
+TAGS = {"serving.kserve.io/enable-tag-routing": "true"}
+
+
+def predictor(image="good", storage=None, probe="/ready", **more):
+    container = {"name": "c", "image": f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{image}:1"}
+    container["readinessProbe"] = {"httpGet": {"path": probe, "port": 8080}}
+    if storage:
+        container |= {"args": ["/mnt/models"], "env": [{"name": "STORAGE_URI", "value": storage}]}
+    return {"containers": [container], **more}
+
+
+def coloured(colour):
+    thing = predictor()
+    thing["containers"][0]["env"] = [{"name": "COLOUR", "value": colour}]
+    return thing
+
+
+def component(status):
+    return status["components"]["predictor"]
+
+
+def conditions(status):
+    return {c["type"]: c["status"] for c in status["conditions"]}
+
+
+def revision(name, number):
+    return f"{name}-predictor-{number:05d}"
+
+
+def serves(name, number):
+    """The state in which a revision is the latest one, ready and settled."""
+
+    def holds(status):
+        names = {component(status)[k] for k in ("latestCreatedRevision", "latestReadyRevision")}
+        return names == {revision(name, number)} and conditions(status)["Ready"] == "True"
+
+    return holds
+
+
+def blocked(status):
+    return status["modelStatus"]["transitionStatus"] == "BlockedByFailedLoad"
+
+
+def splits(*wanted):
+    """The state in which the traffic is split as (revision, percent) pairs say."""
+    return lambda status: [(t["revisionName"], t["percent"]) for t in component(status)["traffic"]] == list(wanted)
+
+
+def ask(url, path="/", **more):
+    return httpx.post(f"{url}{path}", timeout=10, **more)
+
+
+@pytest.fixture
+def name(cluster):
+    chosen = f"m{uuid.uuid4().hex[:8]}"
+    yield chosen
+    with contextlib.suppress(client.ApiException):
+        cluster.delete(chosen)
+
+
+def test_a_first_deployment_takes_all_traffic(cluster, name):
+    cluster.create(name, predictor(canaryTrafficPercent=10))
+    status = cluster.wait(name, serves(name, 1))
+    assert component(status)["latestRolledoutRevision"] == revision(name, 1)
+    assert {t["revisionName"] for t in component(status)["traffic"]} == {revision(name, 1)}
+    assert status["modelStatus"]["transitionStatus"] == "UpToDate"
+    assert status["deploymentMode"] == "Knative"
+    assert status["url"] == component(status)["url"]
+    assert conditions(status) == {
+        "IngressReady": "True",
+        "LatestDeploymentReady": "True",
+        "PredictorConfigurationReady": "True",
+        "PredictorReady": "True",
+        "PredictorRouteReady": "True",
+        "Ready": "True",
+        "RoutesReady": "True",
+        "Stopped": "False",
+    }
+    answer = ask(status["url"])
+    assert answer.json()["revision"] == answer.headers["K-Revision"] == revision(name, 1)
+
+
+def canary(cluster, name):
+    """Bring up two revisions, the second at 0 %."""
+    cluster.create(name, coloured("one"), TAGS)
+    cluster.wait(name, serves(name, 1))
+    cluster.patch(name, coloured("two") | {"canaryTrafficPercent": 0})
+    return cluster.wait(name, serves(name, 2))
+
+
+def test_a_new_revision_at_zero_is_reached_by_its_tag_only(cluster, name):
+    status = canary(cluster, name)
+    latest, previous = component(status)["traffic"]
+    assert (latest["tag"], latest["percent"], latest["latestRevision"]) == ("latest", 0, True)
+    assert (previous["tag"], previous["percent"], previous["latestRevision"]) == ("prev", 100, False)
+    assert ask(latest["url"]).json()["env"] == "two"
+    assert ask(previous["url"]).json()["env"] == "one"
+    assert {ask(status["url"]).json()["env"] for _ in range(10)} == {"one"}
+
+
+def test_a_percent_alone_makes_no_revision(cluster, name):
+    canary(cluster, name)
+    cluster.patch(name, {"canaryTrafficPercent": 50})
+    status = cluster.wait(name, splits((revision(name, 2), 50), (revision(name, 1), 50)))
+    assert component(status)["latestCreatedRevision"] == revision(name, 2)
+    colours = [ask(status["url"]).json()["env"] for _ in range(80)]
+    assert 15 < colours.count("two") < 65
+
+
+def test_promotion_moves_the_rolled_out_revisions_on(cluster, name):
+    first = canary(cluster, name)
+    cluster.patch(name, {"canaryTrafficPercent": 100})
+    status = cluster.wait(name, lambda s: component(s)["latestRolledoutRevision"] == revision(name, 2))
+    assert component(status)["previousRolledoutRevision"] == revision(name, 1)
+    cluster.patch(name, {"canaryTrafficPercent": None})
+    status = cluster.wait(name, splits((revision(name, 2), 100)))
+    assert status["url"] == first["url"]
+    assert ask(status["url"]).json()["env"] == "two"
+
+
+def test_turning_back_after_promotion_serves_the_previous_revision(cluster, name):
+    canary(cluster, name)
+    cluster.patch(name, {"canaryTrafficPercent": 100})
+    cluster.wait(name, lambda s: component(s)["latestRolledoutRevision"] == revision(name, 2))
+    cluster.patch(name, {"canaryTrafficPercent": 0})
+    status = cluster.wait(name, splits((revision(name, 2), 0), (revision(name, 1), 100)))
+    assert component(status)["latestRolledoutRevision"] == revision(name, 1)
+    assert ask(status["url"]).json()["env"] == "one"
+
+
+def test_a_crashing_revision_blocks_and_the_old_one_serves(cluster, name):
+    cluster.create(name, predictor())
+    cluster.wait(name, serves(name, 1))
+    cluster.patch(name, predictor("crashing"))
+    status = cluster.wait(name, blocked)
+    assert "no licence file" in status["modelStatus"]["lastFailureInfo"]["message"]
+    assert status["modelStatus"]["lastFailureInfo"]["exitCode"] == 1
+    assert component(status)["latestReadyRevision"] == revision(name, 1)
+    assert conditions(status)["Ready"] == "False"
+    assert ask(status["url"]).json()["revision"] == revision(name, 1)
+    cluster.patch(name, predictor())
+    status = cluster.wait(name, serves(name, 3))
+    assert status["modelStatus"]["transitionStatus"] == "UpToDate"
+
+
+def test_without_a_percent_traffic_waits_for_readiness_then_moves(cluster, name):
+    cluster.create(name, coloured("one"))
+    url = cluster.wait(name, serves(name, 1))["url"]
+    cluster.patch(name, coloured("two"))
+    status = cluster.wait(name, serves(name, 2))
+    assert component(status)["previousRolledoutRevision"] == revision(name, 1)
+    assert ask(url).json()["env"] == "two"
+
+
+def test_a_revision_that_never_gets_ready_fails_at_the_deadline(cluster, name):
+    cluster.create(name, predictor("hanging"), {"serving.knative.dev/progress-deadline": "1s"})
+    status = cluster.wait(name, blocked)
+    failed = {c["type"]: c for c in status["conditions"]}["PredictorConfigurationReady"]
+    assert failed["reason"] == "RevisionFailed"
+    assert "not ready within 1 s" in failed["message"]
+    assert "url" not in status
+
+
+def test_an_unknown_image_fails_as_a_pull_does(cluster, name):
+    cluster.create(name, predictor("nobody"))
+    status = cluster.wait(name, blocked)
+    message = {c["type"]: c for c in status["conditions"]}["PredictorReady"]["message"]
+    assert "Unable to fetch image" in message
+    assert "nobody" in message
+
+
+def test_a_framework_without_runtime_is_an_invalid_spec(cluster, name):
+    cluster.create(name, {"model": {"modelFormat": {"name": "lightgbm"}, "storageUri": "s3://b/x/"}})
+    status = cluster.wait(name, lambda s: s["modelStatus"]["transitionStatus"] == "InvalidSpec")
+    assert status["modelStatus"]["lastFailureInfo"]["reason"] == "NoSupportingRuntime"
+
+
+@pytest.fixture
+def bucket(cluster):
+    chosen = f"models-{uuid.uuid4().hex[:8]}"
+    cluster.s3.create_bucket(Bucket=chosen, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return chosen
+
+
+def test_the_model_is_fetched_from_s3(cluster, name, bucket):
+    cluster.s3.put_object(Bucket=bucket, Key="m/v1/version.txt", Body=b"one")
+    cluster.s3.put_object(Bucket=bucket, Key="m/v1/deep/er.txt", Body=b"x")
+    cluster.create(name, predictor(storage=f"s3://{bucket}/m/v1/"))
+    status = cluster.wait(name, serves(name, 1))
+    assert ask(status["url"]).json()["model"] == "one"
+
+
+def test_a_model_that_is_not_there_blocks(cluster, name, bucket):
+    cluster.create(name, predictor(storage=f"s3://{bucket}/m/v1/"))
+    status = cluster.wait(name, blocked)
+    assert status["modelStatus"]["lastFailureInfo"]["reason"] == "ModelLoadFailed"
+    assert "No model found in m/v1/" in status["modelStatus"]["lastFailureInfo"]["message"]
+
+
+def test_a_model_that_does_not_load_blocks_with_what_it_said(cluster, name, bucket):
+    cluster.s3.put_object(Bucket=bucket, Key="m/v1/version.txt", Body=b"broken")
+    cluster.create(name, predictor(storage=f"s3://{bucket}/m/v1/"))
+    assert "model is broken" in cluster.wait(name, blocked)["modelStatus"]["lastFailureInfo"]["message"]
+
+
+def test_standard_mode_ignores_the_canary_percent(cluster, name):
+    mode = {"serving.kserve.io/deploymentMode": "RawDeployment"}
+    cluster.create(name, coloured("one"), mode)
+    status = cluster.wait(name, lambda s: conditions(s)["Ready"] == "True")
+    assert status["deploymentMode"] == "Standard"
+    assert set(component(status)) == {"url"}
+    cluster.patch(name, coloured("two") | {"canaryTrafficPercent": 0})
+    cluster.wait(name, lambda s: ask(status["url"]).json()["env"] == "two")
+
+
+def test_a_process_that_dies_is_restarted(cluster, name):
+    cluster.create(name, predictor())
+    url = cluster.wait(name, serves(name, 1))["url"]
+    before = ask(url).json()["pid"]
+    assert ask(url, "/die").status_code == 502
+    after = ask(url)
+    assert after.status_code == 200
+    assert after.json()["pid"] != before
+
+
+def test_revisions_nobody_needs_are_stopped(cluster, name):
+    pids = []
+    cluster.create(name, coloured("1"))
+    for number in range(1, 4):
+        url = cluster.wait(name, serves(name, number))["url"]
+        pids.append(ask(url).json()["pid"])
+        cluster.patch(name, coloured(str(number + 1)))
+    cluster.wait(name, serves(name, 4))
+    cluster.wait(name, lambda _: not psutil.pid_exists(pids[0]) and not psutil.pid_exists(pids[1]))
+    assert psutil.pid_exists(pids[2])  # the previous one stays, to be turned back to
+
+
+def test_deleting_stops_the_process_and_what_it_started(cluster, name):
+    spawning = predictor()
+    spawning["containers"][0]["env"] = [{"name": "SPAWN", "value": "1"}]
+    cluster.create(name, spawning)
+    url = cluster.wait(name, serves(name, 1))["url"]
+    pid = ask(url).json()["pid"]
+    family = [psutil.Process(pid), *psutil.Process(pid).children()]
+    assert len(family) == 2
+    cluster.delete(name)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+    with pytest.raises(httpx.ConnectError):
+        ask(url)
+
+
+def test_an_annotation_makes_a_revision_as_in_kserve(cluster, name):
+    cluster.create(name, predictor())
+    cluster.wait(name, serves(name, 1))
+    patch = {"metadata": {"annotations": {"note": "anything"}}}
+    cluster.custom.patch_namespaced_custom_object(*GVP, name, patch)
+    cluster.wait(name, serves(name, 2))
