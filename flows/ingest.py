@@ -7,14 +7,15 @@ from tasks.lake import IngestReport, find_landed, publish, show_ingest
 
 
 @flow(name="ingest", flow_run_name="ingest {uri}")
-def ingest(uri: str, retrain: bool = True) -> IngestReport:
+def ingest(uri: str, version_id: str | None = None, retrain: bool = True) -> IngestReport:
     """Publish a landing object to the lake and say so.
 
     Args:
         uri: `s3://bucket/landing/PORTFOLIO/applications/FILE` (or `…/outcomes/FILE`).
+        version_id: Version of the object; the latest when empty.
         retrain: Whether newly known outcomes may start the training of a challenger; off for a backfill of many files.
     """
-    landed = find_landed(uri)
+    landed = find_landed(uri, version_id or None)
     report = publish(landed)
     show_ingest(report)
     if not report.repeated:

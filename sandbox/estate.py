@@ -19,6 +19,7 @@ IMAGE_SOURCES = {
     "credit-serve": ["credit_model", "images/serve"],
     "credit-worker": ["credit_model", "flows", "tasks", "images/worker"],
 }
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -29,12 +30,12 @@ EVENT_PATHS = {
     "time": "$.time",
     "bucket": "$.detail.bucket.name",
     "key": "$.detail.object.key",
-    "etag": "$.detail.object.etag",
+    "version": "$.detail.object.version-id",
 }
 EVENT_TEMPLATE = (
     '[{"id": "<id>", "occurred": "<time>", "event": "credit.landing.object_created",'
     ' "resource": {"prefect.resource.id": "s3://<bucket>/<key>"},'
-    ' "payload": {"bucket": "<bucket>", "key": "<key>", "etag": "<etag>"}}]'
+    ' "payload": {"bucket": "<bucket>", "key": "<key>", "version_id": "<version>"}}]'
 )
 
 
@@ -109,9 +110,11 @@ def _push(root: Path, name: str) -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             content.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     digest = f"sha256:{content.hexdigest()}"
-    manifest = {"schemaVersion": 2, "config": {"digest": digest}, "layers": []}
-    pushed = ecr.put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag="sandbox")
-    return f"{repository['repositoryUri']}@{pushed['image']['imageId']['imageDigest']}"
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": {"digest": digest}, "layers": []}
+    document = json.dumps(manifest)
+    pushed = f"sha256:{hashlib.sha256(document.encode()).hexdigest()}"
+    ecr.put_image(repositoryName=name, imageManifest=document, imageDigest=pushed, imageTag="sandbox")
+    return f"{repository['repositoryUri']}@{pushed}"
 
 
 def _git_commit(root: Path) -> str:

@@ -57,7 +57,7 @@ class Sandbox:
         cluster = kubernetes.announced()
         self._set({"KUBECONFIG": cluster["kubeconfig"]})
         self._set(estate.build(ROOT, self.environment["PREFECT_API_URL"]))
-        prefect.wait_until(self._prefect_is_healthy)
+        prefect.wait_until(lambda: self._answers("/health"))
         self._deploy()
         for name, address in self.addresses().items():
             self._say(f"  {name:<11} {address}")
@@ -107,20 +107,18 @@ class Sandbox:
             "prefect", [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
         )
 
-    def _prefect_is_healthy(self) -> bool:
+    def _answers(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.environment['PREFECT_API_URL']}/health", timeout=2) as reply:  # noqa: S310 - loopback
+            with urllib.request.urlopen(self.environment["PREFECT_API_URL"] + path, timeout=2) as reply:  # noqa: S310 - loopback
                 return bool(reply.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 
     def _deploy(self) -> None:
-        """Create the work pool, start its worker, and deploy everything in prefect.yaml."""
-        self._prefect("work-pool", "create", POOL, "--type", "process")
-        self._run(
-            "worker",
-            [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", "4"],
-        )
+        """Start a worker, which makes its pool, and deploy everything in prefect.yaml to it."""
+        arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--limit", "4"]
+        worker = self._run("worker", [sys.executable, "-m", "prefect", *arguments])
+        worker.wait_until(lambda: self._answers(f"/work_pools/{POOL}"))
         self._prefect("--no-prompt", "deploy", "--all")
 
     def _prefect(self, *arguments: str) -> None:

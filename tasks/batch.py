@@ -62,9 +62,9 @@ def _query(contract: Contract) -> str:
     columns = ", ".join(column.name for column in contract.columns)
     return f"""SELECT application_id, applied_at, {columns} FROM (
   SELECT application_id, applied_at, {columns},
-    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS age
+    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS _rank
   FROM {catalog.applications(contract).name}
-) WHERE age = 1"""  # noqa: S608 - names come from a validated contract
+) WHERE _rank = 1"""  # noqa: S608 - names come from a validated contract
 
 
 def _ids(prefix_uri: str) -> dict[str, int]:

@@ -18,6 +18,8 @@ GLUE_TYPES = {
     "ordinal": "string",
 }
 
+RESERVED = {"portfolio", "dt", "ingest", "ingested_at"}
+
 
 @dataclass(frozen=True)
 class LakeTable:
@@ -39,7 +41,16 @@ class LakeTable:
 
 
 def applications(contract: Contract) -> LakeTable:
-    """Return the applications table of one portfolio: portfolios differ in columns and types, so each has its own."""
+    """Return the applications table of one portfolio: portfolios differ in columns and types, so each has its own.
+
+    Raises:
+        LakeError: a column of the contract has a name that the lake needs.
+    """
+    taken = sorted(RESERVED & {column.name for column in contract.columns})
+    if taken:
+        raise LakeError(
+            f"contract {contract.name}: column {taken[0]!r} has a name that the lake needs; give it another"
+        )
     columns = {"application_id": "string", "applied_at": "timestamp"}
     columns |= {column.name: GLUE_TYPES[column.kind] for column in contract.columns}
     columns |= {"ingested_at": "timestamp"}

@@ -27,15 +27,16 @@ class LandedObject(BaseModel, frozen=True):
     """One object under `landing/{portfolio}/{applications|outcomes}/`, in one version."""
 
     uri: str
-    version: str
+    etag: str
+    version_id: str | None
     portfolio: str
     table: str
     landed_at: datetime
 
     @property
     def ingest_id(self) -> str:
-        """Identity of the file: bucket, key, and version id or ETag. Delivered twice, it is the same file."""
-        return storage.digest(self.uri, self.version)
+        """Identity of the file: bucket, key and ETag. The same bytes delivered twice are the same file."""
+        return storage.digest(self.uri, self.etag)
 
 
 class IngestReport(BaseModel, frozen=True):
@@ -54,8 +55,8 @@ class IngestReport(BaseModel, frozen=True):
 
 
 @task(cache_policy=NO_CACHE)
-def find_landed(uri: str) -> LandedObject:
-    """Look a landing object up.
+def find_landed(uri: str, version_id: str | None) -> LandedObject:
+    """Look a landing object up, in the given version: a later one under the same key is another file.
 
     Raises:
         LakeError: the object does not exist, or its key is not `…/{portfolio}/{applications|outcomes}/{file}`.
@@ -63,12 +64,18 @@ def find_landed(uri: str) -> LandedObject:
     bucket, key = storage.split(uri)
     portfolio, table = _place(uri, key)
     try:
-        head = storage.client().head_object(Bucket=bucket, Key=key)
+        head = storage.client().head_object(Bucket=bucket, Key=key, **storage.version(version_id))
     except ClientError as error:
         code = error.response["Error"]["Code"]
         raise LakeError(f"{uri} cannot be read ({code}): check the key and this role's s3:GetObject") from error
-    version = head.get("VersionId") or head["ETag"].strip('"')
-    return LandedObject(uri=uri, version=version, portfolio=portfolio, table=table, landed_at=head["LastModified"])
+    return LandedObject(
+        uri=uri,
+        etag=head["ETag"].strip('"'),
+        version_id=head.get("VersionId"),
+        portfolio=portfolio,
+        table=table,
+        landed_at=head["LastModified"],
+    )
 
 
 def _place(uri: str, key: str) -> tuple[str, str]:
@@ -111,7 +118,7 @@ def _ledger(landed: LandedObject) -> str:
 
 def _read(landed: LandedObject, contract: Contract) -> ReadResult:
     with tempfile.TemporaryDirectory() as folder:
-        path = storage.download(landed.uri, Path(folder) / landed.uri.rsplit("/", 1)[-1])
+        path = storage.download(landed.uri, Path(folder) / landed.uri.rsplit("/", 1)[-1], landed.version_id)
         return READERS[landed.table](path, contract, label=landed.uri)
 
 
@@ -204,7 +211,7 @@ def show_ingest(report: IngestReport) -> None:
     quarantine = f" in `{report.quarantine}`" if report.quarantine else ""
     text = f"""# {landed.portfolio}: {report.accepted:,} of {report.rows:,} rows ingested
 
-- source `{landed.uri}` (version `{landed.version}`), ingest `{report.ingest_id}`{repeated}
+- source `{landed.uri}` (version `{landed.version_id}`), ingest `{report.ingest_id}`{repeated}
 - outcomes known: {report.labelled:,}; months {", ".join(report.months)}
 - to quarantine: {report.rejected:,}{quarantine}
 - columns not in the contract, ignored: {", ".join(report.ignored_columns) or "none"}

@@ -23,7 +23,7 @@ MAX_ATTEMPTS = 3
 
 # Every fifth id, in the order of its digest, among the rows of one target class that one file brought: exactly
 # stratified, and nobody moves between train and holdout as later files arrive.
-DRAW = "row_number() OVER (PARTITION BY first_file, defaulted ORDER BY to_hex(md5(to_utf8(ranked.application_id))))"
+DRAW = "row_number() OVER (PARTITION BY _file, defaulted ORDER BY to_hex(md5(to_utf8(ranked.application_id))))"
 
 
 class Split(BaseModel, frozen=True):
@@ -101,17 +101,17 @@ def _labelled(contract: Contract) -> str:
     columns = ", ".join(column.name for column in contract.columns)
     return f"""WITH ranked AS (
   SELECT application_id, applied_at, {columns}, dt,
-    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS age
+    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS _rank
   FROM {catalog.applications(contract).name}
 ), observed AS (
   SELECT application_id, defaulted,
-    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS age,
-    first_value(ingest) OVER (PARTITION BY application_id ORDER BY ingested_at, ingest) AS first_file
+    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS _rank,
+    first_value(ingest) OVER (PARTITION BY application_id ORDER BY ingested_at, ingest) AS _file
   FROM {catalog.outcomes().name} WHERE portfolio = ?
 ), labelled AS (
-  SELECT ranked.application_id, applied_at, {columns}, ranked.dt, defaulted, {DRAW} AS draw
-  FROM ranked LEFT JOIN observed ON ranked.application_id = observed.application_id AND observed.age = 1
-  WHERE ranked.age = 1
+  SELECT ranked.application_id, applied_at, {columns}, ranked.dt, defaulted, {DRAW} AS _draw
+  FROM ranked LEFT JOIN observed ON ranked.application_id = observed.application_id AND observed._rank = 1
+  WHERE ranked._rank = 1
 )"""  # noqa: S608 - names come from a validated contract, values are parameters
 
 
@@ -152,7 +152,7 @@ def _predicates(split: Split) -> dict[str, tuple[str, list[str | int]]]:
     if split.method == "out_of_time":
         parts: dict[str, list[str]] = {"train": split.train_months, "holdout": split.holdout_months}
         return {name: (f"dt IN ({', '.join('?' * len(months))})", list(months)) for name, months in parts.items()}
-    return {"train": ("draw % ? <> 0", [HOLDOUT_EVERY]), "holdout": ("draw % ? = 0", [HOLDOUT_EVERY])}
+    return {"train": ("_draw % ? <> 0", [HOLDOUT_EVERY]), "holdout": ("_draw % ? = 0", [HOLDOUT_EVERY])}
 
 
 def _draw(contract: Contract, snapshot_id: str, uri: str, holdout_months: int) -> dict[str, Any]:

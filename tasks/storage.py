@@ -72,11 +72,16 @@ def delete(uris: list[str]) -> None:
         client().delete_objects(Bucket=chunk[0][0], Delete={"Objects": [{"Key": key} for _, key in chunk]})
 
 
-def download(uri: str, path: Path) -> Path:
+def version(version_id: str | None) -> dict[str, str]:
+    """Return the request argument that names an object's version, none for the latest."""
+    return {"VersionId": version_id} if version_id and version_id != "null" else {}
+
+
+def download(uri: str, path: Path, version_id: str | None = None) -> Path:
     """Download one object to `path`, making its folder."""
     bucket, key = split(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
-    client().download_file(bucket, key, str(path))
+    client().download_file(bucket, key, str(path), ExtraArgs=version(version_id))
     return path
 
 
