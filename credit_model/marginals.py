@@ -44,6 +44,7 @@ class Marginal:
             at = np.cumsum([share / total for share in shares.values()])
         elif "zero_share" in spec:
             at, values = _with_zeros(at, values, spec["zero_share"])
+        values = np.minimum(values, spec.get("max", np.inf))
         return cls(name, spec["kind"], spec["missing"], at, values, tuple(shares), spec.get("drift", 0.0))
 
     def values(self, ranks: Floats) -> Floats:

@@ -132,19 +132,20 @@ def _writable(values: pa.ChunkedArray) -> pa.ChunkedArray:
 @cache
 def _facts() -> _Facts:
     text = (resources.files("credit_model") / "simulation.yaml").read_text("utf-8")
-    facts: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    facts: dict[str, Any] = yaml.safe_load(text)
     levels = np.asarray(facts["quantile_levels"])
     marginals = tuple(Marginal.parse(name, spec, levels) for name, spec in facts["columns"].items())
     size = len(marginals)
-    correlation = np.eye(size)
+    correlation: Floats = np.eye(size)
     correlation[np.tril_indices(size, -1)] = [value for row in facts["latent_correlation"] for value in row]
     correlation = np.tril(correlation) + np.tril(correlation, -1).T
-    return _Facts(marginals, np.linalg.cholesky(correlation), facts["merchant_groups"])
+    factor: Floats = np.linalg.cholesky(correlation).astype(np.float64)
+    return _Facts(marginals, factor, facts["merchant_groups"])
 
 
 def _month(text: str) -> np.datetime64:
     try:
-        return np.datetime64(dt.datetime.strptime(text, "%Y-%m").strftime("%Y-%m"), "M")  # noqa: DTZ007 - a month has no zone
+        return np.datetime64(dt.datetime.strptime(text, "%Y-%m").strftime("%Y-%m"), "M")
     except ValueError as error:
         raise SimulationError(f"start '{text}' is not a month; write it as 2025-01") from error
 
@@ -180,7 +181,8 @@ _NORMAL_CDF = np.array([0.5 * (1 + erf(z / 2**0.5)) for z in _NORMAL_GRID])
 
 
 def _normal_cdf(values: Floats) -> Floats:
-    return np.interp(values, _NORMAL_GRID, _NORMAL_CDF)
+    ranks: Floats = np.interp(values, _NORMAL_GRID, _NORMAL_CDF)
+    return ranks
 
 
 def _make_consistent(columns: dict[str, Floats]) -> None:

@@ -64,15 +64,17 @@ def _history(columns: Mapping[str, Floats]) -> Floats:
 
 def _circumstances(columns: Mapping[str, Floats]) -> Floats:
     entertainment = columns["merchant_category"] == _ENTERTAINMENT
-    return (
+    logits: Floats = (
         -0.025 * (np.clip(columns["age"], 18, 65) - 35)
         - 0.03 * (columns["time_hours"] - 15)
         + 0.35 * entertainment
         + 0.30 * np.isin(columns["name_in_email"], _UNLIKE_NAME)
     )
+    return logits
 
 
 def _interactions(columns: Mapping[str, Floats]) -> Floats:
     stranger = columns["has_paid"] == 0
     young, night = columns["age"] < 25, columns["time_hours"] < 6
-    return 0.5 * stranger * (columns["num_unpaid_bills"] > 0) + 0.4 * young * night + 0.3 * young * stranger
+    logits: Floats = 0.5 * stranger * (columns["num_unpaid_bills"] > 0) + 0.4 * young * night + 0.3 * young * stranger
+    return logits

@@ -1,0 +1,200 @@
+"""The data scientist's command line: simulate, validate, train and score on a laptop.
+
+Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 `validate` found bad rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from credit_model.archive import write_archive
+from credit_model.bundle import Bundle
+from credit_model.contract import APPLIED_AT, ID, load_contract
+from credit_model.errors import CreditModelError, DataError
+from credit_model.reading import ReadResult, read_applications
+from credit_model.scoring import Scorer
+from credit_model.settings import TrainSettings
+from credit_model.simulate import simulate, write_raw_csv
+
+_BAD_ROWS = 3
+_BAR_WIDTH = 28
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: Command line without the program; that of the process when absent.
+
+    Returns:
+        Exit code.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except CreditModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m credit_model", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_simulate(commands.add_parser("simulate", help="write a simulated raw CSV of the case portfolio"))
+    _add_validate(commands.add_parser("validate", help="check a raw file against a contract"))
+    _add_train(commands.add_parser("train", help="train a bundle on a labelled raw file"))
+    _add_score(commands.add_parser("score", help="score a raw file with a bundle"))
+    return parser
+
+
+def _add_simulate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("output", type=Path, help="CSV to write (.csv or .csv.gz)")
+    parser.add_argument("--rows", type=int, default=60_000)
+    parser.add_argument("--months", type=int, default=12)
+    parser.add_argument("--start", default="2025-01", help="first month, YYYY-MM")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--as-of", help="time up to which outcomes are known (ISO 8601)")
+    parser.set_defaults(command=_simulate)
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, help="CSV or Parquet")
+    parser.add_argument("--contract", required=True, help="name of a shipped contract, or the path of one")
+    parser.add_argument("--rejected", type=Path, help="CSV to write the faults to")
+    parser.set_defaults(command=_validate)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, help="labelled CSV or Parquet")
+    parser.add_argument("output", type=Path, help="new folder for the bundle")
+    parser.add_argument("--contract", required=True, help="name of a shipped contract, or the path of one")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a training setting")
+    parser.add_argument("--archive", type=Path, help="also write the bundle as this model.tar.gz")
+    parser.set_defaults(command=_train)
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, help="folder of a bundle")
+    parser.add_argument("input", type=Path, help="CSV or Parquet")
+    parser.add_argument("output", type=Path, help="scores, .csv or .parquet")
+    parser.set_defaults(command=_score)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    simulation = simulate(
+        options.rows, months=options.months, start=options.start, seed=options.seed, as_of=options.as_of
+    )
+    path = write_raw_csv(simulation.applications, load_contract("case"), options.output)
+    print(f"{simulation.applications.num_rows:,} applications in {path}")
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    result = read_applications(options.input, load_contract(options.contract))
+    print(f"{result.accepted.num_rows:,} of {result.rows:,} rows keep the contract")
+    if result.ignored_columns:
+        print(f"ignored columns: {', '.join(result.ignored_columns)}")
+    _show_rejected(result, options.input)
+    if options.rejected:
+        pacsv.write_csv(result.rejected, options.rejected)
+    return _BAD_ROWS if result.rejected.num_rows else 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    # LightGBM and scikit-learn take a second to import, which the other commands need not wait for.
+    from credit_model.training import train  # noqa: PLC0415
+
+    contract = load_contract(options.contract)
+    settings = TrainSettings.from_hyperparameters(dict(_assignment(text) for text in options.set))
+    result = read_applications(options.input, contract)
+    _show_rejected(result, options.input)
+    training, holdout = _split(result.accepted)
+    bundle = train(training, contract, settings, holdout=holdout, progress=_bar)
+    bundle.save(options.output)
+    if options.archive:
+        write_archive(options.output, options.archive)
+    _show_metrics(bundle)
+    print(f"bundle {bundle.version} in {options.output}; read {options.output / 'report.html'}")
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    bundle = Bundle.load(options.bundle)
+    result = read_applications(options.input, bundle.contract)
+    _show_rejected(result, options.input)
+    scores = Scorer(bundle).score_table(result.accepted)
+    if options.output.suffix == ".parquet":
+        pq.write_table(scores, options.output)
+    else:
+        pacsv.write_csv(scores, options.output)
+    print(f"{scores.num_rows:,} scores in {options.output}")
+    return _BAD_ROWS if result.rejected.num_rows else 0
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found:
+        raise DataError(f"--set {text}: write it as name=value, for example --set learning_rate=0.03")
+    return name, value
+
+
+def _split(table: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Latest fifth of the labelled rows as holdout where there is a time axis, else a fifth by hash of the id."""
+    if "defaulted" not in table.column_names:
+        raise DataError("the file has no target column, so there is nothing to learn; deliver a labelled file")
+    labelled = table.filter(pc.is_valid(table.column("defaulted")))
+    times = labelled.column(APPLIED_AT)
+    if labelled.num_rows and not times.null_count and pc.count_distinct(times).as_py() > 1:
+        border = pc.quantile(times.cast(pa.int64()), q=0.8, interpolation="lower")[0]
+        late = np.asarray(pc.greater_equal(times.cast(pa.int64()), border))
+    else:
+        late = np.array([_hash_share(key) < 0.2 for key in labelled.column(ID).to_pylist()], dtype=np.bool_)
+    return labelled.filter(pa.array(~late)), labelled.filter(pa.array(late))
+
+
+def _hash_share(key: str) -> float:
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
+
+
+def _show_rejected(result: ReadResult, path: Path) -> None:
+    bad = pc.count_distinct(result.rejected.column("row")).as_py()
+    if not bad:
+        return
+    print(f"{path}: {bad:,} rows left out:", file=sys.stderr)
+    for fault in result.rejected.slice(0, 5).to_pylist():
+        print(f"  column '{fault['column']}' row {fault['row']}: {fault['reason']}", file=sys.stderr)
+    if result.rejected.num_rows > 5:
+        print(f"  and {result.rejected.num_rows - 5:,} more; see validate --rejected", file=sys.stderr)
+
+
+def _show_metrics(bundle: Bundle) -> None:
+    numbers = {part: {k: v for k, v in m.items() if isinstance(v, int | float)} for part, m in bundle.metrics.items()}
+    print(json.dumps(numbers, indent=1))
+
+
+def _bar(stage: str, fraction: float, message: str) -> None:
+    done = round(_BAR_WIDTH * fraction)
+    line = f"[{'#' * done}{'.' * (_BAR_WIDTH - done)}] {stage}: {message}"
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="\n" if fraction >= 1 else "", file=sys.stderr, flush=True)
+    else:
+        print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
