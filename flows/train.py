@@ -76,6 +76,6 @@ def train(
 
 
 def _status(verdict: dict[str, Any], approval: str) -> str:
-    if not verdict["passed"]:
+    if not verdict["promoted"]:
         return "Rejected"
     return "Approved" if approval == "automatic" else "PendingManualApproval"

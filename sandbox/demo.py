@@ -47,6 +47,7 @@ class Demo:
         with self.stage("train"):
             since = now()
             self._runs.run("train", {"portfolio": self.portfolio})
+        self._show_gate(evidence.newest_model(self.portfolio))
         with self.stage("release"):
             self._runs.await_triggered("release", since)
         with self.stage("score"):

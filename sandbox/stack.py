@@ -1,13 +1,14 @@
 """The whole sandbox: AWS, Kubernetes and Prefect on loopback, an estate in them, and a worker that runs the flows."""
 
+import json
 import os
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from sandbox import estate
 from sandbox.services import Service, ServiceError, free_port
@@ -109,17 +110,37 @@ class Sandbox:
 
     def _answers(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(self.environment["PREFECT_API_URL"] + path, timeout=2) as reply:  # noqa: S310 - loopback
-                return bool(reply.status == 200)
-        except (urllib.error.URLError, OSError):
+            self._ask("GET", path)
+        except OSError:
             return False
+        return True
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+        """Ask Prefect's API.
+
+        Raises:
+            OSError: no answer, or not a good one.
+        """
+        url, data = self.environment["PREFECT_API_URL"] + path, json.dumps(body).encode() if body else None
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - loopback
+            content: bytes = reply.read()
+        return content
 
     def _deploy(self) -> None:
         """Start a worker, which makes its pool, and deploy everything in prefect.yaml to it."""
         arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--limit", "4"]
         worker = self._run("worker", [sys.executable, "-m", "prefect", *arguments])
         worker.wait_until(lambda: self._answers(f"/work_pools/{POOL}"))
+        self._run_in_repository()
         self._prefect("--no-prompt", "deploy", "--all")
+
+    def _run_in_repository(self) -> None:
+        """Let flow runs start in the repository's folder, as they start in the image's."""
+        template = json.loads(self._ask("GET", f"/work_pools/{POOL}"))["base_job_template"]
+        template["variables"]["properties"]["working_dir"]["default"] = str(ROOT)
+        self._ask("PATCH", f"/work_pools/{POOL}", {"base_job_template": template})
 
     def _prefect(self, *arguments: str) -> None:
         done = subprocess.run(

@@ -24,7 +24,7 @@ def judge(
     """Compare challenger and champion on the same holdout rows; with no champion, on absolute limits.
 
     Returns:
-        The verdict as a JSON document: `passed`, `checks` (name, value, limit, passed, detail), and the two versions.
+        The verdict as a JSON document: `promoted`, `checks` (name, value, limit, passed, detail), and the two versions.
     """
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
@@ -33,8 +33,7 @@ def judge(
         storage.download_folder(snapshot.channel("holdout"), here / "holdout")
         holdout: pa.Table = pq.read_table(here / "holdout")
         verdict = compare(old, new, holdout, limits)
-    versions = {"challenger": challenger.version, "champion": champion.version if champion else None}
-    document = {**verdict.model_dump(mode="json"), **versions, "snapshot_id": snapshot.snapshot_id}
+    document = {**verdict.model_dump(mode="json"), "snapshot_id": snapshot.snapshot_id}
     _show(challenger, document)
     return document
 
@@ -42,7 +41,7 @@ def judge(
 def _show(challenger: PublishedModel, document: dict[str, Any]) -> None:
     key = f"gate-{challenger.portfolio.replace('_', '-')}"
     against = document["champion"] or "no champion yet"
-    outcome = "passes" if document["passed"] else "does not pass"
+    outcome = "passes" if document["promoted"] else "does not pass"
     create_table_artifact(
         key=key, table=document["checks"], description=f"{challenger.version} {outcome} the gate (against {against})"
     )

@@ -166,7 +166,7 @@ def new_revision_at(previous: str | None, percent: int) -> Callable[[Service], b
 
     def reached(service: Service) -> bool:
         status = _predictor_status(service)
-        created = status.get("latestCreatedRevision")
+        created = str(status.get("latestCreatedRevision", ""))
         fresh = bool(created) and created != previous and status.get("latestReadyRevision") == created
         return fresh and _ready(service) and traffic(service).get(created, 0) == percent
 

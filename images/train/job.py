@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from credit_model.training import TrainSettings, train
+from credit_model.settings import TrainSettings
+from credit_model.training import train
 
 from credit_model.bundle import Bundle, Lineage
 from credit_model.contract import load_contract
