@@ -1,0 +1,32 @@
+"""Logs of the server: one JSON object a line on stderr, without personal data."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+import orjson
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record as one line; what a call passes as `extra={"facts": {…}}` becomes fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        facts = getattr(record, "facts", {})
+        time = datetime.fromtimestamp(record.created, UTC)
+        line = {"time": time, "level": record.levelname, "logger": record.name, "message": record.getMessage(), **facts}
+        if record.exc_info and record.exc_info[0]:
+            line["type"] = record.exc_info[0].__name__
+        return orjson.dumps(line, default=str).decode()
+
+
+def configure() -> None:
+    """Send everything to stderr as JSON, and quieten what writes several lines a request."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]  # with a handler of its own, kserve leaves its logger as it is
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)

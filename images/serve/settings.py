@@ -1,0 +1,46 @@
+"""Settings of the server: command line first, then the variables that SageMaker and KServe set."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server process is told.
+
+    Attributes:
+        max_rows: applicants in one online request.
+        max_body: bytes in one online request.
+        max_table: bytes in one `/invocations` request (SageMaker sends at most 100 MB).
+        grace: seconds that requests in flight have after SIGTERM.
+    """
+
+    model_dir: Path
+    http_port: int
+    max_rows: int = 1000
+    max_body: int = 16 * MIB
+    max_table: int = 128 * MIB
+    grace: int = 20
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings; an unknown argument ends the process with a usage line.
+
+    Args:
+        arguments: command line without the program; SageMaker passes `serve`.
+        environment: `SAGEMAKER_BASE_DIR`, `SAGEMAKER_BIND_TO_PORT` and `PORT` are read.
+    """
+    port = environment.get("SAGEMAKER_BIND_TO_PORT") or environment.get("PORT") or "8080"
+    folder = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model"
+    parser = argparse.ArgumentParser(prog="python -m images.serve", description=__doc__, allow_abbrev=False)
+    parser.add_argument("serve", nargs="?", choices=["serve"], help="what SageMaker passes; changes nothing")
+    parser.add_argument("--model_dir", type=Path, default=folder, help="folder of an unpacked bundle")
+    parser.add_argument("--http_port", type=int, default=port)
+    parser.add_argument("--max_rows", type=int, default=Settings.max_rows, help="applicants in one online request")
+    given = parser.parse_args(arguments)
+    return Settings(model_dir=given.model_dir, http_port=given.http_port, max_rows=given.max_rows)
