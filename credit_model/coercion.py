@@ -13,8 +13,8 @@ from credit_model.contract import TIMESTAMP_TYPE, Column
 
 Mask = npt.NDArray[np.bool_]
 
-_TRUE = pa.array(["true", "1", "1.0"])
-_FALSE = pa.array(["false", "0", "0.0"])
+_TRUE = ("true", "1", "1.0")
+_FALSE = ("false", "0", "0.0")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _ZONED = r"(Z|[+-]\d{2}:?\d{2})$"
 _WHOLE = r"^([+-]?\d+)\.0+$"
@@ -106,8 +106,8 @@ def to_boolean(array: pa.Array) -> Coerced:
     if pa.types.is_boolean(array.type) or pa.types.is_null(array.type):
         return Coerced(array.cast(pa.bool_()))
     text = pc.utf8_lower(_text(array))
-    known = pc.is_in(text, value_set=pa.concat_arrays([_TRUE, _FALSE]))
-    coerced = Coerced(pc.if_else(known, pc.is_in(text, value_set=_TRUE), pa.scalar(None, pa.bool_())))
+    known = pc.is_in(text, value_set=pa.array([*_TRUE, *_FALSE]))
+    coerced = Coerced(pc.if_else(known, pc.is_in(text, value_set=pa.array(_TRUE)), pa.scalar(None, pa.bool_())))
     coerced.reject(_mask(pc.and_(pc.is_valid(text), pc.invert(known))), array, "{} is not true or false")
     return coerced
 
