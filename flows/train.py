@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
-from credit_model.compare import GateLimits
 from prefect import flow, get_run_logger
 from pydantic import BaseModel
 
+from credit_model.compare import GateLimits
 from flows.portfolio import Portfolio
 from tasks import events
 from tasks.gate import judge, show_model

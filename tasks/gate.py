@@ -6,12 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from credit_model.compare import GateLimits, compare
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from credit_model.bundle import Bundle
+from credit_model.compare import GateLimits, compare
 from tasks import storage
 from tasks.registry import PublishedModel, RegisteredModel, fetch_bundle
 from tasks.snapshot import Snapshot

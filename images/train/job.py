@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from credit_model.settings import TrainSettings
-from credit_model.training import train
 
 from credit_model.bundle import Bundle, Lineage
 from credit_model.contract import load_contract
 from credit_model.errors import CreditModelError
+from credit_model.settings import TrainSettings
+from credit_model.training import train
 
 
 class ChannelError(CreditModelError):
