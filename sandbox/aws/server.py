@@ -27,6 +27,11 @@ class AwsServer:
         self._stops: list[athena.Stop] = []
 
     @property
+    def state(self) -> Path:
+        """The folder that holds everything the sandbox writes."""
+        return self._context.state
+
+    @property
     def endpoint(self) -> str:
         """Base URL of every service.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from moto.athena import urls
 
 from sandbox.aws.athena.api import AthenaApi
+from sandbox.aws.athena.service import AthenaService
 from sandbox.aws.context import Context
 
 Stop = Callable[[], None]
@@ -12,11 +13,12 @@ Stop = Callable[[], None]
 
 def install(context: Context) -> Stop:
     """Put our actions in place of moto's; return what stops the queries under way."""
-    bound = type("AthenaApi", (AthenaApi,), {"context": context, "services": {}})
-    urls.url_paths["{0}/$"] = bound.dispatch
+    services: dict[str, AthenaService] = {}
+    bound = type("AthenaApi", (AthenaApi,), {"context": context, "services": services})
+    urls.url_paths["{0}/$"] = getattr(bound, "dispatch")  # noqa: B009 - `type(...)` hides the attribute from mypy
 
     def stop() -> None:
-        for service in bound.services.values():
+        for service in services.values():
             service.close()
 
     return stop

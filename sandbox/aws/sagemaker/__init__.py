@@ -1,10 +1,22 @@
-"""Placeholder while the room is built."""
+"""SageMaker that runs: training and transform jobs are subprocesses of the image's real entry point."""
 
 from collections.abc import Callable
 
+from moto.sagemaker import urls
+
 from sandbox.aws.context import Context
+from sandbox.aws.sagemaker.api import Region, SageMakerApi
 
 
 def install(context: Context) -> Callable[[], None]:
-    """Nothing yet."""
-    return lambda: None
+    """Put our actions in place of moto's; return what ends every job's processes."""
+    regions: dict[str, Region] = {}
+    bound = type("SageMakerApi", (SageMakerApi,), {"context": context, "regions": regions})
+    urls.url_paths["{0}/$"] = getattr(bound, "dispatch")  # noqa: B009 - `type(...)` hides the attribute from mypy
+
+    def stop() -> None:
+        for region in regions.values():
+            region.training.close()
+            region.transform.close()
+
+    return stop

@@ -1,0 +1,119 @@
+"""SageMaker's HTTP actions for jobs and tags; each region has its own jobs."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from botocore.exceptions import ClientError
+from moto.core.responses import ActionResult, EmptyResult
+
+from sandbox.aws.context import Context
+from sandbox.aws.errors import ApiError, SandboxAwsError
+from sandbox.aws.sagemaker.jobs import Job, Jobs
+from sandbox.aws.sagemaker.registry import RegistryActions
+from sandbox.aws.sagemaker.training import TrainingJob
+from sandbox.aws.sagemaker.transform import TransformJob
+from sandbox.aws.storage import Location
+
+
+@dataclass(frozen=True)
+class Region:
+    """The jobs of one region."""
+
+    training: Jobs
+    transform: Jobs
+
+
+class SageMakerApi(RegistryActions):
+    """SageMaker's actions; `context` and `regions` are set by `sandbox.aws.sagemaker.install`."""
+
+    context: ClassVar[Context]
+    regions: ClassVar[dict[str, Region]]
+
+    @property
+    def jobs(self) -> Region:
+        """The jobs of the request's region."""
+        if self.region not in self.regions:
+            where = {"account": self.current_account, "region": self.region, "context": self.context}
+            self.regions[self.region] = Region(
+                training=Jobs(lambda request: TrainingJob(request, **where)),
+                transform=Jobs(lambda request: TransformJob(request, **where)),
+            )
+        return self.regions[self.region]
+
+    def create_training_job(self) -> ActionResult:
+        """CreateTrainingJob."""
+        return ActionResult({"TrainingJobArn": self.jobs.training.create(self.request).arn})
+
+    def describe_training_job(self) -> ActionResult:
+        """DescribeTrainingJob."""
+        return ActionResult(self.jobs.training.get(self.request["TrainingJobName"]).describe())
+
+    def list_training_jobs(self) -> ActionResult:
+        """ListTrainingJobs."""
+        return _listing("TrainingJobSummaries", *self.jobs.training.list(self.request))
+
+    def stop_training_job(self) -> ActionResult:
+        """StopTrainingJob."""
+        self.jobs.training.stop(self.request["TrainingJobName"])
+        return EmptyResult()
+
+    def create_transform_job(self) -> ActionResult:
+        """CreateTransformJob; the model must exist."""
+        request = self.request
+        if request["ModelName"] not in self.sagemaker_backend._models:
+            raise ApiError("ValidationException", f'Could not find model "{self._arn("model")}".')
+        model = self.sagemaker_backend.describe_model(request["ModelName"]).response_object
+        container = model.get("PrimaryContainer") or (model.get("Containers") or [{}])[0]
+        return ActionResult({"TransformJobArn": self.jobs.transform.create({**request, "_Container": container}).arn})
+
+    def describe_transform_job(self) -> ActionResult:
+        """DescribeTransformJob."""
+        return ActionResult(self.jobs.transform.get(self.request["TransformJobName"]).describe())
+
+    def list_transform_jobs(self) -> ActionResult:
+        """ListTransformJobs."""
+        return _listing("TransformJobSummaries", *self.jobs.transform.list(self.request))
+
+    def stop_transform_job(self) -> ActionResult:
+        """StopTransformJob."""
+        self.jobs.transform.stop(self.request["TransformJobName"])
+        return EmptyResult()
+
+    def add_tags(self) -> ActionResult:
+        """AddTags; a key given again takes the new value."""
+        request = self.request
+        holder = self._tagged(request["ResourceArn"])
+        merged = {tag["Key"]: tag for tag in [*(holder.tags or []), *request["Tags"]]}
+        holder.tags = list(merged.values())
+        return ActionResult({"Tags": holder.tags})
+
+    def list_tags(self) -> ActionResult:
+        """ListTags."""
+        return ActionResult({"Tags": self._tagged(self.request["ResourceArn"]).tags or []})
+
+    def delete_tags(self) -> ActionResult:
+        """DeleteTags."""
+        request = self.request
+        holder = self._tagged(request["ResourceArn"])
+        holder.tags = [tag for tag in holder.tags or [] if tag["Key"] not in request["TagKeys"]]
+        return EmptyResult()
+
+    def _tagged(self, arn: str) -> Any:  # noqa: ANN401 - a job of ours or any of moto's resources
+        backend = self.sagemaker_backend
+        ours: Job | None = self.jobs.training.by_arn(arn) or self.jobs.transform.by_arn(arn)
+        found = ours or backend.model_packages.get(arn)
+        if found is None and arn.count("/") == 1:
+            found = backend._get_resource_from_arn(arn)
+        if found is None:
+            raise ApiError("ValidationException", f"Could not find resource {arn}.")
+        return found
+
+    def _head(self, place: Location) -> None:
+        try:
+            self.context.client("s3", self.region).head_object(Bucket=place.bucket, Key=place.key)
+        except ClientError as error:
+            raise SandboxAwsError(f"no object at {place}") from error
+
+
+def _listing(name: str, items: list[dict[str, Any]], token: str | None) -> ActionResult:
+    return ActionResult({name: items, **({"NextToken": token} if token else {})})

@@ -1,0 +1,97 @@
+"""Cutting input objects into the requests of a batch transform."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sandbox.aws.errors import JobError
+from sandbox.aws.storage import Location, Object, Storage
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One request: its body, and the records it was made of (none when the object is sent whole)."""
+
+    body: bytes
+    lines: list[str]
+
+
+def inputs(storage: Storage, kind: str, uri: str) -> list[tuple[Object, str]]:
+    """List the input objects with the key of each below the prefix or manifest root.
+
+    Raises:
+        JobError: nothing is there, or the manifest cannot be read.
+    """
+    if kind == "ManifestFile":
+        return list(_manifest(storage, uri))
+    prefix = Location.parse(uri)
+    start = prefix.key.rfind("/") + 1
+    found = [
+        (item, item.place.key[start:])
+        for item in storage.objects(prefix)
+        if not item.place.key.endswith("/") and item.size
+    ]
+    if not found:
+        raise JobError(f"ClientError: No S3 objects found under S3 URL {uri!r} given in input data source.")
+    return found
+
+
+def _manifest(storage: Storage, uri: str) -> Iterator[tuple[Object, str]]:
+    try:
+        entries = json.loads(storage.read(Location.parse(uri)))
+        root = Location.parse(entries[0]["prefix"])
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise JobError(f"ClientError: manifest {uri} is not a list that starts with a prefix: {error!r}") from error
+    for name in entries[1:]:
+        place = Location(root.bucket, root.key + name)
+        item = next((found for found in storage.objects(place) if found.place == place), None)
+        if item is None:
+            raise JobError(f"ClientError: manifest {uri} names {place}, which does not exist")
+        yield item, name
+
+
+def cut(data: bytes, *, split: str, strategy: str, limit: int, name: str) -> Iterator[Batch]:
+    """Cut an object into batches of at most `limit` bytes.
+
+    Args:
+        data: the object.
+        split: `None` (whole object) or `Line`.
+        strategy: `SingleRecord` or `MultiRecord`.
+        limit: MaxPayloadInMB in bytes.
+        name: of the object, for messages.
+
+    Raises:
+        JobError: a record does not fit, or the split is one the sandbox does not know.
+    """
+    if split == "None":
+        _fits(len(data), limit, name)
+        yield Batch(data, [])
+        return
+    if split != "Line":
+        raise JobError(f"ClientError: SplitType {split} (the sandbox splits by Line or not at all)")
+    pending: list[str] = []
+    size = 0
+    for line in data.decode().splitlines():
+        if not line.strip():
+            continue
+        length = len(line.encode()) + 1
+        _fits(length, limit, name)
+        if pending and (strategy == "SingleRecord" or size + length > limit):
+            yield _batch(pending)
+            pending, size = [], 0
+        pending.append(line)
+        size += length
+    if pending:
+        yield _batch(pending)
+
+
+def _batch(lines: list[str]) -> Batch:
+    return Batch(("\n".join(lines) + "\n").encode(), lines)
+
+
+def _fits(size: int, limit: int, name: str) -> None:
+    if size > limit:
+        raise JobError(
+            f"ClientError: {name}: a record of {size} bytes is over MaxPayloadInMB ({limit / 2**20:g} MB); "
+            "split the input or raise the limit"
+        )

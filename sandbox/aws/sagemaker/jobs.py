@@ -1,0 +1,227 @@
+"""What training and transform jobs share: names, states, tags, the worker thread, listing."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox.aws.context import Context
+from sandbox.aws.errors import ApiError, JobError, SandboxAwsError
+from sandbox.aws.sagemaker.container import Container
+from sandbox.aws.storage import Storage
+
+FINAL = {"Completed", "Failed", "Stopped"}
+SERVER_GRACE = 5.0
+STOP_GRACE = 120.0  # seconds SageMaker leaves between SIGTERM and SIGKILL
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+_log = logging.getLogger(__name__)
+
+
+def now() -> datetime:
+    """The present, with a zone."""
+    return datetime.now(UTC)
+
+
+class Job:
+    """One job of either kind.
+
+    Attributes:
+        request: the create request as sent.
+        status: InProgress, Stopping, or a final one.
+    """
+
+    kind = ""
+    noun = ""
+
+    def __init__(self, request: dict[str, Any], *, account: str, region: str, context: Context) -> None:
+        self.request = request
+        self.name: str = request[f"{self.kind}JobName"]
+        self.arn = f"arn:aws:sagemaker:{region}:{account}:{self.noun}/{self.name}"
+        self.region = region
+        self.context = context
+        self.tags: list[dict[str, str]] = list(request.get("Tags") or [])
+        self.status = "InProgress"
+        self.failure: str | None = None
+        self.created = self.modified = now()
+        self.started: datetime | None = None
+        self.ended: datetime | None = None
+        self.stopping = threading.Event()
+        self.grace = STOP_GRACE
+        self.container: Container | None = None
+        self.thread = threading.Thread(target=self._work, name=f"{self.noun}-{self.name}", daemon=True)
+
+    @property
+    def storage(self) -> Storage:
+        """The sandbox's S3."""
+        return Storage(self.context.client("s3", self.region), self.context.folder("sagemaker", "cache"))
+
+    def folder(self) -> Path:
+        """The job's own folder under the state folder."""
+        return self.context.folder("sagemaker", f"{self.noun}s", self.name)
+
+    def environment(self) -> dict[str, str]:
+        """What every container of a job finds in its environment."""
+        return {
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ENDPOINT_URL": self.context.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "SAGEMAKER_REGION": self.region,
+        }
+
+    def stop(self, grace: float = STOP_GRACE) -> None:
+        """Ask the job to stop; SIGTERM now, SIGKILL after `grace` seconds."""
+        self.grace = grace
+        if self.status not in FINAL:
+            self.status, self.modified = "Stopping", now()
+        self.stopping.set()
+
+    def perform(self) -> None:
+        """Do the job.
+
+        Raises:
+            SandboxAwsError: it failed; the message is the reason.
+        """
+        raise NotImplementedError
+
+    def finish(self, status: str, reason: str | None = None) -> None:
+        """Enter a final state."""
+        self.failure, self.ended, self.modified = reason, now(), now()
+        self.status = status
+
+    def describe(self) -> dict[str, Any]:
+        """The Describe answer."""
+        raise NotImplementedError
+
+    def summary(self) -> dict[str, Any]:
+        """The List entry."""
+        kind = self.kind
+        found = {
+            f"{kind}JobName": self.name,
+            f"{kind}JobArn": self.arn,
+            "CreationTime": self.created,
+            f"{kind}EndTime": self.ended,
+            "LastModifiedTime": self.modified,
+            f"{kind}JobStatus": self.status,
+            "FailureReason": self.failure if kind == "Transform" else None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _work(self) -> None:
+        try:
+            self.perform()
+        except SandboxAwsError as error:
+            self.finish("Failed", str(error) if isinstance(error, JobError) else f"ClientError: {error}")
+        except Exception as error:  # a bug of ours must end the job, not hang its client
+            _log.exception("%s %s", self.noun, self.name)
+            self.finish("Failed", f"InternalServerError: {type(error).__name__}: {error}")
+        finally:
+            if self.container is not None:
+                self.container.end(SERVER_GRACE)
+
+
+class Jobs:
+    """Every job of one kind and region, by name.
+
+    Args:
+        make: builds a job from its create request.
+    """
+
+    def __init__(self, make: Callable[[dict[str, Any]], Job]) -> None:
+        self._make = make
+        self._jobs: dict[str, Job] = {}
+        self._lock = threading.Lock()
+
+    def create(self, request: dict[str, Any]) -> Job:
+        """Start a job.
+
+        Raises:
+            ApiError: the name is taken (ResourceInUse) or not allowed (ValidationException).
+        """
+        job = self._make(request)
+        if not _NAME.fullmatch(job.name):
+            raise ApiError(
+                "ValidationException",
+                f"1 validation error detected: Value '{job.name}' at '{job.kind.lower()}JobName' failed to satisfy "
+                "constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}",
+            )
+        with self._lock:
+            known = self._jobs.get(job.name)
+            if known is not None:
+                raise ApiError(
+                    "ResourceInUse",
+                    f"{job.kind} job names must be unique within an AWS account and region, and a {job.kind.lower()} "
+                    f"job with this name already exists ({known.arn})",
+                )
+            self._jobs[job.name] = job
+        job.thread.start()
+        return job
+
+    def get(self, name: str) -> Job:
+        """Return a job.
+
+        Raises:
+            ApiError: ValidationException, as the service answers.
+        """
+        try:
+            return self._jobs[name]
+        except KeyError:
+            raise ApiError("ValidationException", "Requested resource not found.") from None
+
+    def stop(self, name: str) -> None:
+        """Ask a job to stop.
+
+        Raises:
+            ApiError: there is none, or it has ended.
+        """
+        job = self.get(name)
+        if job.status in FINAL:
+            raise ApiError(
+                "ValidationException",
+                f"The request was rejected because the {job.kind.lower()} job is in status {job.status}.",
+            )
+        job.stop()
+
+    def all(self) -> Iterable[Job]:
+        """Every job."""
+        return list(self._jobs.values())
+
+    def by_arn(self, arn: str) -> Job | None:
+        """Return the job of an ARN."""
+        return next((job for job in self.all() if job.arn == arn), None)
+
+    def list(self, request: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+        """Filter, sort and page as the List actions do; return summaries and the next token."""
+        found = [job for job in self.all() if _listed(job, request)]
+        by = {"Name": lambda job: job.name, "Status": lambda job: job.status}
+        found.sort(
+            key=by.get(request.get("SortBy") or "", lambda job: job.created),
+            reverse=(request.get("SortOrder") or "Descending") == "Descending",
+        )
+        start, count = int(request.get("NextToken") or 0), int(request.get("MaxResults") or 10)
+        token = str(start + count) if len(found) > start + count else None
+        return [job.summary() for job in found[start : start + count]], token
+
+    def close(self) -> None:
+        """Stop every job and wait until its processes are gone."""
+        under_way = [job for job in self.all() if job.thread.is_alive()]
+        for job in under_way:
+            job.stop(SERVER_GRACE)
+        for job in under_way:
+            job.thread.join(3 * SERVER_GRACE)
+
+
+def _listed(job: Job, request: dict[str, Any]) -> bool:
+    tests = [
+        ("NameContains", lambda wanted: wanted in job.name),
+        ("StatusEquals", lambda wanted: wanted == job.status),
+        ("CreationTimeAfter", lambda wanted: job.created.timestamp() > wanted),
+        ("CreationTimeBefore", lambda wanted: job.created.timestamp() < wanted),
+        ("LastModifiedTimeAfter", lambda wanted: job.modified.timestamp() > wanted),
+        ("LastModifiedTimeBefore", lambda wanted: job.modified.timestamp() < wanted),
+    ]
+    return all(test(request[name]) for name, test in tests if request.get(name) is not None)

@@ -1,0 +1,108 @@
+"""Models and the model registry: moto's metadata with the service's own answers and refusals."""
+
+import json
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.sagemaker.responses import SageMakerResponse
+
+from sandbox.aws.errors import ApiError, SandboxAwsError
+from sandbox.aws.storage import Location
+
+
+class RegistryActions(SageMakerResponse):
+    """Actions on models, model packages and groups; the rest is moto's."""
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The request's JSON body."""
+        body: dict[str, Any] = json.loads(self.body or "{}")
+        return body
+
+    def create_model(self) -> ActionResult:
+        """CreateModel; a name is taken once, and the model's archive must exist."""
+        request = self.request
+        if request["ModelName"] in self.sagemaker_backend._models:
+            raise ApiError("ValidationException", f'Cannot create already existing model "{self._arn("model")}".')
+        containers = [request.get("PrimaryContainer"), *(request.get("Containers") or [])]
+        for container in filter(None, containers):
+            self._require_data(container.get("ModelDataUrl"))
+        return super().create_model()
+
+    def describe_model(self) -> ActionResult:
+        """DescribeModel, without the members that were never given."""
+        answer = self.sagemaker_backend.describe_model(self.request["ModelName"]).response_object
+        return ActionResult({name: value for name, value in answer.items() if value not in ({}, [], None)})
+
+    def create_model_package_group(self) -> ActionResult:
+        """CreateModelPackageGroup; a name is taken once."""
+        name = self.request["ModelPackageGroupName"]
+        if name in self.sagemaker_backend.model_package_groups:
+            raise ApiError("ValidationException", f"Model Package Group already exists: {name}")
+        return super().create_model_package_group()
+
+    def describe_model_package(self) -> ActionResult:
+        """DescribeModelPackage with every member that the API declares as always there."""
+        return ActionResult(self._package(self._find_package(self.request["ModelPackageName"])))
+
+    def update_model_package(self) -> ActionResult:
+        """UpdateModelPackage: what is not named stays (moto forgets it)."""
+        request = self.request
+        package = self._find_package(request["ModelPackageArn"])
+        if request.get("ModelApprovalStatus"):
+            package.set_model_approval_status(request["ModelApprovalStatus"])
+        if "ApprovalDescription" in request:
+            package.approval_description = request["ApprovalDescription"]
+        kept = {**(package.customer_metadata_properties or {}), **(request.get("CustomerMetadataProperties") or {})}
+        for name in request.get("CustomerMetadataPropertiesToRemove") or []:
+            kept.pop(name, None)
+        package.customer_metadata_properties = kept
+        package.add_additional_inference_specifications(request.get("AdditionalInferenceSpecificationsToAdd"))
+        package.modifications_done()
+        return ActionResult({"ModelPackageArn": package.arn})
+
+    def delete_model_package(self) -> ActionResult:
+        """DeleteModelPackage."""
+        package = self._find_package(self.request["ModelPackageName"])
+        del self.sagemaker_backend.model_packages[package.arn]
+        return ActionResult({})
+
+    def delete_model_package_group(self) -> ActionResult:
+        """DeleteModelPackageGroup; refused while it holds packages."""
+        backend, name = self.sagemaker_backend, self.request["ModelPackageGroupName"]
+        if name not in backend.model_package_groups:
+            raise ApiError("ValidationException", f"ModelPackageGroup {name} does not exist.")
+        if any(item.model_package_group_name == name for item in backend.model_packages.values()):
+            raise ApiError("ConflictException", f"Model Package Group {name} cannot be deleted: it holds versions.")
+        del backend.model_package_groups[name]
+        return ActionResult({})
+
+    def _find_package(self, name: str) -> Any:  # noqa: ANN401 - moto's untyped model
+        packages = self.sagemaker_backend.model_packages
+        for package in packages.values():
+            versioned = f"{package.model_package_name}/{package.model_package_version}"
+            if name in (package.arn, versioned) or (
+                not package.model_package_version and name == package.model_package_name
+            ):
+                return package
+        raise ApiError("ValidationException", f"ModelPackage {name} does not exist.")
+
+    def _package(self, package: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's untyped model
+        answer: dict[str, Any] = package.gen_response_object()
+        answer["ModelPackageName"] = package.model_package_name
+        return answer
+
+    def _arn(self, noun: str) -> str:
+        return f"arn:aws:sagemaker:{self.region}:{self.current_account}:{noun}/{self.request['ModelName']}"
+
+    def _require_data(self, url: str | None) -> None:
+        if not url:
+            return
+        try:
+            place = Location.parse(url)
+            self._head(place)
+        except SandboxAwsError as error:
+            raise ApiError("ValidationException", f"Could not find model data at {url}. ({error})") from error
+
+    def _head(self, place: Location) -> None:
+        raise NotImplementedError

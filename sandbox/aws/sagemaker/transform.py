@@ -1,0 +1,203 @@
+"""Batch transform jobs that run: the serve container on a free port, requests as the service sends them, `.out` objects."""
+
+import contextlib
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+from botocore.exceptions import ClientError
+
+from sandbox.aws.errors import JobError
+from sandbox.aws.sagemaker.archives import unpack
+from sandbox.aws.sagemaker.batches import Batch, cut, inputs
+from sandbox.aws.sagemaker.container import Container
+from sandbox.aws.sagemaker.filters import Processing
+from sandbox.aws.sagemaker.jobs import STOP_GRACE, Job, now
+from sandbox.aws.sagemaker.logs import LogStream
+from sandbox.aws.storage import Location, Object
+
+LOG_GROUP = "/aws/sagemaker/TransformJobs"
+_PING_SECONDS = 240.0
+_SEE_LOGS = "See job logs for more information"
+_KEPT = (
+    "ModelName", "MaxConcurrentTransforms", "ModelClientConfig", "MaxPayloadInMB", "BatchStrategy", "Environment",
+    "TransformInput", "TransformOutput", "TransformResources", "DataProcessing", "DataCaptureConfig",
+    "ExperimentConfig",
+)  # fmt: skip
+
+
+class TransformJob(Job):
+    """One batch transform job; `request["_Container"]` is the model's container."""
+
+    kind = "Transform"
+    noun = "transform-job"
+
+    def perform(self) -> None:
+        """Serve the model, send every input object through it, stop the server."""
+        base = self.folder()
+        self.started = now()
+        source = self.request["TransformInput"]["DataSource"]["S3DataSource"]
+        found = inputs(self.storage, source["S3DataType"], source["S3Uri"])
+        instance = f"i-{uuid.uuid4().hex[:17]}"
+        client = self.context.client("logs", self.region)
+        self._log = LogStream(client, LOG_GROUP, f"{self.name}/{instance}")
+        self._data_log = LogStream(client, LOG_GROUP, f"{self.name}/{instance}/data-log")
+        try:
+            self._unpack_model(base)
+            with self._serve(base) as server:
+                settings = self._settings(server)
+                for item, key in found:
+                    if self.stopping.is_set():
+                        break
+                    self._transform(server, settings, item, key)
+        except JobError:
+            if not self.stopping.is_set():  # a request that was cut off by the stop is no failure
+                raise
+        finally:
+            if self.container is not None:
+                # a container is told to end only once its work is over, so an orderly one needs no long grace
+                self.container.end(min(self.grace, 10.0) if self.stopping.is_set() else 10.0)
+            self._log.flush()
+            self._data_log.flush()
+        self.finish("Stopped" if self.stopping.is_set() else "Completed")
+
+    def describe(self) -> dict[str, Any]:
+        """DescribeTransformJob."""
+        answer: dict[str, Any] = {name: self.request[name] for name in _KEPT if self.request.get(name) is not None}
+        answer |= {
+            "TransformJobName": self.name,
+            "TransformJobArn": self.arn,
+            "TransformJobStatus": self.status,
+            "CreationTime": self.created,
+        }
+        optional = {
+            "FailureReason": self.failure,
+            "TransformStartTime": self.started,
+            "TransformEndTime": self.ended,
+        }
+        return answer | {name: value for name, value in optional.items() if value is not None}
+
+    def _unpack_model(self, base: Path) -> None:
+        url = self.request["_Container"].get("ModelDataUrl")
+        if url:
+            archive = base / "model.tar.gz"
+            try:
+                self.storage.download(Location.parse(url), archive)
+            except ClientError as error:
+                raise JobError(f"ClientError: Failed to download model data from {url}: {error}") from error
+            unpack(archive, base / "model")
+
+    @contextlib.contextmanager
+    def _serve(self, base: Path) -> Iterator[httpx.Client]:
+        port = _free_port()
+        container = self.request["_Container"]
+        environment = {
+            **self.environment(),
+            **(container.get("Environment") or {}),
+            "SAGEMAKER_BASE_DIR": str(base),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+            "SAGEMAKER_BATCH": "true",
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(self.request.get("MaxPayloadInMB", 6)),
+            "SAGEMAKER_BATCH_STRATEGY": self.request.get("BatchStrategy", "MultiRecord"),
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(self.request.get("MaxConcurrentTransforms", 1)),
+            **(self.request.get("Environment") or {}),
+        }
+        self.container = Container(
+            container.get("Image", ""), ["serve"], environment=environment, folder=base, on_line=self._log.line
+        )
+        seconds = (self.request.get("ModelClientConfig") or {}).get("InvocationsTimeoutInSeconds", 600)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=seconds, trust_env=False) as server:
+            self._wait_until_healthy(server)
+            yield server
+
+    def _wait_until_healthy(self, server: httpx.Client) -> None:
+        deadline = time.monotonic() + _PING_SECONDS
+        while time.monotonic() < deadline and not self.stopping.is_set():
+            if self.container is None or self.container.poll() is not None:
+                raise JobError(f"AlgorithmError: {_SEE_LOGS}")
+            with contextlib.suppress(httpx.TransportError):
+                if server.get("/ping", timeout=2).status_code == 200:
+                    return
+            time.sleep(0.05)
+        if not self.stopping.is_set():
+            raise JobError(f"AlgorithmError: the model server did not answer /ping within {_PING_SECONDS:g} seconds")
+
+    def _settings(self, server: httpx.Client) -> dict[str, Any]:
+        """The request's own settings over what the container offers at /execution-parameters."""
+        offered: dict[str, Any] = {}
+        with contextlib.suppress(httpx.TransportError, ValueError):
+            answer = server.get("/execution-parameters", timeout=10)
+            body = answer.json() if answer.status_code == 200 else None
+            offered = body if isinstance(body, dict) else {}
+        defaults = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 6, "BatchStrategy": "MultiRecord"}
+        return {name: self.request.get(name) or offered.get(name) or default for name, default in defaults.items()}
+
+    def _transform(self, server: httpx.Client, settings: dict[str, Any], item: Object, key: str) -> None:
+        given, wanted = self.request["TransformInput"], self.request["TransformOutput"]
+        processing = Processing(self.request.get("DataProcessing") or {}, given.get("ContentType", ""))
+        batches = cut(
+            self.storage.read(item.place),
+            split=given.get("SplitType", "None"),
+            strategy=settings["BatchStrategy"],
+            limit=int(float(settings["MaxPayloadInMB"]) * 2**20),
+            name=str(item.place),
+        )
+        with ThreadPoolExecutor(max(int(settings["MaxConcurrentTransforms"]), 1)) as pool:
+            answers = list(pool.map(lambda batch: self._answer(server, processing, batch, item), batches))
+        if self.stopping.is_set():
+            return
+        if wanted.get("AssembleWith", "None") == "Line":
+            body = b"".join(answer.removesuffix(b"\n") + b"\n" for answer in answers)
+        else:
+            body = b"".join(answers)
+        target = Location.parse(wanted["S3OutputPath"]) / f"{key}.out"
+        self.storage.write(target, body, content_type=wanted.get("Accept") or "application/octet-stream")
+
+    def _answer(self, server: httpx.Client, processing: Processing, batch: Batch, item: Object) -> bytes:
+        if self.stopping.is_set():
+            return b""
+        given, wanted = self.request["TransformInput"], self.request["TransformOutput"]
+        lines = processing.before(batch.lines)
+        body = ("\n".join(lines) + "\n").encode() if processing.active and lines else batch.body
+        headers = {
+            "Content-Type": given.get("ContentType") or "application/octet-stream",
+            "Accept": wanted.get("Accept") or "*/*",
+        }
+        answer = self._invoke(server, body, headers, item)
+        return processing.after(batch.lines, answer)
+
+    def _invoke(self, server: httpx.Client, body: bytes, headers: dict[str, str], item: Object) -> bytes:
+        retries = (self.request.get("ModelClientConfig") or {}).get("InvocationsMaxRetries", 0)
+        for attempt in range(retries + 1):
+            try:
+                answer = server.post("/invocations", content=body, headers=headers)
+            except httpx.HTTPError as error:
+                self._data_log.line(f"{item.place}: Unable to invoke: {error!r}")
+                if attempt == retries or self.stopping.is_set():
+                    raise JobError(f"AlgorithmError: {_SEE_LOGS}") from error
+                continue
+            if answer.status_code < 300:
+                return answer.content
+            self._data_log.line(f"{item.place}: Bad HTTP status returned from invoke: {answer.status_code}")
+            self._data_log.line(f"{item.place}: Message: {answer.text[:2000]}")
+            if attempt == retries or answer.status_code < 500:
+                raise JobError(f"{'ClientError' if answer.status_code < 500 else 'AlgorithmError'}: {_SEE_LOGS}")
+        raise JobError(f"AlgorithmError: {_SEE_LOGS}")
+
+    def stop(self, grace: float = STOP_GRACE) -> None:
+        """Ask the job to stop; a request under way is cut off with its server."""
+        super().stop(grace)
+        if self.container is not None:
+            self.container.interrupt()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
