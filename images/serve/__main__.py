@@ -34,7 +34,7 @@ def _serve(bundle: Bundle, settings: Settings, started: float) -> None:
     from images.serve.front import Front  # noqa: PLC0415
     from images.serve.model import CreditModel  # noqa: PLC0415
 
-    model = CreditModel(bundle, max_rows=settings.max_rows)
+    model = CreditModel(bundle)
     model.load()
     app.add_middleware(Front, scorer=model.scorer, settings=settings)
     facts = {"model_version": bundle.version, "seconds": round(time.perf_counter() - started, 2)}

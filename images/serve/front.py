@@ -21,6 +21,8 @@ NAME = "credit-model"
 JSON = "application/json"
 # Above this many rows scoring takes long enough to keep other requests waiting, so a thread does it.
 INLINE_ROWS = 64
+# KServe would answer for any version, and let anybody take the model away from everybody.
+CLOSED = (f"/v2/models/{NAME}/versions/", "/v2/repository/")
 SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -68,14 +70,11 @@ class Front:
             ("GET", f"{model}/versions/{scorer.version}"): metadata,
             ("GET", "/ping"): Route(self._ping, 0),
             ("POST", "/invocations"): Route(self._invocations, settings.max_table),
-            # Anybody could take the model away from everybody: releases go through the platform instead.
-            ("POST", f"/v2/repository/models/{NAME}/load"): Route(self._closed, settings.max_body),
-            ("POST", f"/v2/repository/models/{NAME}/unload"): Route(self._closed, settings.max_body),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
-        route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        route = self._route(scope) if scope["type"] == "http" else None
         if route is None:
             await self._app(scope, receive, send)
             return
@@ -84,6 +83,13 @@ class Front:
         answer = await self._answer(route, headers, receive, scope["path"], request_id)
         if answer is not None:
             await _send(send, answer, request_id)
+
+    def _route(self, scope: Scope) -> Route | None:
+        path = scope["path"]
+        route = self._routes.get((scope["method"], path))
+        if route is None and path.startswith(CLOSED):
+            return Route(self._closed, self._settings.max_body)
+        return route
 
     async def _answer(
         self, route: Route, headers: Headers, receive: Receive, path: str, request_id: str
@@ -99,8 +105,8 @@ class Front:
         except Exception as error:
             # Neither the message nor the values: they may be somebody's data.
             stack = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-            facts = {"request_id": request_id, "path": path, "type": type(error).__name__, "stack": stack}
-            log.error("request failed", extra={"facts": facts})
+            failure = {"request_id": request_id, "path": path, "type": type(error).__name__, "stack": stack}
+            log.error("request failed", extra={"facts": failure})
             return Answer(orjson.dumps({"error": f"internal error; request {request_id}"}), status=500)
         column = refusal.where.get("column")
         facts = {"request_id": request_id, "path": path, "status": refusal.status, "column": column}
@@ -135,7 +141,7 @@ class Front:
         return Answer(answer, kind)
 
     async def _closed(self, _headers: Headers, _body: bytes) -> Answer:
-        raise NotServedError("a model is not loaded or unloaded over HTTP; release another revision")
+        raise NotServedError(f"not served here; this server holds {NAME} version {self._scorer.version} alone")
 
     async def _score(self, rows: Sequence[v1.Row]) -> list[Score]:
         if len(rows) <= INLINE_ROWS:

@@ -1,4 +1,4 @@
-"""SageMaker's `/invocations`: a table of applicants in, the table of their scores out, in Parquet, CSV or JSON Lines."""
+"""SageMaker's `/invocations`: a table of applicants in, their scores out, in Parquet, CSV or JSON Lines."""
 
 import csv
 import io

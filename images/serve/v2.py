@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import batched, chain
+from itertools import chain
 
 from credit_model.contract import Column, Contract
 from credit_model.scoring import Score
@@ -174,7 +174,8 @@ def _ordered(tensor: Tensor, contract: Contract) -> list[Row]:
             )
             raise RequestError(text, column=column.name)
     names = [column.name for column in columns]
-    return [dict(zip(names, values, strict=True)) for values in batched(tensor.values, tensor.width)]
+    rows = (tensor.values[start : start + tensor.width] for start in range(0, len(tensor.values), tensor.width))
+    return [dict(zip(names, values, strict=True)) for values in rows]
 
 
 def _has_number_levels(column: Column) -> bool:

@@ -2,19 +2,14 @@
 
 import asyncio
 import contextlib
-import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import boto3
 import pytest
 from aiohttp import web
+from cluster_process import Cluster
 from kubernetes import client, config
 from moto.server import ThreadedMotoServer
 
@@ -22,7 +17,6 @@ from sandbox.kubernetes.api import create_app
 from sandbox.kubernetes.resources import definition, initial_objects
 from sandbox.kubernetes.store import Store
 
-GVP = ("serving.kserve.io", "v1beta1", "ml", "inferenceservices")
 REAL = os.environ.get("REAL_KUBECONFIG")
 
 
@@ -79,13 +73,6 @@ def api(request: pytest.FixtureRequest) -> client.ApiClient:
     return request.getfixturevalue("sandbox_api") if request.param == "sandbox" else _real_api()
 
 
-IMAGES = {
-    "good": [sys.executable, str(Path(__file__).parent / "images" / "good.py")],
-    "crashing": [sys.executable, "-c", "import sys; sys.exit('no licence file')"],
-    "hanging": [sys.executable, "-c", "import time; time.sleep(600)"],
-}
-
-
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -96,58 +83,8 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator["Cluster"]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Cluster]:
     """The whole cluster as its own process, as the command line starts it."""
     running = Cluster(tmp_path_factory.mktemp("cluster"), s3)
     yield running
     running.stop()
-
-
-class Cluster:
-    """A sandbox cluster process and the clients for it."""
-
-    def __init__(self, state: Path, s3: str) -> None:
-        (state / "images.json").write_text(json.dumps(IMAGES))
-        aws = {"AWS_ENDPOINT_URL": s3, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        env = os.environ | aws | {"AWS_DEFAULT_REGION": "eu-west-1", "SANDBOX_IMAGES": str(state / "images.json")}
-        command = [sys.executable, "-m", "sandbox.kubernetes", "--state", str(state)]
-        self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=(state / "err").open("w"))
-        self.ready = json.loads(self.process.stdout.readline())
-        self.api = config.new_client_from_config(self.ready["kubeconfig"])
-        self.custom = client.CustomObjectsApi(self.api)
-        self.s3 = boto3.client(
-            "s3", endpoint_url=s3, region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
-        )
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(20) == 0
-
-    def create(self, name: str, predictor: dict, annotations: dict | None = None) -> dict:
-        thing = {
-            "apiVersion": "serving.kserve.io/v1beta1",
-            "kind": "InferenceService",
-            "metadata": {"name": name, "annotations": annotations or {}},
-            "spec": {"predictor": predictor},
-        }
-        return self.custom.create_namespaced_custom_object(*GVP, thing)
-
-    def get(self, name: str) -> dict:
-        return self.custom.get_namespaced_custom_object(*GVP, name)
-
-    def patch(self, name: str, predictor: dict) -> dict:
-        return self.custom.patch_namespaced_custom_object(*GVP, name, {"spec": {"predictor": predictor}})
-
-    def delete(self, name: str) -> None:
-        self.custom.delete_namespaced_custom_object(*GVP, name)
-
-    def wait(self, name: str, holds, seconds: float = 15) -> dict:
-        """Poll until `holds(status)`; return the status."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            status = self.get(name).get("status") or {}
-            with contextlib.suppress(KeyError):
-                if holds(status):
-                    return status
-            time.sleep(0.03)
-        raise AssertionError(f"{name} did not get there in {seconds} s: {json.dumps(status, indent=1)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from conftest import Cluster
+from cluster_process import Cluster
 
 
 def predictor(colour):

@@ -1,0 +1,134 @@
+"""SageMaker's routes over HTTP against the real process: tables in and out in every pair of formats."""
+
+import datetime as dt
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+PARQUET, CSV, LINES = "application/x-parquet", "text/csv", "application/jsonlines"
+COLUMNS = ["application_id", "pd", "score", "grade", "decision", "model_version", "scored_at"]
+
+
+def as_parquet(table):
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def as_csv(table):
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(table, sink)
+    return sink.getvalue()
+
+
+def as_lines(table):
+    return "\n".join(json.dumps(row) for row in table.to_pylist()).encode()
+
+
+WRITE = {PARQUET: as_parquet, CSV: as_csv, LINES: as_lines}
+READ = {
+    PARQUET: lambda body: pq.read_table(io.BytesIO(body)).to_pylist(),
+    CSV: lambda body: pyarrow.csv.read_csv(io.BytesIO(body)).to_pylist(),
+    LINES: lambda body: [json.loads(line) for line in body.splitlines()],
+}
+
+
+def features(applications, scorer):
+    return applications.select(["application_id", *scorer.columns])
+
+
+@pytest.fixture(scope="module")
+def expected(applications, scorer):
+    return scorer.score_table(applications).to_pylist()
+
+
+def invoke(http, body, content_type, **headers):
+    return http.post("/invocations", content=body, headers={"Content-Type": content_type, **headers})
+
+
+def test_ping(http):
+    answer = http.get("/ping")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize("accept", [PARQUET, CSV, LINES])
+@pytest.mark.parametrize("sent", [PARQUET, CSV, LINES])
+def test_every_pair_of_formats(http, applications, scorer, expected, sent, accept):
+    answer = invoke(http, WRITE[sent](features(applications, scorer)), sent, Accept=accept)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == accept
+    rows = READ[accept](answer.content)
+    assert list(rows[0]) == COLUMNS
+    assert [r["application_id"] for r in rows] == [r["application_id"] for r in expected]
+    np.testing.assert_allclose([r["pd"] for r in rows], [r["pd"] for r in expected], rtol=0, atol=1e-12)
+    for key in ("score", "grade", "decision", "model_version"):
+        assert [r[key] for r in rows] == [r[key] for r in expected]
+
+
+def test_columns_that_are_no_features_are_left_out(http, applications, expected):
+    rows = READ[PARQUET](invoke(http, as_parquet(applications), PARQUET).content)
+    assert [r["pd"] for r in rows] == [r["pd"] for r in expected]
+
+
+def test_the_moment_of_scoring_is_carried(http, applications):
+    body = invoke(http, as_parquet(applications), PARQUET).content
+    table = pq.read_table(io.BytesIO(body))
+    assert table.schema.field("scored_at").type == pa.timestamp("us", tz="UTC")
+    age = dt.datetime.now(dt.UTC) - table["scored_at"][0].as_py()
+    assert abs(age) < dt.timedelta(minutes=1)
+
+
+def test_an_empty_table_gives_an_empty_table(http, applications):
+    assert READ[PARQUET](invoke(http, as_parquet(applications.slice(0, 0)), PARQUET).content) == []
+
+
+def test_a_content_type_may_have_parameters_and_accept_a_wildcard(http, applications, scorer):
+    answer = invoke(http, as_csv(features(applications, scorer)), "text/csv; charset=utf-8", Accept="*/*")
+    assert answer.headers["Content-Type"] == CSV
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "words"),
+    [
+        (b"PAR1", PARQUET, 400, "not Parquet"),
+        (b"", PARQUET, 400, "not Parquet"),
+        (b"1,2,3\n4,5,6\n", CSV, 400, "header"),
+        (b"\xff\xfe,\n", CSV, 400, "UTF-8"),
+        (b"", CSV, 400, "header"),
+        (b"age,has_paid\n1,2,3\n", CSV, 400, "not CSV"),
+        (b"{}\n{", LINES, 400, "line 2 is not JSON"),
+        (b"[]", LINES, 400, "line 1 is not an object"),
+        (b"x", "image/png", 415, "image/png"),
+        (b"x", "", 415, "send one of"),
+    ],
+)
+def test_bodies_that_cannot_be_read(http, body, content_type, status, words):
+    answer = invoke(http, body, content_type)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+
+
+def test_a_type_that_cannot_be_given(http, applications):
+    assert invoke(http, as_parquet(applications), PARQUET, Accept="image/png").status_code == 406
+
+
+@pytest.mark.parametrize("sent", [PARQUET, CSV, LINES])
+def test_a_row_that_breaks_the_contract_is_named(http, applications, scorer, sent):
+    table = features(applications, scorer)
+    ages = table["age"].to_pylist()
+    ages[17] = 999
+    table = table.set_column(table.column_names.index("age"), "age", pa.array(ages))
+    answer = invoke(http, WRITE[sent](table), sent)
+    assert answer.status_code == 422
+    assert (answer.json()["index"], answer.json()["column"]) == (17, "age")
+
+
+def test_a_missing_column_is_named(http, applications):
+    answer = invoke(http, as_parquet(applications.drop_columns(["age"])), PARQUET)
+    assert answer.status_code == 422
+    assert answer.json()["column"] == "age"
