@@ -147,6 +147,12 @@ class Bundle:
         """Measured quality: `cross_validation` always, `holdout` where there was one."""
         return self.document.metrics
 
+    @property
+    def holdout_metrics(self) -> dict[str, float]:
+        """The single-number measures on the holdout; empty where there was none."""
+        measured = self.metrics.get("holdout", {})
+        return {name: value for name, value in sorted(measured.items()) if isinstance(value, float)}
+
     @cached_property
     def version(self) -> str:
         """First 12 hex digits of the SHA-256 of manifest.json: a digest of the whole bundle."""

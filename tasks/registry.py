@@ -66,7 +66,7 @@ def publish_bundle(portfolio: str, trained: TrainedModel) -> PublishedModel:
             archive_uri=trained.archive_uri,
             snapshot_id=str(bundle.document.lineage.snapshot_id),
             job_name=trained.job_name,
-            metrics=bundle.metrics["holdout"],
+            metrics=bundle.holdout_metrics,
         )
 
 

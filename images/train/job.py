@@ -26,13 +26,13 @@ def main() -> int:
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     try:
         bundle = run(base, say=lambda line: print(line, flush=True))
+        for name, value in bundle.holdout_metrics.items():
+            print(f"holdout {name}={value:.6f}", flush=True)
     except CreditModelError as error:
         return _fail(base, str(error))
     except Exception as error:
         traceback.print_exc()
         return _fail(base, f"{type(error).__name__}: {error}")
-    for name, value in sorted(bundle.metrics["holdout"].items()):
-        print(f"holdout {name}={value:.6f}", flush=True)
     print(f"model version {bundle.version}", flush=True)
     return 0
 
