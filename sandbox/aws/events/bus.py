@@ -1,0 +1,109 @@
+"""The default event bus made real: rules see every event, and API destinations receive them."""
+
+import contextlib
+import copy
+import json
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.events.models import Rule, events_backends
+from moto.s3 import notifications
+from moto.s3.models import S3Backend
+
+from sandbox.aws.events.courier import Courier, delivery
+from sandbox.aws.events.sources import Event, object_event
+from sandbox.aws.events.transformer import MISSING, find, transform
+
+_log = logging.getLogger(__name__)
+_completing: ContextVar[bool] = ContextVar("completing", default=False)
+_DESTINATION = ":api-destination/"
+_send_elsewhere: Callable[..., None] = Rule.send_to_targets
+_complete_upload: Callable[..., Any] = S3Backend.complete_multipart_upload
+
+
+def publish(event: Event) -> None:
+    """Put an event of an AWS service on the default bus of its account and region."""
+    bus = events_backends[event["account"]][event["region"]].event_buses["default"]
+    for rule in list(bus.rules.values()):
+        rule.send_to_targets(copy.deepcopy(event))
+
+
+def attach(courier: Courier) -> None:
+    """Make moto's rules deliver through `courier`, and S3 publish its object events."""
+
+    def send_to_targets(rule: Any, original_event: Event, transform_input: bool = True) -> None:  # noqa: ANN401 - moto
+        if rule.state == "ENABLED" and rule.event_pattern.matches_event(original_event):
+            for target in rule.targets:
+                with _logged(f"rule {rule.name}, target {target['Id']}"):
+                    _send(courier, rule, target, original_event, transform_input)
+
+    def object_changed(account_id: str, bucket: Any, event_name: Any, key: Any) -> None:  # noqa: ANN401 - moto
+        name = str(getattr(event_name, "value", event_name))
+        if name == "s3:ObjectCreated:Put" and _completing.get():
+            return  # moto announces the assembled object twice; the service only as CompleteMultipartUpload
+        with _logged(f"event {name} of s3://{bucket.name}"):
+            event = object_event(account_id, bucket, name, key)
+            if event is not None:
+                publish(event)
+
+    def complete_upload(backend: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
+        token = _completing.set(True)
+        try:
+            return _complete_upload(backend, *arguments, **named)
+        finally:
+            _completing.reset(token)
+
+    Rule.send_to_targets = send_to_targets
+    S3Backend.complete_multipart_upload = complete_upload
+    notifications._send_event_bridge_message = object_changed
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Any:  # noqa: ANN401 - a context manager
+    """Events are sent behind the back of a request that has succeeded, so a failure is logged and goes no further."""
+    try:
+        yield
+    except Exception:
+        _log.exception(what)
+
+
+def _send(courier: Courier, rule: Any, target: dict[str, Any], event: Event, transform_input: bool) -> None:  # noqa: ANN401
+    if _DESTINATION not in target["Arn"]:
+        alone = copy.copy(rule)
+        alone.targets = [target]
+        original = {**event, "time": _epoch(event["time"])}
+        original.setdefault("ingestion-time", original["time"])
+        _send_elsewhere(alone, original, transform_input and "InputTransformer" in target)
+        return
+    backend = events_backends[rule.account_id][rule.region_name]
+    destination = backend.destinations[target["Arn"].split(_DESTINATION)[1].split("/")[0]]
+    connection = next(item for item in backend.connections.values() if item.arn == destination.connection_arn)
+    body = _body(target, _clean(event), {"arn": rule.arn, "name": rule.name})
+    attempts = 1 + int((target.get("RetryPolicy") or {}).get("MaximumRetryAttempts", 5))
+    courier.send(delivery(destination, connection, target, body), min(attempts, 6))
+
+
+def _body(target: dict[str, Any], event: Event, rule: dict[str, str]) -> str:
+    if target.get("InputTransformer"):
+        return transform(target["InputTransformer"], event, rule)
+    if target.get("Input"):
+        return str(target["Input"])
+    if target.get("InputPath"):
+        found = find(target["InputPath"], event)
+        return json.dumps(None if found is MISSING else found)
+    return json.dumps(event)
+
+
+def _clean(event: Event) -> Event:
+    """An event as a target sees it: an ISO time, none of moto's own members."""
+    cleaned = {name: value for name, value in event.items() if name != "ingestion-time"}
+    if not isinstance(cleaned["time"], str):
+        cleaned["time"] = f"{datetime.fromtimestamp(float(cleaned['time']), UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return cleaned
+
+
+def _epoch(moment: str | float) -> float:
+    return datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
