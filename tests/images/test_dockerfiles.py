@@ -1,0 +1,81 @@
+"""The Dockerfiles: hadolint finds nothing, what they copy exists, and they do not run as root."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ("serve", "train", "worker")
+
+
+def dockerfile(image):
+    return ROOT / "images" / image / "Dockerfile"
+
+
+def instructions(image):
+    joined = dockerfile(image).read_text().replace("\\\n", " ")
+    lines = [line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+    return [tuple(line.split(maxsplit=1)) for line in lines]
+
+
+def copied(image):
+    sources = []
+    for name, rest in instructions(image):
+        if name == "COPY" and not rest.startswith("--from"):
+            sources += rest.split()[:-1]
+    return sources
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_hadolint_is_silent(image):
+    linter = Path(sys.executable).parent / "hadolint"
+    found = subprocess.run([linter, "--no-color", dockerfile(image)], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_what_is_copied_exists_and_reaches_the_builder(image):
+    allowed = dockerfile(image).with_name("Dockerfile.dockerignore").read_text().splitlines()
+    assert "*" in allowed
+    for source in copied(image):
+        assert (ROOT / source).exists(), source
+        assert f"!{source}" in allowed, source
+    assert {line[1:] for line in allowed if line.startswith("!")} == set(copied(image))
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_base_is_pinned_and_the_user_is_not_root(image):
+    lines = instructions(image)
+    bases = [rest.split()[0] for name, rest in lines if name == "FROM"]
+    assert len(set(bases)) == 1
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", bases[0])
+    users = [rest for name, rest in lines if name == "USER"]
+    assert users == ["1000"]
+    assert [name for name, _ in lines].count("HEALTHCHECK") == 1
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_the_entry_point_is_the_image_module(image):
+    entry = json.loads(next(rest for name, rest in instructions(image) if name == "ENTRYPOINT"))
+    assert entry == ["python", "-m", f"images.{image}"]
+    assert (ROOT / "images" / image / "__main__.py").exists()
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_only_its_own_dependency_group_is_installed(image):
+    groups = re.findall(r"--group (\S+)", dockerfile(image).read_text())
+    assert groups == [{"serve": "serve", "train": "train", "worker": "flows"}[image]]
+    assert groups[0] in tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+
+
+def test_the_server_loads_nothing_that_its_group_lacks():
+    """scikit-learn and jinja2 belong to training; a server that imports them starts slowly or not at all."""
+    wanted = "sorted({'sklearn', 'jinja2', 'pandas'} & set(sys.modules))"
+    code = f"import images.serve.__main__, images.serve.front, sys; print({wanted})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
