@@ -1,6 +1,7 @@
 """What a predictor's specification asks to be run: the revision template of KServe's Knative mode."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sandbox.kubernetes.admission import CONTAINER
@@ -10,13 +11,15 @@ MODEL_MOUNT = "/mnt/models"
 DEFAULT_PROBE = "/v2/health/ready"
 PROGRESS_DEADLINE = "serving.knative.dev/progress-deadline"
 # KServe keeps these off the revision template (`ServiceAnnotationDisallowedList`) or moves them to the service.
-OFF_TEMPLATE_ANNOTATIONS = {
-    "autoscaling.knative.dev/min-scale",
-    "autoscaling.knative.dev/max-scale",
-    "internal.serving.kserve.io/storage-initializer-sourceuri",
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "serving.knative.dev/rollout-duration",
-}
+OFF_TEMPLATE_ANNOTATIONS = frozenset(
+    {
+        "autoscaling.knative.dev/min-scale",
+        "autoscaling.knative.dev/max-scale",
+        "internal.serving.kserve.io/storage-initializer-sourceuri",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "serving.knative.dev/rollout-duration",
+    }
+)
 OFF_TEMPLATE_LABELS = {"networking.knative.dev/visibility"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -52,14 +55,18 @@ class Template:
     grace: float = 30.0
 
 
-def read_template(isvc: Object) -> Template:
+def read_template(isvc: Object, *, disallowed: Iterable[str] = ()) -> Template:
     """Return the revision template that an InferenceService asks for.
+
+    Args:
+        isvc: the object.
+        disallowed: further annotations that KServe's configuration keeps off the template.
 
     Raises:
         PredictorError: the predictor needs something that no process here can stand for.
     """
     predictor = isvc["spec"]["predictor"]
-    document = _document(isvc)
+    document = _document(isvc, OFF_TEMPLATE_ANNOTATIONS.union(disallowed))
     container = _container(predictor)
     env = _environment(container)
     probe = container.get("readinessProbe") or {}
@@ -76,14 +83,14 @@ def read_template(isvc: Object) -> Template:
     )
 
 
-def _document(isvc: Object) -> Object:
+def _document(isvc: Object, off: frozenset[str]) -> Object:
     """Annotations and labels of the InferenceService reach the template: changing one makes a revision."""
     metadata, predictor = isvc["metadata"], dict(isvc["spec"]["predictor"])
     predictor.pop("canaryTrafficPercent", None)
     annotations = {**(metadata.get("annotations") or {}), **(predictor.pop("annotations", None) or {})}
     labels = {**(metadata.get("labels") or {}), **(predictor.pop("labels", None) or {})}
     return {
-        "annotations": {k: v for k, v in annotations.items() if k not in OFF_TEMPLATE_ANNOTATIONS},
+        "annotations": {k: v for k, v in annotations.items() if k not in off},
         "labels": {k: v for k, v in labels.items() if k not in OFF_TEMPLATE_LABELS},
         "predictor": predictor,
     }

@@ -1,6 +1,7 @@
 """One InferenceService under control: makes revisions, routes traffic to them and writes the status."""
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sandbox.kubernetes.errors import ConflictError, NotFoundError
 from sandbox.kubernetes.gateway import Endpoint
 from sandbox.kubernetes.knative import LATEST_TAG, PREVIOUS_TAG, Target, propagate, resolve, targets
 from sandbox.kubernetes.podspec import PredictorError, Template, read_template
-from sandbox.kubernetes.resources import INFERENCE_SERVICES
+from sandbox.kubernetes.resources import CONFIG_MAPS, INFERENCE_SERVICES
 from sandbox.kubernetes.revisions import Revision
 from sandbox.kubernetes.status import (
     all_of,
@@ -82,7 +83,7 @@ class Service:
         isvc = self.store.get(INFERENCE_SERVICES, self.namespace, self.name)
         before: Object = isvc.get("status", {})
         try:
-            template = read_template(isvc)
+            template = read_template(isvc, disallowed=self._disallowed_annotations())
         except PredictorError as error:
             model = invalid_spec(before.get("modelStatus", {}), error.reason, str(error))
             self._write(isvc, {**before, "deploymentMode": deployment_mode(isvc), "modelStatus": model})
@@ -98,6 +99,12 @@ class Service:
         await self._route(traffic)
         self._write(isvc, self._status(isvc, before, traffic))
         self._stop_unneeded(traffic)
+
+    def _disallowed_annotations(self) -> list[str]:
+        """What the cluster's KServe configuration keeps off revision templates (`serviceAnnotationDisallowedList`)."""
+        config = self.store.get(CONFIG_MAPS, "kserve", "inferenceservice-config")
+        section = json.loads((config.get("data") or {}).get("inferenceService", "{}"))
+        return list(section.get("serviceAnnotationDisallowedList") or ())
 
     @property
     def _created(self) -> Revision:

@@ -1,6 +1,7 @@
 """The controller's Knative-mode rules, with real processes behind the cluster's API."""
 
 import contextlib
+import json
 import uuid
 
 import httpx
@@ -267,3 +268,18 @@ def test_an_annotation_makes_a_revision_as_in_kserve(cluster, name):
     patch = {"metadata": {"annotations": {"note": "anything"}}}
     cluster.custom.patch_namespaced_custom_object(*GVP, name, patch)
     cluster.wait(name, serves(name, 2))
+
+
+def test_the_configuration_can_keep_an_annotation_off_the_template(cluster, name):
+    core = client.CoreV1Api(cluster.api)
+    section = json.dumps({"serviceAnnotationDisallowedList": ["note-to-self"]})
+    core.patch_namespaced_config_map("inferenceservice-config", "kserve", {"data": {"inferenceService": section}})
+    cluster.create(name, predictor())
+    cluster.wait(name, serves(name, 1))
+    patch = {
+        "metadata": {"annotations": {"note-to-self": "anything"}},
+        "spec": {"predictor": {"canaryTrafficPercent": 9}},
+    }
+    cluster.custom.patch_namespaced_custom_object(*GVP, name, patch)
+    status = cluster.wait(name, lambda s: len(component(s)["traffic"]) == 2)
+    assert component(status)["latestCreatedRevision"] == revision(name, 1)
