@@ -172,7 +172,7 @@ class Contract(BaseModel):
 
     def arrow_schema(self, *, outcome: bool = False) -> pa.Schema:
         """Schema of a canonical table: id, time of application, columns and, on demand, the outcome."""
-        fields = [pa.field(ID, pa.string(), nullable=False), pa.field(APPLIED_AT, TIMESTAMP_TYPE)]
+        fields = [pa.field(ID, pa.string()), pa.field(APPLIED_AT, TIMESTAMP_TYPE)]
         fields += [pa.field(column.name, column.arrow_type) for column in self.columns]
         if outcome:
             fields += [pa.field(TARGET, pa.bool_()), pa.field(OBSERVED_AT, TIMESTAMP_TYPE)]
