@@ -7,6 +7,8 @@ from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
 
 from sandbox.aws.errors import ApiError, SandboxAwsError
+from sandbox.aws.events.bus import publish
+from sandbox.aws.events.sources import event
 from sandbox.aws.storage import Location
 
 
@@ -41,8 +43,16 @@ class RegistryActions(SageMakerResponse):
             raise ApiError("ValidationException", f"Model Package Group already exists: {name}")
         return super().create_model_package_group()
 
+    def create_model_package(self) -> ActionResult:
+        """CreateModelPackage; EventBridge hears of it. A version takes no tags, its group does."""
+        if self.request.get("ModelPackageGroupName") and self.request.get("Tags"):
+            raise ApiError("ValidationException", "Tags can not be provided when creating a model package version.")
+        answer = super().create_model_package()
+        self._announce(self._find_package(answer.result["ModelPackageArn"]))
+        return answer
+
     def describe_model_package(self) -> ActionResult:
-        """DescribeModelPackage with every member that the API declares as always there."""
+        """DescribeModelPackage; like the service, a versioned package has no `ModelPackageName`."""
         return ActionResult(self._package(self._find_package(self.request["ModelPackageName"])))
 
     def update_model_package(self) -> ActionResult:
@@ -59,6 +69,7 @@ class RegistryActions(SageMakerResponse):
         package.customer_metadata_properties = kept
         package.add_additional_inference_specifications(request.get("AdditionalInferenceSpecificationsToAdd"))
         package.modifications_done()
+        self._announce(package)
         return ActionResult({"ModelPackageArn": package.arn})
 
     def delete_model_package(self) -> ActionResult:
@@ -87,9 +98,25 @@ class RegistryActions(SageMakerResponse):
                 return package
         raise ApiError("ValidationException", f"ModelPackage {name} does not exist.")
 
+    def _announce(self, package: Any) -> None:  # noqa: ANN401 - moto's untyped model
+        wanted = (
+            "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageStatus",
+            "ModelPackageDescription", "ModelApprovalStatus", "CustomerMetadataProperties", "ApprovalDescription",
+        )  # fmt: skip
+        described = self._package(package)
+        publish(
+            event(
+                kind="SageMaker Model Package State Change",
+                source="aws.sagemaker",
+                account=self.current_account,
+                region=self.region,
+                resources=[package.arn],
+                detail={name: described[name] for name in wanted if described.get(name) is not None},
+            )
+        )
+
     def _package(self, package: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's untyped model
         answer: dict[str, Any] = package.gen_response_object()
-        answer["ModelPackageName"] = package.model_package_name
         return answer
 
     def _arn(self, noun: str) -> str:
