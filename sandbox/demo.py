@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
 from sandbox import estate, evidence
@@ -91,11 +90,10 @@ class Demo:
         return f"s3://{estate.BUCKET}/{key}"
 
     def _ask_online(self) -> None:
-        asked = evidence.applicants(self.portfolio)
-        for row in asked[:SHOWN_APPLICANTS]:
-            answer = evidence.predict(self.portfolio, [row])
-            self._console.print(Panel(escape(json.dumps(row)), title="request: one applicant", title_align="left"))
-            self._console.print(Panel(escape(json.dumps(answer)), title="answer", title_align="left"))
+        self._say(f"POST {evidence.endpoint(self.portfolio)}/v1/models/credit-model:predict")
+        for row in evidence.applicants(self.portfolio, SHOWN_APPLICANTS):
+            self._say("request " + json.dumps({"instances": [row]}))
+            self._say("answer  " + json.dumps(evidence.predict(self.portfolio, [row])))
 
     def _show_gate(self, challenger: evidence.Model) -> None:
         table = Table(title=f"gate: challenger {challenger.version} is {challenger.status}", title_justify="left")

@@ -23,6 +23,8 @@ POLL_SECONDS = 0.5
 START_TIMEOUT_SECONDS = 60.0
 RUN_TIMEOUT_SECONDS = 900.0
 PAGE = 200
+RUN_LINES = 10_000
+DULL = ("Finished in state Completed", "Downloading flow code", "Worker '", "Flow run '")
 
 
 class FlowRunError(RuntimeError):
@@ -76,27 +78,33 @@ class FlowRuns:
         return [run for run in runs if run.auto_scheduled is False]
 
     def _follow(self, client: SyncPrefectClient, flow_run_id: UUID) -> FlowRun:
-        shown, deadline = 0, time.monotonic() + RUN_TIMEOUT_SECONDS
+        shown: set[UUID] = set()
+        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
         while True:
             run: FlowRun = client.read_flow_run(flow_run_id)
-            shown += self._show_logs(client, flow_run_id, shown)
+            self._show_logs(client, flow_run_id, shown)
             if run.state is not None and run.state.is_final():
                 break
             if time.monotonic() > deadline:
                 raise FlowRunError(f"{run.name} did not end within {RUN_TIMEOUT_SECONDS:.0f} s")
             self._pause()
-        time.sleep(POLL_SECONDS)  # the last lines reach the server a moment after the state
+        time.sleep(2 * POLL_SECONDS)  # the last lines reach the server a moment after the state
         self._show_logs(client, flow_run_id, shown)
         if not run.state.is_completed():
             raise FlowRunError(f"{run.name} ended {run.state.name}: {run.state.message}")
         return run
 
-    def _show_logs(self, client: SyncPrefectClient, flow_run_id: UUID, shown: int) -> int:
+    def _show_logs(self, client: SyncPrefectClient, flow_run_id: UUID, shown: set[UUID]) -> None:
+        """Show the lines that have arrived since; lines of several processes do not arrive in the order of their time."""
         chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id]))
-        logs: list[Log] = client.read_logs(chosen, limit=PAGE, offset=shown, sort=LogSort.TIMESTAMP_ASC)
-        for entry in logs:
-            self.say(entry.message)
-        return len(logs)
+        for offset in range(0, RUN_LINES, PAGE):
+            logs: list[Log] = client.read_logs(chosen, limit=PAGE, offset=offset, sort=LogSort.TIMESTAMP_ASC)
+            for entry in logs:
+                if entry.id not in shown and not entry.message.startswith(DULL):
+                    self.say(entry.message)
+                shown.add(entry.id)
+            if len(logs) < PAGE:
+                break
 
     def _pause(self) -> None:
         self.check()

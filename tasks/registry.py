@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 from sagemaker.core.resources import ModelPackage, ModelPackageGroup
-from sagemaker.core.shapes import InferenceSpecification, ModelPackageContainerDefinition
 
 from credit_model.archive import read_archive
 from credit_model.bundle import Bundle
@@ -104,30 +104,37 @@ def register_model(model: PublishedModel, verdict: dict[str, Any], status: str) 
     if known is not None:
         _set_status(known, status)
         return known.model_copy(update={"status": status})
-    group = _ensure_group(model.portfolio)
-    container = ModelPackageContainerDefinition(image=settings().serve_image, model_data_url=model.archive_uri)
-    package = ModelPackage.create(
-        model_package_group_name=group,
-        model_package_description=f"version {model.version}",
-        inference_specification=InferenceSpecification(
-            containers=[container], supported_content_types=CONTENT_TYPES, supported_response_mime_types=CONTENT_TYPES
-        ),
-        model_approval_status=status,
-        customer_metadata_properties={
+    return _read(model.portfolio, _create_package(model, gate_uri, status))
+
+
+def _create_package(model: PublishedModel, gate_uri: str, status: str) -> str:
+    """Create the package and return its ARN.
+
+    With boto3: sagemaker-core 2.27 reads a name from the answer that the service does not send.
+    """
+    container = {"Image": settings().serve_image, "ModelDataUrl": model.archive_uri}
+    types = {"SupportedContentTypes": CONTENT_TYPES, "SupportedResponseMIMETypes": CONTENT_TYPES}
+    created = boto3.client("sagemaker").create_model_package(
+        ModelPackageGroupName=_ensure_group(model.portfolio),
+        ModelPackageDescription=f"version {model.version}",
+        InferenceSpecification={"Containers": [container], **types},
+        ModelApprovalStatus=status,
+        CustomerMetadataProperties={
             "model_version": model.version,
             "bundle_uri": model.bundle_uri,
+            "archive_uri": model.archive_uri,
             "snapshot_id": model.snapshot_id,
             "training_job": model.job_name,
             "gate_uri": gate_uri,
             **{f"holdout_{name}": f"{value:.6f}" for name, value in model.metrics.items()},
         },
     )
-    return _read(model.portfolio, package.model_package_arn)
+    return str(created["ModelPackageArn"])
 
 
 def _set_status(model: RegisteredModel, status: str) -> None:
     if model.status != status and model.released_at is None:
-        ModelPackage.get(model.arn).update(model_approval_status=status)
+        _update(model, ModelApprovalStatus=status)
 
 
 @task(cache_policy=NO_CACHE)
@@ -155,7 +162,12 @@ def get_champion(portfolio: str) -> RegisteredModel | None:
 def record_release(model: RegisteredModel) -> None:
     """Write on the package that it serves from now on: this makes it the champion."""
     now = datetime.now(UTC).isoformat()
-    ModelPackage.get(model.arn).update(customer_metadata_properties={"released_at": now})
+    _update(model, CustomerMetadataProperties={"released_at": now})
+
+
+def _update(model: RegisteredModel, **fields: Any) -> None:  # noqa: ANN401 - the service's own fields
+    """Change fields of a package; with boto3, as sagemaker-core reads the package back under its group's name."""
+    boto3.client("sagemaker").update_model_package(ModelPackageArn=model.arn, **fields)
 
 
 def find_model(portfolio: str, version: str) -> RegisteredModel | None:
@@ -194,7 +206,7 @@ def _read(portfolio: str, arn: str) -> RegisteredModel:
         version=meta["model_version"],
         status=str(package.model_approval_status),
         bundle_uri=meta["bundle_uri"],
-        archive_uri=package.inference_specification.containers[0].model_data_url,
+        archive_uri=meta["archive_uri"],
         snapshot_id=meta["snapshot_id"],
         job_name=meta["training_job"],
         released_at=datetime.fromisoformat(released) if released else None,
