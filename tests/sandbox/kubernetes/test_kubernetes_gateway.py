@@ -99,8 +99,9 @@ def test_the_revision_serves_after_the_pool_went_idle(service):
 
 
 @pytest.mark.parametrize("number", [15, 2], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_leaves_no_process(tmp_path, s3, number):
+def test_a_signal_leaves_no_process(tmp_path, s3, number, request):
     cluster = Cluster(tmp_path, s3)
+    request.addfinalizer(cluster.process.kill)  # where the test fails before its signal
     for name in ("one", "two"):
         cluster.create(name, predictor(name))
         cluster.wait(name, ready(1))
