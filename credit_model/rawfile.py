@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,6 +87,22 @@ def open_raw(path: Path, *, label: str) -> RawFile:
     if repeated:
         raise DataError(f"{label}: header '{repeated[0]}' appears twice; each column needs a name of its own")
     return raw
+
+
+def delivered_rows(path: Path, rows: set[int]) -> dict[int, str]:
+    """Rows of a file as they were delivered, each as a JSON object of header and value.
+
+    Args:
+        path: File that has been read before.
+        rows: One-based numbers of data rows.
+    """
+    raw, offset, found = open_raw(path, label=str(path)), 0, {}
+    for batch in raw.batches(list(raw.headers)):
+        for row in sorted(row for row in rows if offset < row <= offset + batch.num_rows):
+            values = batch.slice(row - offset - 1, 1).to_pylist()[0]
+            found[row] = json.dumps(values, default=str, ensure_ascii=False)
+        offset += batch.num_rows
+    return found
 
 
 def _open_parquet(path: Path, label: str) -> RawFile:

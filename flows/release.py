@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from flows.portfolio import Portfolio
 from tasks import events
 from tasks.errors import ReleaseError
-from tasks.kserve import Rollout, begin, deploy_at_zero, finish, roll_back, shift_traffic
 from tasks.registry import RegisteredModel, get_model, record_release
+from tasks.rollout import Rollout, begin, deploy_at_zero, finish, roll_back, shift_traffic
 from tasks.smoke import smoke_test
 
 STEPS = [10, 50, 100]
@@ -44,17 +44,19 @@ def release(portfolio: Portfolio, version: str, steps: list[int] = STEPS) -> Rel
     rollout = begin(model)
     if rollout is None:
         get_run_logger().info("%s serves already", version)
+        if model.released_at is None:
+            record_release(model)
         return ReleaseOutcome(portfolio=portfolio, model_version=version, url=None, changed=False)
     with _undone_on_failure(rollout):
         url = _roll_out(rollout, model, steps)
     record_release(model)
-    events.announce(events.RELEASED, portfolio, {"version": version, "previous": rollout.previous_version, "url": url})
+    events.announce(events.RELEASED, portfolio, {"version": version, "url": url})
     return ReleaseOutcome(portfolio=portfolio, model_version=version, url=url, changed=True)
 
 
 def _roll_out(rollout: Rollout, model: RegisteredModel, steps: list[int]) -> str:
     smoke_test(deploy_at_zero(rollout, model), model)
-    if rollout.previous_revision is not None:
+    if rollout.champion is not None:
         for percent in steps:
             shift_traffic(rollout, percent)
     return finish(rollout)
@@ -67,5 +69,5 @@ def _undone_on_failure(rollout: Rollout) -> Iterator[None]:
         yield
     except BaseException as error:
         roll_back(rollout)
-        events.announce(events.ROLLED_BACK, rollout.portfolio, {"version": rollout.version, "reason": str(error)})
+        events.announce(events.ROLLED_BACK, rollout.portfolio, {"bundle_uri": rollout.bundle_uri, "reason": str(error)})
         raise

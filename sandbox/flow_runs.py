@@ -95,7 +95,7 @@ class FlowRuns:
         return run
 
     def _show_logs(self, client: SyncPrefectClient, flow_run_id: UUID, shown: set[UUID]) -> None:
-        """Show the lines that have arrived since; lines of several processes do not arrive in the order of their time."""
+        """Show the lines that have arrived since; several processes' lines do not arrive in the order of their time."""
         chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id]))
         for offset in range(0, RUN_LINES, PAGE):
             logs: list[Log] = client.read_logs(chosen, limit=PAGE, offset=offset, sort=LogSort.TIMESTAMP_ASC)

@@ -1,4 +1,4 @@
-"""InferenceServices on KServe (Knative mode): read, change, wait for what was asked, undo in the safe order."""
+"""InferenceServices on KServe (Knative mode): read, create, patch, delete, and wait for what was asked."""
 
 import json
 import time
@@ -8,36 +8,13 @@ from typing import Any
 
 from kubernetes import client, config
 from kubernetes.client import ApiException
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel
 
 from tasks.errors import ReleaseError
-from tasks.manifest import (
-    GROUP,
-    INTENT_ANNOTATION,
-    PLURAL,
-    VERSION,
-    VERSION_ANNOTATION,
-    inference_service,
-    predictor,
-    service_name,
-)
-from tasks.registry import RegisteredModel
+from tasks.manifest import GROUP, PLURAL, VERSION
 from tasks.settings import settings
 
 Service = dict[str, Any]
 FAILED_TRANSITIONS = ("BlockedByFailedLoad", "InvalidSpec")
-
-
-class Rollout(BaseModel, frozen=True):
-    """A release under way: what it replaces, and the revision that existed before it."""
-
-    portfolio: str
-    service: str
-    version: str
-    previous_version: str | None
-    previous_revision: str | None
 
 
 @lru_cache(maxsize=1)
@@ -96,20 +73,21 @@ def _refused(error: ApiException, verb: str, name: str) -> ReleaseError:
 def traffic(service: Service) -> dict[str, int]:
     """Return the share of traffic of each revision, in percent."""
     shares: dict[str, int] = {}
-    for target in _predictor_status(service).get("traffic", []):
+    for target in predictor_status(service).get("traffic", []):
         shares[target["revisionName"]] = shares.get(target["revisionName"], 0) + int(target.get("percent") or 0)
     return shares
 
 
 def latest_url(service: Service) -> str:
     """Return the tag URL that reaches the latest revision whatever its share of traffic, else the stable URL."""
-    latest = _predictor_status(service).get("latestCreatedRevision")
-    targets = _predictor_status(service).get("traffic", [])
+    latest = predictor_status(service).get("latestCreatedRevision")
+    targets = predictor_status(service).get("traffic", [])
     tagged = [t["url"] for t in targets if t.get("url") and t.get("revisionName") == latest]
     return str(tagged[0] if tagged else service["status"]["url"])
 
 
-def _predictor_status(service: Service) -> dict[str, Any]:
+def predictor_status(service: Service) -> dict[str, Any]:
+    """Return the predictor's part of the status: revisions, traffic, URL."""
     status: dict[str, Any] = service.get("status", {}).get("components", {}).get("predictor", {})
     return status
 
@@ -153,7 +131,7 @@ def _fail_fast(service: Service, name: str) -> None:
     if status.get("transitionStatus") in FAILED_TRANSITIONS:
         failure = status.get("lastFailureInfo", {})
         raise ReleaseError(
-            f"{name}: revision {_predictor_status(service).get('latestCreatedRevision')} does not load "
+            f"{name}: revision {predictor_status(service).get('latestCreatedRevision')} does not load "
             f"({status['transitionStatus']}, {failure.get('reason', 'no reason')}): {failure.get('message', '')}"
         )
 
@@ -165,7 +143,7 @@ def new_revision_at(previous: str | None, percent: int) -> Callable[[Service], b
     """
 
     def reached(service: Service) -> bool:
-        status = _predictor_status(service)
+        status = predictor_status(service)
         created = str(status.get("latestCreatedRevision", ""))
         fresh = bool(created) and created != previous and status.get("latestReadyRevision") == created
         return fresh and _ready(service) and traffic(service).get(created, 0) == percent
@@ -173,112 +151,12 @@ def new_revision_at(previous: str | None, percent: int) -> Callable[[Service], b
     return reached
 
 
-@task(cache_policy=NO_CACHE)
-def begin(model: RegisteredModel) -> Rollout | None:
-    """Find out what the release starts from; first undo what a dead release has left behind.
-
-    Returns:
-        The rollout, or None where this version already has all the traffic.
-    """
-    name = service_name(model.portfolio)
-    service = read(name)
-    if service is not None and INTENT_ANNOTATION in service["metadata"].get("annotations", {}):
-        get_run_logger().warning("%s: an earlier release did not end; undoing it first", name)
-        undo(name)
-        service = read(name)
-    if service is None:
-        return Rollout(
-            portfolio=model.portfolio,
-            service=name,
-            version=model.version,
-            previous_version=None,
-            previous_revision=None,
-        )
-    _require_knative(service, name)
-    serving = service["metadata"].get("annotations", {}).get(VERSION_ANNOTATION)
-    if serving == model.version and service["spec"]["predictor"] == {
-        **service["spec"]["predictor"],
-        **predictor(model),
-    }:
-        return None
-    revision = _predictor_status(service).get("latestCreatedRevision")
-    return Rollout(
-        portfolio=model.portfolio,
-        service=name,
-        version=model.version,
-        previous_version=serving,
-        previous_revision=revision,
-    )
-
-
-def _require_knative(service: Service, name: str) -> None:
-    mode = service.get("status", {}).get("deploymentMode", "Knative")
-    if mode not in ("Knative", "Serverless"):
-        raise ReleaseError(
-            f"{name} runs in deployment mode {mode}, where canaryTrafficPercent is silently ignored; "
-            "recreate it with annotation serving.kserve.io/deploymentMode: Knative"
-        )
-
-
-@task(cache_policy=NO_CACHE)
-def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
-    """Bring the new revision up without traffic (all of it where nothing served); return the URL that reaches it.
-
-    The intent, with the champion's spec, is written in the same patch: whoever finds it can undo the release.
-    """
-    if rollout.previous_revision is None:
-        _create(model)
-        return latest_url(wait(rollout.service, new_revision_at(None, 100), "the first revision ready"))
-    service = read(rollout.service) or {}
-    intent = json.dumps({"version": rollout.version, "champion": service["spec"]["predictor"]})
-    body = {
-        "metadata": {"annotations": {INTENT_ANNOTATION: intent}},
-        "spec": {"predictor": {**predictor(model), "canaryTrafficPercent": 0}},
-    }
-    patch(rollout.service, body, service["metadata"]["resourceVersion"])
-    found = wait(rollout.service, new_revision_at(rollout.previous_revision, 0), "the new revision ready at 0 %")
-    return latest_url(found)
-
-
-def _create(model: RegisteredModel) -> None:
-    body = inference_service(model)
+def create(body: Service) -> None:
+    """Create an InferenceService."""
     try:
         api().create_namespaced_custom_object(GROUP, VERSION, settings().namespace, PLURAL, body)
     except ApiException as error:
         raise _refused(error, "create", body["metadata"]["name"]) from error
-
-
-@task(cache_policy=NO_CACHE)
-def shift_traffic(rollout: Rollout, percent: int) -> str:
-    """Give the new revision `percent` of the traffic and wait until it has it; return the stable URL."""
-    patch(rollout.service, {"spec": {"predictor": {"canaryTrafficPercent": percent}}})
-    service = wait(
-        rollout.service, new_revision_at(rollout.previous_revision, percent), f"{percent} % on the new revision"
-    )
-    get_run_logger().info("%s: %s has %d %% of the traffic", rollout.service, rollout.version, percent)
-    return str(service["status"]["url"])
-
-
-@task(cache_policy=NO_CACHE)
-def finish(rollout: Rollout) -> str:
-    """Drop the canary field and the intent, and name the version on the service; return the stable URL."""
-    body = {
-        "metadata": {"annotations": {INTENT_ANNOTATION: None, VERSION_ANNOTATION: rollout.version}},
-        "spec": {"predictor": {"canaryTrafficPercent": None}},
-    }
-    patch(rollout.service, body)
-    service = wait(rollout.service, new_revision_at(rollout.previous_revision, 100), "all traffic on the new revision")
-    return str(service["status"]["url"])
-
-
-@task(cache_policy=NO_CACHE)
-def roll_back(rollout: Rollout) -> None:
-    """Put the champion back in the safe order; a first release that failed is removed, as nothing served before it."""
-    get_run_logger().warning("%s: rolling back to %s", rollout.service, rollout.previous_version or "nothing")
-    if rollout.previous_revision is None:
-        delete(rollout.service)
-    else:
-        undo(rollout.service)
 
 
 def delete(name: str) -> None:
@@ -290,25 +168,15 @@ def delete(name: str) -> None:
             raise _refused(error, "delete", name) from error
 
 
-def undo(name: str) -> None:
-    """Undo the release that the intent describes: 0 %, the champion's spec at 0 %, wait, drop the field."""
-    service = read(name)
-    intent = (service or {}).get("metadata", {}).get("annotations", {}).get(INTENT_ANNOTATION)
-    if service is None or intent is None:
-        return
-    champion = json.loads(intent)["champion"]
-    service = patch(name, {"spec": {"predictor": {"canaryTrafficPercent": 0}}})
-    spec = service["spec"]["predictor"]
-    restored = {**dict.fromkeys(spec), **champion, "canaryTrafficPercent": 0}
-    bad = (
-        None
-        if spec == {**champion, "canaryTrafficPercent": 0}
-        else _predictor_status(service).get("latestCreatedRevision")
-    )
-    patch(name, {"spec": {"predictor": restored}})
-    wait(name, new_revision_at(bad, 0), "the champion's spec ready at 0 %", patient=True)
-    patch(
-        name,
-        {"metadata": {"annotations": {INTENT_ANNOTATION: None}}, "spec": {"predictor": {"canaryTrafficPercent": None}}},
-    )
-    wait(name, new_revision_at(bad, 100), "all traffic on the champion", patient=True)
+def require_knative(service: Service, name: str) -> None:
+    """Refuse a service whose traffic cannot be shared.
+
+    Raises:
+        ReleaseError: it runs in another deployment mode.
+    """
+    mode = service.get("status", {}).get("deploymentMode", "Knative")
+    if mode not in ("Knative", "Serverless"):
+        raise ReleaseError(
+            f"{name} runs in deployment mode {mode}, where canaryTrafficPercent is silently ignored; "
+            "recreate it with annotation serving.kserve.io/deploymentMode: Knative"
+        )

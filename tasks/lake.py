@@ -15,11 +15,13 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from credit_model.contract import Contract, load_contract
+from credit_model.rawfile import delivered_rows
 from credit_model.reading import ReadResult, read_applications, read_outcomes
 from tasks import catalog, storage
 from tasks.errors import LakeError
 from tasks.settings import settings
 
+LOGGED_FAULTS = 10
 READERS = {"applications": read_applications, "outcomes": read_outcomes}
 
 
@@ -96,13 +98,19 @@ def publish(landed: LandedObject) -> IngestReport:
 
     Raises:
         credit_model.errors.DataError: the file as a whole does not fit the contract.
+        LakeError: not one row does.
     """
     done = storage.read_json(_ledger(landed))
     if done:
         return IngestReport.model_validate({**done, "repeated": True})
     contract = load_contract(landed.portfolio)
-    result = _read(landed, contract)
-    quarantine = _quarantine(landed, result)
+    result, rejected = _read(landed, contract)
+    quarantine = _quarantine(landed, rejected)
+    if result.accepted.num_rows == 0:
+        first = _fault(landed, rejected, 0)
+        raise LakeError(
+            f"{landed.uri}: no row fits contract {contract.name}; see {quarantine}; the first fault: {first}"
+        )
     if landed.table == "applications":
         _publish_table(landed, catalog.applications(contract), _application_rows(landed, contract, result.accepted))
     outcomes = _outcome_rows(landed, result.accepted)
@@ -116,10 +124,15 @@ def _ledger(landed: LandedObject) -> str:
     return settings().uri("ledger", landed.portfolio, f"{landed.ingest_id}.json")
 
 
-def _read(landed: LandedObject, contract: Contract) -> ReadResult:
+def _read(landed: LandedObject, contract: Contract) -> tuple[ReadResult, pa.Table]:
+    """Return what the file holds, and its faults with the rows as they were delivered."""
     with tempfile.TemporaryDirectory() as folder:
-        path = storage.download(landed.uri, Path(folder) / landed.uri.rsplit("/", 1)[-1], landed.version_id)
-        return READERS[landed.table](path, contract, label=landed.uri)
+        path = Path(folder) / landed.uri.rsplit("/", 1)[-1]
+        storage.download(landed.uri, path, landed.version_id)
+        result = READERS[landed.table](path, contract, label=landed.uri)
+        rows = result.rejected["row"].to_pylist()
+        delivered = delivered_rows(path, set(rows)) if rows else {}
+    return result, result.rejected.append_column("delivered", pa.array([delivered[row] for row in rows], pa.string()))
 
 
 def _report(landed: LandedObject, result: ReadResult, quarantine: str | None, labelled: int) -> IngestReport:
@@ -136,12 +149,20 @@ def _report(landed: LandedObject, result: ReadResult, quarantine: str | None, la
     )
 
 
-def _quarantine(landed: LandedObject, result: ReadResult) -> str | None:
-    if result.rejected.num_rows == 0:
+def _quarantine(landed: LandedObject, rejected: pa.Table) -> str | None:
+    """Keep every fault with its row, column, reason and the row itself; tell of the first few in the log."""
+    if rejected.num_rows == 0:
         return None
     uri = settings().uri("quarantine", landed.portfolio, landed.table, f"{landed.ingest_id}.parquet")
-    _write_parquet(result.rejected, uri)
+    _write_parquet(rejected, uri)
+    for number in range(min(rejected.num_rows, LOGGED_FAULTS)):
+        get_run_logger().warning("to quarantine: %s", _fault(landed, rejected, number))
     return uri
+
+
+def _fault(landed: LandedObject, rejected: pa.Table, number: int) -> str:
+    fault = rejected.slice(number, 1).to_pylist()[0]
+    return f"{landed.uri} row {fault['row']} column '{fault['column']}': {fault['reason']}"
 
 
 def _months(landed: LandedObject, table: pa.Table, column: str) -> pa.Array:

@@ -7,8 +7,6 @@ from tasks.settings import settings
 
 GROUP, VERSION, PLURAL = "serving.kserve.io", "v1beta1", "inferenceservices"
 MODEL_NAME = "credit-model"
-VERSION_ANNOTATION = "credit/model-version"
-INTENT_ANNOTATION = "credit/release-intent"
 
 
 def service_name(portfolio: str) -> str:
@@ -42,6 +40,13 @@ def predictor(model: RegisteredModel) -> dict[str, Any]:
     }
 
 
+def served(spec: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return what a predictor spec serves: image and bundle address. The webhook may default the fields around them."""
+    container: dict[str, Any] = next(iter(spec.get("containers", [])), {})
+    environment = {variable["name"]: variable.get("value") for variable in container.get("env", [])}
+    return container.get("image"), environment.get("STORAGE_URI")
+
+
 def inference_service(model: RegisteredModel) -> dict[str, Any]:
     """Return the whole object for a portfolio's first release."""
     return {
@@ -54,7 +59,6 @@ def inference_service(model: RegisteredModel) -> dict[str, Any]:
             "annotations": {
                 "serving.kserve.io/deploymentMode": "Knative",
                 "serving.kserve.io/enable-tag-routing": "true",
-                VERSION_ANNOTATION: model.version,
             },
         },
         "spec": {"predictor": predictor(model)},

@@ -1,0 +1,146 @@
+"""The steps of a release, and how a release is undone: by the run that fails, or by the next one after a SIGKILL."""
+
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel
+
+from tasks import kserve, storage
+from tasks.kserve import Service, new_revision_at, wait
+from tasks.manifest import inference_service, predictor, served, service_name
+from tasks.registry import RegisteredModel
+from tasks.settings import settings
+
+CANARY = "canaryTrafficPercent"
+
+
+class Rollout(BaseModel, frozen=True):
+    """A release under way: what it brings, what it replaces, and the revision that was newest before it."""
+
+    portfolio: str
+    service: str
+    bundle_uri: str
+    champion: dict[str, Any] | None
+    previous_revision: str | None
+
+
+def _intent_uri(portfolio: str) -> str:
+    """Where a release under way is recorded.
+
+    In S3 and not in an annotation: KServe copies annotations to the revision, so that changing one makes a new one.
+    """
+    return settings().uri("releases", f"{portfolio}.json")
+
+
+@task(cache_policy=NO_CACHE)
+def begin(model: RegisteredModel) -> Rollout | None:
+    """Settle what a dead release has left behind, then record what this one is about to do.
+
+    Returns:
+        The rollout, or None where this image and bundle have all the traffic already.
+    """
+    name = service_name(model.portfolio)
+    _settle(model.portfolio)
+    service = kserve.read(name)
+    champion = None
+    if service is not None:
+        kserve.require_knative(service, name)
+        champion = service["spec"]["predictor"]
+        if served(champion) == served(predictor(model)):
+            return None
+    rollout = Rollout(
+        portfolio=model.portfolio,
+        service=name,
+        bundle_uri=model.bundle_uri,
+        champion=champion,
+        previous_revision=_newest_revision(service),
+    )
+    storage.write_json(_intent_uri(model.portfolio), rollout.model_dump())
+    return rollout
+
+
+def _newest_revision(service: Service | None) -> str | None:
+    return kserve.predictor_status(service).get("latestCreatedRevision") if service else None
+
+
+def _settle(portfolio: str) -> None:
+    """Undo a release that ended without saying so; one that had finished only lacks the crossing-out."""
+    recorded = storage.read_json(_intent_uri(portfolio))
+    if recorded is None:
+        return
+    get_run_logger().warning("portfolio %s: an earlier release did not end; settling it first", portfolio)
+    rollout = Rollout.model_validate(recorded)
+    service = kserve.read(rollout.service)
+    if service is not None and not _has_finished(rollout, service["spec"]["predictor"]):
+        undo(rollout)
+    storage.delete([_intent_uri(portfolio)])
+
+
+def _has_finished(rollout: Rollout, spec: dict[str, Any]) -> bool:
+    return rollout.champion is not None and served(spec)[1] == rollout.bundle_uri and CANARY not in spec
+
+
+@task(cache_policy=NO_CACHE)
+def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
+    """Bring the new revision up without traffic (all of it where nothing served); return the URL that reaches it."""
+    if rollout.champion is None:
+        kserve.create(inference_service(model))
+        return kserve.latest_url(wait(rollout.service, new_revision_at(None, 100), "the first revision ready"))
+    service = kserve.read(rollout.service) or {}
+    body = {"spec": {"predictor": {**predictor(model), CANARY: 0}}}
+    kserve.patch(rollout.service, body, service["metadata"]["resourceVersion"])
+    found = wait(rollout.service, new_revision_at(rollout.previous_revision, 0), "the new revision ready at 0 %")
+    return kserve.latest_url(found)
+
+
+@task(cache_policy=NO_CACHE)
+def shift_traffic(rollout: Rollout, percent: int) -> str:
+    """Give the new revision `percent` of the traffic and wait until it has it; return the stable URL."""
+    kserve.patch(rollout.service, {"spec": {"predictor": {CANARY: percent}}})
+    reached = new_revision_at(rollout.previous_revision, percent)
+    service = wait(rollout.service, reached, f"{percent} % on the new revision")
+    get_run_logger().info("%s: %d %% of the traffic on %s", rollout.service, percent, rollout.bundle_uri)
+    return str(service["status"]["url"])
+
+
+@task(cache_policy=NO_CACHE)
+def finish(rollout: Rollout) -> str:
+    """Drop the canary field and cross the intent out; return the stable URL."""
+    if rollout.champion is not None:
+        kserve.patch(rollout.service, {"spec": {"predictor": {CANARY: None}}})
+    reached = new_revision_at(rollout.previous_revision, 100)
+    service = wait(rollout.service, reached, "all traffic on the new revision")
+    storage.delete([_intent_uri(rollout.portfolio)])
+    return str(service["status"]["url"])
+
+
+@task(cache_policy=NO_CACHE)
+def roll_back(rollout: Rollout) -> None:
+    """Put the champion back; a first release that failed is removed, as nothing served before it."""
+    get_run_logger().warning("%s: rolling back", rollout.service)
+    undo(rollout)
+    storage.delete([_intent_uri(rollout.portfolio)])
+
+
+def undo(rollout: Rollout) -> None:
+    """Take a release back in the safe order: 0 %, the champion's spec at 0 %, wait, drop the canary field.
+
+    At no moment does the spec name the new model without a percent. Safe to repeat.
+    """
+    name, champion = rollout.service, rollout.champion
+    if champion is None:
+        kserve.delete(name)
+        return
+    spec = (kserve.read(name) or {}).get("spec", {}).get("predictor", {})
+    restored = served(spec) == served(champion)
+    if restored and CANARY not in spec:
+        return
+    service = kserve.patch(name, {"spec": {"predictor": {CANARY: 0}}})
+    # Where the champion's spec is back already, no further revision comes: any ready one will do.
+    bad = None if restored else _newest_revision(service)
+    # A merge patch keeps what it does not name: fields that only the new spec has are named and nulled.
+    kserve.patch(name, {"spec": {"predictor": {**dict.fromkeys(spec), **champion, CANARY: 0}}})
+    wait(name, new_revision_at(bad, 0), "the champion's spec ready at 0 %", patient=True)
+    kserve.patch(name, {"spec": {"predictor": {CANARY: None}}})
+    wait(name, new_revision_at(bad, 100), "all traffic on the champion", patient=True)
