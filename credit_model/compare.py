@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from credit_model.bundle import Bundle
 from credit_model.checks import Checked, check_table
-from credit_model.metrics.calibration import calibration_in_the_large, calibration_slope
+from credit_model.metrics.calibration import calibration_errors, calibration_in_the_large, calibration_slope
 from credit_model.metrics.delong import AucDifference, auc_difference, auc_interval
 from credit_model.metrics.discrimination import Floats
 from credit_model.reference import drift
@@ -27,8 +28,8 @@ class GateLimits(BaseModel):
             negative number a slightly worse one.
         confidence: Coverage of the confidence intervals.
         min_auc: The lower end of the challenger's own AUC interval must be above this.
-        max_slope_error: Largest distance of the calibration slope from 1.
-        max_in_the_large: Largest calibration in the large, in log-odds, either way.
+        max_slope_error: Largest distance of the calibration slope from 1, on top of what chance explains.
+        max_in_the_large: Largest calibration in the large, in log-odds either way, on top of what chance explains.
         max_psi: Largest PSI of the points between training and holdout.
         contract_change_declared: Whether a changed feature contract is intended.
     """
@@ -123,6 +124,14 @@ def _absolute(challenger: Bundle, checked: Checked, pds: Floats, limits: GateLim
     interval = auc_interval(checked.outcomes, pds, confidence=limits.confidence)
     slope = calibration_slope(checked.outcomes, pds)
     large = calibration_in_the_large(checked.outcomes, pds)
+    # A small holdout scatters; its chance error at this confidence is granted, or few defaults would decide the gate.
+    reach = NormalDist().inv_cdf(0.5 + limits.confidence / 2)
+    slope_limit, large_limit = (
+        tolerance + reach * error
+        for tolerance, error in zip(
+            (limits.max_slope_error, limits.max_in_the_large), calibration_errors(pds), strict=True
+        )
+    )
     shift = drift(challenger.document.score_reference, points(pds, challenger.document.scale).astype(np.float64))
     return [
         Check(
@@ -135,15 +144,15 @@ def _absolute(challenger: Bundle, checked: Checked, pds: Floats, limits: GateLim
         Check(
             name="calibration_slope",
             value=slope,
-            limit=limits.max_slope_error,
-            passed=abs(slope - 1) <= limits.max_slope_error,
-            detail=f"slope {slope:.3f}, ideal 1, allowed distance {limits.max_slope_error:g}",
+            limit=slope_limit,
+            passed=abs(slope - 1) <= slope_limit,
+            detail=f"slope {slope:.3f}, ideal 1, allowed distance {slope_limit:.3f}",
         ),
         Check(
             name="calibration_in_the_large",
             value=large,
-            limit=limits.max_in_the_large,
-            passed=abs(large) <= limits.max_in_the_large,
+            limit=large_limit,
+            passed=abs(large) <= large_limit,
             detail=f"mean PD {pds.mean():.4f}, observed {checked.outcomes.mean():.4f}, {large:+.3f} in log-odds",
         ),
         Check(

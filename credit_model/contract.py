@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -136,17 +135,17 @@ class Contract(BaseModel):
             raise ValueError(fault)
         return self
 
-    @cached_property
+    @property
     def features(self) -> tuple[Column, ...]:
         """Columns the model may use, in contract order."""
         return tuple(column for column in self.columns if not column.protected)
 
-    @cached_property
+    @property
     def protected(self) -> tuple[Column, ...]:
         """Columns kept for fairness tables only."""
         return tuple(column for column in self.columns if column.protected)
 
-    @cached_property
+    @property
     def by_header(self) -> dict[str, str]:
         """Canonical name by lower-cased header; raw and canonical headers are both listed."""
         pairs = [(special.source, name) for name, special in self.special.items()]
@@ -154,7 +153,7 @@ class Contract(BaseModel):
         names = {canonical: canonical for _, canonical in pairs}
         return names | {header.lower(): canonical for header, canonical in pairs}
 
-    @cached_property
+    @property
     def special(self) -> dict[str, SpecialColumn]:
         """Special columns by canonical name."""
         return {ID: self.id, APPLIED_AT: self.timestamp, TARGET: self.target, OBSERVED_AT: self.observed_at}

@@ -37,6 +37,14 @@ def fit_line(x: Floats, targets: Floats) -> tuple[float, float]:
     return slope, intercept
 
 
+def line_errors(x: Floats, fitted: Floats) -> tuple[float, float]:
+    """Standard errors of slope and intercept at fitted probabilities (inverse Fisher information)."""
+    design = np.column_stack([x, np.ones_like(x)])
+    information = (design * (fitted * (1 - fitted))[:, None]).T @ design
+    slope, intercept = np.sqrt(np.diag(np.linalg.pinv(information)))
+    return float(slope), float(intercept)
+
+
 def fit_intercept(offset: Floats, targets: Floats) -> float:
     """Maximum-likelihood intercept of P(target) = sigmoid(offset + intercept)."""
     return float(_newton(np.ones((len(offset), 1)), targets, offset=offset)[0])

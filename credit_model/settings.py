@@ -45,7 +45,7 @@ class TrainSettings(BaseModel):
     max_rounds: int = Field(default=1500, ge=1)
     early_stopping_rounds: int = Field(default=60, ge=1)
     learning_rate: float = Field(default=0.05, gt=0, le=1)
-    num_leaves: int = Field(default=8, ge=2)
+    num_leaves: int = Field(default=12, ge=2)
     min_data_in_leaf: int = Field(default=100, ge=1)
     feature_fraction: float = Field(default=0.5, gt=0, le=1)
     bagging_fraction: float = Field(default=0.8, gt=0, le=1)

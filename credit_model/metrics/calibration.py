@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from credit_model.logistic import fit_intercept, fit_line, logit
+from credit_model.logistic import fit_intercept, fit_line, line_errors, logit
 from credit_model.metrics.discrimination import Floats, Outcomes
 
 
@@ -34,6 +34,12 @@ def calibration_in_the_large(outcomes: Outcomes, pds: Floats) -> float:
     The intercept of a logistic regression with the log-odds of the PDs as offset.
     """
     return fit_intercept(logit(pds), outcomes.astype(np.float64))
+
+
+def calibration_errors(pds: Floats) -> tuple[float, float]:
+    """Standard errors of slope and calibration in the large that chance alone gives when the PDs are right."""
+    slope, _ = line_errors(logit(pds), pds)
+    return slope, float(1 / np.sqrt(np.sum(pds * (1 - pds))))
 
 
 def reliability(outcomes: Outcomes, pds: Floats, *, bins: int = 10) -> list[tuple[float, float, int]]:

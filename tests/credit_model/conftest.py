@@ -47,6 +47,11 @@ def uci() -> Contract:
 
 
 @pytest.fixture(scope="session")
+def quick() -> TrainSettings:
+    return QUICK
+
+
+@pytest.fixture(scope="session")
 def portfolio(case: Contract) -> Portfolio:
     training, holdout, true_pd = split(simulate(6000, months=6, seed=11))
     lineage = Lineage(snapshot_id="snap-1", git_commit="abc", image_digest="sha256:1")

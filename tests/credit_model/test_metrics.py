@@ -10,6 +10,7 @@ from sklearn import metrics as reference
 from credit_model.logistic import fit_line, logit, sigmoid
 from credit_model.metrics.calibration import (
     brier,
+    calibration_errors,
     calibration_in_the_large,
     calibration_slope,
     log_loss,
@@ -92,6 +93,15 @@ def test_calibration_sees_what_was_done_to_true_pds():
     assert calibration_in_the_large(outcomes, true) == pytest.approx(0, abs=0.03)
     assert calibration_slope(outcomes, sigmoid(2 * logit(true))) == pytest.approx(0.5, abs=0.01)
     assert calibration_in_the_large(outcomes, sigmoid(logit(true) - 0.7)) == pytest.approx(0.7, abs=0.03)
+
+
+def test_calibration_errors_are_the_scatter_of_right_pds():
+    rng = np.random.default_rng(3)
+    true = sigmoid(rng.normal(-2, 1.2, 3000))
+    draws = [rng.random(true.size) < true for _ in range(200)]
+    slopes = [calibration_slope(outcomes, true) for outcomes in draws]
+    larges = [calibration_in_the_large(outcomes, true) for outcomes in draws]
+    assert calibration_errors(true) == pytest.approx((np.std(slopes), np.std(larges)), rel=0.2)
 
 
 def test_reliability_covers_every_row_once():

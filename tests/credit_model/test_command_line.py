@@ -1,0 +1,81 @@
+"""The laptop's command line, run as a process: simulate, validate, train, score, and readable errors."""
+
+import json
+import subprocess
+import sys
+
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from credit_model.archive import read_archive
+from credit_model.bundle import Bundle
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "credit_model", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    made = run("simulate", folder / "case.csv", "--rows", 4000, "--months", 4, "--seed", 2)
+    assert made.returncode == 0, made.stderr
+    quick = ["--set", "max_rounds=30", "--set", "folds=2"]
+    trained = run(
+        *("train", folder / "case.csv", folder / "model", "--contract", "case", *quick),
+        *("--archive", folder / "model.tar.gz"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    (folder / "train.txt").write_text(trained.stdout)
+    return folder
+
+
+def test_training_leaves_a_bundle_and_prints_its_measures(work, tmp_path):
+    bundle = Bundle.load(work / "model")
+    printed = (work / "train.txt").read_text()
+    metrics = json.loads(printed[: printed.rindex("bundle ")])
+    assert metrics["holdout"]["roc_auc"] == bundle.metrics["holdout"]["roc_auc"]
+    assert bundle.version in printed
+    assert Bundle.load(read_archive(work / "model.tar.gz", tmp_path / "model")).version == bundle.version
+
+
+def test_scoring_writes_csv_and_parquet_alike(work, tmp_path):
+    for name in ("scores.csv", "scores.parquet"):
+        done = run("score", work / "model", work / "case.csv", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    from_csv = pacsv.read_csv(tmp_path / "scores.csv").column("pd").to_pylist()
+    assert from_csv == pq.read_table(tmp_path / "scores.parquet").column("pd").to_pylist()
+    assert len(from_csv) == 4000
+
+
+def test_validate_shows_bad_rows_and_fails(work, tmp_path):
+    lines = (work / "case.csv").read_text().splitlines()
+    lines[3] = lines[3].replace(";false;", ";maybe;").replace(";true;", ";maybe;")
+    (tmp_path / "bad.csv").write_text("\n".join(lines))
+    found = run("validate", tmp_path / "bad.csv", "--contract", "case", "--rejected", tmp_path / "faults.csv")
+    assert found.returncode == 3
+    assert "3,999 of 4,000 rows" in found.stdout
+    assert "column 'has_paid' row 3" in found.stderr  # its outcome is spelled wrongly as well
+    assert pacsv.read_csv(tmp_path / "faults.csv").column("row").to_pylist() == [3, 3]
+    assert run("validate", work / "case.csv", "--contract", "case").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train", "none.csv", "out", "--contract", "case"], 1, "none.csv: cannot be read"),
+        (["validate", "none.csv", "--contract", "nope"], 1, "use one of case, uci_credit_card"),
+        (["score", "no-model", "none.csv", "out.csv"], 1, "manifest.json is missing"),
+        (["train", "none.csv", "out", "--contract", "case", "--set", "folds"], 1, "name=value"),
+        (["simulate", "/nowhere/case.csv", "--rows", "100"], 1, "/nowhere/case.csv"),
+        (["fly"], 2, "invalid choice"),
+        ([], 2, "required"),
+    ],
+)
+def test_errors_are_one_readable_line(arguments, code, words):
+    failed = run(*arguments)
+    assert failed.returncode == code
+    assert words in failed.stderr
+    assert "Traceback" not in failed.stderr

@@ -1,0 +1,86 @@
+"""The gate promotes what is better, and stops what is worse, ill-calibrated, shifted or on another contract."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from credit_model.bundle import Calibration
+from credit_model.compare import GateLimits, compare
+from credit_model.errors import TrainingError
+from credit_model.scoring import Scorer
+from credit_model.training import train
+
+# A bundle trained in a second on a few dozen defaults is not stable between folds and holdout; real ones are.
+LENIENT = GateLimits(max_psi=0.5)
+
+
+@pytest.fixture(scope="module")
+def weak(portfolio, case, quick):
+    return train(portfolio.training, case, quick.model_copy(update={"max_rounds": 1}))
+
+
+def failed(verdict):
+    return {check.name for check in verdict.checks if not check.passed}
+
+
+def test_a_better_challenger_is_promoted(weak, bundle, portfolio):
+    verdict = compare(weak, bundle, portfolio.holdout, LENIENT)
+    outcomes = portfolio.holdout.column("defaulted").to_pylist()
+    aucs = [roc_auc_score(outcomes, Scorer(b).score_table(portfolio.holdout).column("pd")) for b in (weak, bundle)]
+    assert verdict.promoted
+    assert verdict.comparison["difference"] == pytest.approx(aucs[1] - aucs[0])
+    assert (verdict.champion, verdict.challenger) == (weak.version, bundle.version)
+    assert json.loads(verdict.model_dump_json())["rows"] == portfolio.holdout.num_rows
+
+
+def test_a_worse_challenger_is_not(weak, bundle, portfolio):
+    verdict = compare(bundle, weak, portfolio.holdout, LENIENT)
+    assert not verdict.promoted
+    assert {"auc_not_worse", "auc_gain"} <= failed(verdict)
+
+
+def test_an_equal_challenger_needs_the_gain_asked_for(bundle, portfolio):
+    assert compare(bundle, bundle, portfolio.holdout, LENIENT).promoted
+    asking = LENIENT.model_copy(update={"min_gain": 0.001})
+    assert failed(compare(bundle, bundle, portfolio.holdout, asking)) == {"auc_gain"}
+
+
+def test_without_a_champion_only_absolute_checks_apply(bundle, portfolio):
+    verdict = compare(None, bundle, portfolio.holdout, LENIENT)
+    assert verdict.promoted
+    assert verdict.champion is None
+    assert verdict.comparison is None
+    assert "auc_gain" not in {check.name for check in verdict.checks}
+
+
+def test_a_miscalibrated_challenger_is_stopped(bundle, portfolio):
+    calibration = bundle.document.calibration
+    bent = Calibration(slope=calibration.slope, intercept=calibration.intercept + 2)
+    document = bundle.document.model_copy(update={"calibration": bent})
+    challenger = type(bundle)(document, bundle.model_text)
+    verdict = compare(bundle, challenger, portfolio.holdout, LENIENT)
+    assert {"calibration_in_the_large", "score_psi"} <= failed(verdict)
+    assert "auc_gain" not in failed(verdict)
+
+
+def test_a_shifted_holdout_raises_the_psi_alarm(bundle, portfolio):
+    risky = np.array(portfolio.holdout.column("num_unpaid_bills").to_pylist()) > 3
+    verdict = compare(None, bundle, portfolio.holdout.filter(pa.array(risky)), LENIENT)
+    assert "score_psi" in failed(verdict)
+
+
+def test_a_changed_contract_must_be_declared(bundle, portfolio, case, quick):
+    fewer = case.model_copy(update={"columns": case.columns[:-1]})
+    challenger = train(portfolio.training, fewer, quick)
+    lenient = LENIENT.model_copy(update={"margin": 0.2, "min_gain": -0.2})
+    assert failed(compare(bundle, challenger, portfolio.holdout, lenient)) == {"contract"}
+    declared = lenient.model_copy(update={"contract_change_declared": True})
+    assert compare(bundle, challenger, portfolio.holdout, declared).promoted
+
+
+def test_an_unlabelled_holdout_is_refused(bundle, portfolio):
+    with pytest.raises(TrainingError, match="holdout: column 'defaulted'"):
+        compare(None, bundle, portfolio.holdout.drop_columns(["defaulted"]))
