@@ -34,7 +34,8 @@ def everything_but_the_file(aws) -> set[str]:
 def test_rows_arrive_typed_and_partitioned(aws):
     report = ingest(deliver(as_csv(uci_rows(30))))
     assert (report.rows, report.accepted, report.rejected, report.labelled) == (30, 30, 0, 30)
-    query = "SELECT limit_bal, education, pay_0, dt FROM applications_uci_credit_card WHERE ingest = ? AND application_id = ?"
+    columns = "limit_bal, education, pay_0, dt"
+    query = f"SELECT {columns} FROM applications_uci_credit_card WHERE ingest = ? AND application_id = ?"
     row = athena.rows(query, [report.ingest_id, "7"])[0]
     assert (row["limit_bal"], row["education"], row["pay_0"]) == (20000, "2", 2)
     assert row["dt"] == report.source.landed_at.strftime("%Y-%m")
@@ -103,10 +104,10 @@ def test_a_bad_row_goes_to_quarantine_with_its_reason_and_the_others_arrive(aws,
     ("content", "told"),
     [
         (b"", "empty"),
-        (as_csv([{k: v for k, v in row.items() if k != "PAY_3"} for row in uci_rows(3)]), "'PAY_3'"),
+        (as_csv([{k: v for k, v in row.items() if k != "PAY_3"} for row in uci_rows(3)]), "missing column 'pay_3'"),
         (as_csv(uci_rows(1)).splitlines()[0], "no data row"),
         (gzip.compress(as_csv(uci_rows(4000)))[:-300], "cut off"),
-        (as_csv(uci_rows(5)) + b"6,7,8\n", "row 6"),
+        (as_csv(uci_rows(5)) + b"6,7,8\n", "line 7"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "UTF-8"),
     ],
     ids=["empty", "missing column", "header only", "truncated gzip", "ragged line", "not a table"],
