@@ -31,7 +31,7 @@ class Context:
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def client(self, service: str, region: str) -> Any:
+    def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - boto3 clients are untyped
         """Return a boto3 client of this sandbox's own endpoint (thread-safe, one per service and region)."""
         with self._lock:
             if (service, region) not in self._clients:

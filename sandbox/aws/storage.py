@@ -55,7 +55,7 @@ class Object:
 class Storage:
     """The sandbox's S3 seen through a boto3 client, with downloads kept under `cache` by bucket, key and ETag."""
 
-    def __init__(self, client: Any, cache: Path) -> None:
+    def __init__(self, client: Any, cache: Path) -> None:  # noqa: ANN401 - boto3 clients are untyped
         self._client = client
         self._cache = cache
 

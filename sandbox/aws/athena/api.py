@@ -3,7 +3,7 @@
 import json
 from typing import Any, ClassVar
 
-from moto.athena.models import athena_backends
+from moto.athena.models import WorkGroup, athena_backends
 from moto.athena.responses import AthenaResponse
 
 from sandbox.aws.athena.service import AthenaService, invalid
@@ -14,7 +14,7 @@ _PAGE = 1000
 _CATALOG = "AwsDataCatalog"
 
 
-class AthenaApi(AthenaResponse):  # type: ignore[misc]  # moto is untyped
+class AthenaApi(AthenaResponse):
     """Athena's actions; `context` is set by `sandbox.aws.athena.install`."""
 
     context: ClassVar[Context]
@@ -124,7 +124,7 @@ class AthenaApi(AthenaResponse):  # type: ignore[misc]  # moto is untyped
             _page("TableMetadataList", found, int(request.get("NextToken") or 0), int(request.get("MaxResults") or 50))
         )
 
-    def _require_group(self, name: str) -> Any:
+    def _require_group(self, name: str) -> WorkGroup:
         groups = athena_backends[self.current_account][self.region].work_groups
         if name not in groups:
             raise invalid(f"WorkGroup {name} is not found.")

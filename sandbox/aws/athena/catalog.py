@@ -11,12 +11,12 @@ from sandbox.aws.storage import Location
 
 PARQUET = "parquet"
 CSV = "csv"
-_PARQUET_STORAGE = {
+_PARQUET_STORAGE: dict[str, Any] = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
     "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
 }
-_TEXT_STORAGE = {
+_TEXT_STORAGE: dict[str, Any] = {
     "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
 }
@@ -52,7 +52,7 @@ class Table:
 class Catalog:
     """Glue, through its API, with Athena's error messages."""
 
-    def __init__(self, glue: Any) -> None:
+    def __init__(self, glue: Any) -> None:  # noqa: ANN401 - boto3 clients are untyped
         self._glue = glue
 
     def table(self, database: str, name: str) -> Table:

@@ -47,16 +47,19 @@ class Ddl:
         return self._catalog.table(*self._name(found))
 
     def create_database(self, found: re.Match[str]) -> list[Row]:
+        """CREATE DATABASE."""
         self._catalog.create_database(found["name"].lower(), if_absent=bool(found["absent"]))
         return []
 
     def drop_database(self, found: re.Match[str]) -> list[Row]:
+        """DROP DATABASE."""
         self._catalog.drop_database(
             found["name"].lower(), if_present=bool(found["present"]), cascade=bool(found["cascade"])
         )
         return []
 
     def create_table(self, found: re.Match[str]) -> list[Row]:
+        """CREATE EXTERNAL TABLE."""
         database, name = self._name(found)
         self._catalog.require_database(database)
         if self._catalog.raw(database, name):
@@ -68,6 +71,7 @@ class Ddl:
         return []
 
     def drop_table(self, found: re.Match[str]) -> list[Row]:
+        """DROP TABLE."""
         database, name = self._name(found)
         if self._catalog.raw(database, name):
             self._catalog.drop_table(database, name)
@@ -76,6 +80,7 @@ class Ddl:
         return []
 
     def add_partitions(self, found: re.Match[str]) -> list[Row]:
+        """ALTER TABLE ADD PARTITION, at its own location or below the table."""
         table = self._table(found)
         wanted = []
         for item in re.finditer(r"PARTITION\s*\((.*?)\)(?:\s*LOCATION\s*'([^']*)')?", found["rest"], re.I | re.S):
@@ -88,17 +93,20 @@ class Ddl:
         return []
 
     def drop_partition(self, found: re.Match[str]) -> list[Row]:
+        """ALTER TABLE DROP PARTITION."""
         table = self._table(found)
         self._catalog.drop_partition(table, _values(table, found["spec"]))
         return []
 
     def move_partition(self, found: re.Match[str]) -> list[Row]:
+        """ALTER TABLE PARTITION SET LOCATION."""
         table = self._table(found)
         values = _values(table, found["spec"])
         self._catalog.move_partition(table, Partition(values, Location.parse(found["to"]).folder))
         return []
 
     def repair(self, found: re.Match[str]) -> list[Row]:
+        """MSCK REPAIR TABLE: register every `key=value/` folder below the table."""
         table = self._table(found)
         shape = re.compile("/".join(rf"{re.escape(key)}=([^/]+)" for key in table.keys) + "/")
         places: dict[tuple[str, ...], Location] = {}
@@ -110,32 +118,42 @@ class Ddl:
         return [[f"Repair: Added partition to metastore {table.name}:{'/'.join(item.values)}"] for item in added]
 
     def show_databases(self, found: re.Match[str]) -> list[Row]:  # noqa: ARG002 - one signature for all handlers
+        """SHOW DATABASES."""
         return [[item["Name"]] for item in self._catalog.databases()]
 
     def show_tables(self, found: re.Match[str]) -> list[Row]:
+        """SHOW TABLES."""
         database = (found["db"] or self._database or "").lower()
         shape = re.compile((found["like"] or "*").replace("*", ".*"), re.IGNORECASE)
         self._catalog.require_database(database)
         return [[name] for name in sorted(self._catalog.names(database)) if shape.fullmatch(name)]
 
     def show_partitions(self, found: re.Match[str]) -> list[Row]:
+        """SHOW PARTITIONS."""
         table = self._table(found)
         pairs = [list(zip(table.keys, item.values, strict=True)) for item in self._catalog.partitions(table)]
         return [["/".join(f"{key}={value}" for key, value in pair)] for pair in sorted(pairs)]
 
     def show_columns(self, found: re.Match[str]) -> list[Row]:
+        """SHOW COLUMNS."""
         return [[name] for name in self._table(found).schema]
 
     def describe(self, found: re.Match[str]) -> list[Row]:
+        """DESCRIBE."""
         table = self._table(found)
-        rows: list[Row] = [[name, kind, ""] for name, kind in table.schema.items()]
+        rows = _described_columns(table.schema)
         if table.keys:
             rows += [["", "", ""], ["# Partition Information", "", ""], ["# col_name", "data_type", "comment"]]
-            rows += [["", "", ""], *([name, kind, ""] for name, kind in table.keys.items())]
+            rows += [["", "", ""], *_described_columns(table.keys)]
         return rows
 
     def refuse_table(self, found: re.Match[str]) -> NoReturn:
+        """CREATE TABLE without EXTERNAL and AS."""
         raise QueryError(f"SYNTAX_ERROR: line 1:8: CREATE TABLE {found['table']} needs EXTERNAL or AS SELECT")
+
+
+def _described_columns(columns: dict[str, str]) -> list[Row]:
+    return [[name, kind, ""] for name, kind in columns.items()]
 
 
 def _parenthesised(text: str) -> tuple[str, str]:

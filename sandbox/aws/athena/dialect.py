@@ -36,6 +36,11 @@ def parse_query(sql: str) -> exp.Query:
         detail = error.errors[0] if error.errors else {}
         place = f"line {detail.get('line', 1)}:{detail.get('col', 1)}"
         raise QueryError(f"SYNTAX_ERROR: {place}: {detail.get('description', error)}") from error
+    if isinstance(tree, exp.Values):
+        first = tree.expressions[0]
+        width = len(first.expressions) if isinstance(first, exp.Tuple) else 1
+        names = ", ".join(f"_col{position}" for position in range(width))
+        return parse_query(f"SELECT * FROM ({sql}) AS given({names})")  # noqa: S608 - SQL is what is translated here
     if not isinstance(tree, exp.Query):
         raise UnsupportedSqlError(f"statement {sql.strip().split(maxsplit=1)[0].upper()}")
     return tree
@@ -90,7 +95,7 @@ def translate(tree: exp.Query, schema: dict[str, dict[str, dict[str, str]]], dat
         QueryError: a column does not exist or types do not go together, with Athena's message.
         UnsupportedSqlError: something in it cannot be reproduced.
     """
-    known = MappingSchema(schema, dialect="athena")
+    known = MappingSchema(dict(schema), dialect="athena")
     _mark_unnamed(tree)
     functions.normalise(tree)
     try:
@@ -104,7 +109,7 @@ def translate(tree: exp.Query, schema: dict[str, dict[str, dict[str, str]]], dat
     _name_unnamed(qualified)
     functions.check(qualified)
     strictness.enforce(qualified)
-    return Translation(qualified.sql("duckdb", unsupported_level=None), qualified)
+    return Translation(qualified.sql("duckdb"), qualified)
 
 
 def _explain(message: str) -> str:
@@ -126,7 +131,7 @@ def _leftmost(tree: exp.Query) -> exp.Select | None:
 
 
 def _mark_unnamed(tree: exp.Query) -> None:
-    """Athena calls the third unnamed-or-not column `_col2`; stars move positions, so names wait until they are expanded."""
+    """Mark the columns Athena names `_col<position>`; positions are known only once stars are expanded."""
     select = _leftmost(tree)
     if select is None:
         return

@@ -20,6 +20,13 @@ from sandbox.aws.errors import QueryError
 from sandbox.aws.storage import Storage
 
 _ARROW = {"BIGINT": pa.int64(), "SMALLINT": pa.int16(), "INTEGER": pa.int32(), "TIMESTAMP": pa.timestamp("us")}
+_CODES: list[tuple[type[duckdb.Error], str]] = [
+    (duckdb.ConversionException, "INVALID_CAST_ARGUMENT"),
+    (duckdb.OutOfRangeException, "NUMERIC_VALUE_OUT_OF_RANGE"),
+    (duckdb.BinderException, "SYNTAX_ERROR: line 1:1"),
+    (duckdb.ParserException, "SYNTAX_ERROR: line 1:1"),
+    (duckdb.CatalogException, "SYNTAX_ERROR: line 1:1"),
+]
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class Run:
             },
         )
         self._duck.execute("SET TimeZone = 'UTC'")
+        # DuckDB 2.0.0's type pushdown turns a TRY_CAST over a CSV column into a CAST inside the reader.
+        self._duck.execute("SET disabled_optimizers = 'type_pushdown'")
         for macro in MACROS:
             self._duck.execute(macro)
 
@@ -125,13 +134,8 @@ class Run:
             return QueryError(ours[1])
         if "Division by zero" in message:
             return QueryError("DIVISION_BY_ZERO: Division by zero")
-        if isinstance(error, duckdb.ConversionException):
-            return QueryError(f"INVALID_CAST_ARGUMENT: {message}")
-        if isinstance(error, duckdb.OutOfRangeException):
-            return QueryError(f"NUMERIC_VALUE_OUT_OF_RANGE: {message}")
-        if isinstance(error, (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)):
-            return QueryError(f"SYNTAX_ERROR: line 1:1: {message}")
-        return QueryError(f"GENERIC_INTERNAL_ERROR: {message}")
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), "GENERIC_INTERNAL_ERROR")
+        return QueryError(f"{code}: {message}")
 
 
 def _narrow(batch: pa.RecordBatch, columns: list[Column]) -> pa.RecordBatch:

@@ -9,7 +9,6 @@ from typing import Any
 from sandbox.aws.athena.engine import Column, Run
 
 FINAL = {"SUCCEEDED", "FAILED", "CANCELLED"}
-_DDL_WORDS = {"DDL"}
 
 
 @dataclass
@@ -76,7 +75,7 @@ class Execution:
             }
         if self.finished:
             status["CompletionDateTime"] = self.finished
-        answer = {
+        answer: dict[str, Any] = {
             "QueryExecutionId": self.identifier,
             "Query": self.query,
             "StatementType": "DDL" if self.kind in {"DDL", "CTAS"} else "DML",

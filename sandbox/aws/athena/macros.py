@@ -6,7 +6,7 @@ _INT = r"'[+-]?[0-9]+'"
 _REAL = r"'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|NaN|[+-]?Infinity'"
 _DATE = r"'[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}'"
 _TIMESTAMP = r"'[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]+)?)?)?'"
-_ZONED = r"'[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}(\.[0-9]+)?)?)?( ?(UTC|Z|[+-][0-9]{2}:[0-9]{2}))?'"
+_ZONED = _TIMESTAMP[:-1] + "( ?(UTC|Z|[+-][0-9]{2}:[0-9]{2}))?'"
 _BOOLEAN = "'(?i)t|true|f|false|1|0'"
 
 # name of the checked cast from varchar → (what the text must look like, DuckDB type, Trino type in the message)

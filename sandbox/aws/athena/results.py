@@ -46,7 +46,7 @@ def timestamp_text(value: datetime) -> str:
     return f"{text} UTC" if value.tzinfo else text
 
 
-def value_text(value: Any) -> str | None:
+def value_text(value: Any) -> str | None:  # noqa: ANN401 - any value a column can hold
     """Return the text of a value of any type, nested ones in Athena's `[a, b]`, `{k=v}` notation."""
     if value is None:
         return None
@@ -62,7 +62,7 @@ def value_text(value: Any) -> str | None:
     return str(value)
 
 
-def _inner(value: Any) -> str:
+def _inner(value: Any) -> str:  # noqa: ANN401 - any value a column can hold
     return value_text(value) or ("null" if value is None else "")
 
 

@@ -108,7 +108,7 @@ class Runner:
         folder = Location.parse(write.location or "").folder
         require_empty(self._storage, folder, f"awsdatacatalog.{execution.database or 'default'}.unload")
         writer = self._writer(write, write.option("format", ""))
-        self._store(run, text, columns, writer, folder, write.partitioned_by)
+        self._store(run, text, columns, writer=writer, folder=folder, keys=write.partitioned_by)
         return writer
 
     def _ctas(self, execution: Execution, run: Run, write: statements.Write) -> Writer:
@@ -134,7 +134,7 @@ class Runner:
         keys = self._keys(columns, write.partitioned_by)
         stored = {column.name.lower(): to_hive(column.kind) for column in columns if column.name.lower() not in keys}
         table = Table(database, name, stored, keys, folder, PARQUET, "", {})
-        found = self._store(run, text, columns, writer, folder, write.partitioned_by)
+        found = self._store(run, text, columns, writer=writer, folder=folder, keys=write.partitioned_by)
         self._catalog.create_table(table)
         if keys:
             self._catalog.add_partitions(table, [Partition(values, partition_place(table, values)) for values in found])
@@ -150,7 +150,7 @@ class Runner:
         wanted = [Column(column, from_hive(kind)) for column, kind in table.schema.items()]
         writer = Writer(self._storage, self._scratch, format="PARQUET", compression="GZIP")
         known = {item.values: item.location for item in self._catalog.partitions(table)} if table.keys else {}
-        found = self._store(run, text, wanted, writer, table.location, list(table.keys), known)
+        found = self._store(run, text, wanted, writer=writer, folder=table.location, keys=list(table.keys), known=known)
         self._catalog.add_partitions(
             table, [Partition(values, partition_place(table, values)) for values in found if values not in known]
         )
@@ -166,10 +166,8 @@ class Runner:
     def _writer(self, write: statements.Write, format: str) -> Writer:
         if not format:
             raise QueryError("INVALID_ARGUMENTS: UNLOAD needs WITH (format = 'PARQUET' | 'JSON' | 'TEXTFILE')")
-        compression = next(
-            (write.option(name, "") for name in ("compression", "write_compression", "parquet_compression") if write.option(name, "")),
-            "GZIP",
-        )  # fmt: skip
+        names = ("compression", "write_compression", "parquet_compression")
+        compression = next(filter(None, (write.option(name, "") for name in names)), "GZIP")
         delimiter = write.option("field_delimiter", "\x01")
         return Writer(self._storage, self._scratch, format=format, compression=compression, delimiter=delimiter)
 
@@ -177,8 +175,8 @@ class Runner:
         last = columns[len(columns) - len(partitioned_by) :]
         if [column.name.lower() for column in last] != partitioned_by:
             raise QueryError(
-                f"HIVE_COLUMN_ORDER_MISMATCH: Partition keys must be the last columns in the table and in the same order "
-                f"as the table properties: {partitioned_by}"
+                "HIVE_COLUMN_ORDER_MISMATCH: Partition keys must be the last columns in the table and in the same "
+                f"order as the table properties: {partitioned_by}"
             )
         return {column.name.lower(): to_hive(column.kind) for column in last}
 
@@ -187,6 +185,7 @@ class Runner:
         run: Run,
         text: str,
         columns: list[Column],
+        *,
         writer: Writer,
         folder: Location,
         keys: list[str],
@@ -243,9 +242,9 @@ def _aligned(table: Table, columns: list[Column], text: str, named: list[str]) -
         )
     aliases = ", ".join(f'"{name}"' for name in targets)
     values = ", ".join(
-        f'CAST("{name}" AS {from_hive(kind)}) AS "{name}"' if name in targets else f'CAST(NULL AS {from_hive(kind)}) AS "{name}"'
+        f'CAST({chr(34) + name + chr(34) if name in targets else "NULL"} AS {from_hive(kind)}) AS "{name}"'
         for name, kind in table.schema.items()
-    )  # fmt: skip
+    )
     return f"SELECT {values} FROM ({text}) AS __given({aliases})"  # noqa: S608 - our own text
 
 

@@ -149,9 +149,10 @@ def _checked(node: exp.Expr, target: exp.DType) -> exp.Expr:
 
 def _to_timestamp(node: exp.Expr, source: exp.DType) -> exp.Expr:
     """A timestamp without a precision has milliseconds, rounded; a literal has the digits it is written with."""
-    precision = node.args["to"].expressions[0].name if node.args["to"].expressions else "3"
+    written = [item.name for item in node.args["to"].expressions]
+    precision = written[0] if written else "3"
     value = _checked(node, exp.DType.TIMESTAMP) if source in _TEXTS else node.this.copy()
-    if isinstance(node.this, exp.Literal) or precision == "6":
+    if (isinstance(node.this, exp.Literal) and written) or precision == "6":
         return trusted(value, "TIMESTAMP")
     if precision != "3":
         raise UnsupportedSqlError(f"timestamp({precision}): use timestamp, timestamp(3) or timestamp(6)")

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from moto.events.models import Rule, events_backends
 from moto.s3 import notifications
@@ -28,7 +28,7 @@ def publish(event: Event) -> None:
     """Put an event of an AWS service on the default bus of its account and region."""
     bus = events_backends[event["account"]][event["region"]].event_buses["default"]
     for rule in list(bus.rules.values()):
-        rule.send_to_targets(copy.deepcopy(event))
+        rule.send_to_targets(cast("Any", copy.deepcopy(event)))
 
 
 def attach(courier: Courier) -> None:
@@ -56,9 +56,12 @@ def attach(courier: Courier) -> None:
         finally:
             _completing.reset(token)
 
-    Rule.send_to_targets = send_to_targets
-    S3Backend.complete_multipart_upload = complete_upload
-    notifications._send_event_bridge_message = object_changed
+    for owner, name, ours in (
+        (Rule, "send_to_targets", send_to_targets),
+        (S3Backend, "complete_multipart_upload", complete_upload),
+        (notifications, "_send_event_bridge_message", object_changed),
+    ):
+        setattr(owner, name, ours)
 
 
 @contextlib.contextmanager

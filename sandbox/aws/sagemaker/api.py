@@ -33,7 +33,7 @@ class SageMakerApi(RegistryActions):
     def jobs(self) -> Region:
         """The jobs of the request's region."""
         if self.region not in self.regions:
-            where = {"account": self.current_account, "region": self.region, "context": self.context}
+            where: dict[str, Any] = {"account": self.current_account, "region": self.region, "context": self.context}
             self.regions[self.region] = Region(
                 training=Jobs(lambda request: TrainingJob(request, **where)),
                 transform=Jobs(lambda request: TransformJob(request, **where)),

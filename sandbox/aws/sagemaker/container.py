@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import sandbox
-from sandbox.images import UnknownImageError, command
 from sandbox.aws.errors import JobError
+from sandbox.images import UnknownImageError, command
 
 _POLL_SECONDS = 0.05
 _REPOSITORY = Path(sandbox.__file__).resolve().parent.parent

@@ -1,10 +1,12 @@
 """What training and transform jobs share: names, states, tags, the worker thread, listing."""
 
 import logging
+import math
 import re
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -197,9 +199,9 @@ class Jobs:
     def list(self, request: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
         """Filter, sort and page as the List actions do; return summaries and the next token."""
         found = [job for job in self.all() if _listed(job, request)]
-        by = {"Name": lambda job: job.name, "Status": lambda job: job.status}
+        by = {"Name": "name", "Status": "status"}.get(request.get("SortBy") or "", "created")
         found.sort(
-            key=by.get(request.get("SortBy") or "", lambda job: job.created),
+            key=attrgetter(by),
             reverse=(request.get("SortOrder") or "Descending") == "Descending",
         )
         start, count = int(request.get("NextToken") or 0), int(request.get("MaxResults") or 10)
@@ -216,12 +218,13 @@ class Jobs:
 
 
 def _listed(job: Job, request: dict[str, Any]) -> bool:
-    tests = [
-        ("NameContains", lambda wanted: wanted in job.name),
-        ("StatusEquals", lambda wanted: wanted == job.status),
-        ("CreationTimeAfter", lambda wanted: job.created.timestamp() > wanted),
-        ("CreationTimeBefore", lambda wanted: job.created.timestamp() < wanted),
-        ("LastModifiedTimeAfter", lambda wanted: job.modified.timestamp() > wanted),
-        ("LastModifiedTimeBefore", lambda wanted: job.modified.timestamp() < wanted),
-    ]
-    return all(test(request[name]) for name, test in tests if request.get(name) is not None)
+    created, modified = job.created.timestamp(), job.modified.timestamp()
+    wanted = request.get
+    return (
+        (wanted("NameContains") or "") in job.name
+        and (wanted("StatusEquals") or job.status) == job.status
+        and created > (wanted("CreationTimeAfter") or 0)
+        and created < (wanted("CreationTimeBefore") or math.inf)
+        and modified > (wanted("LastModifiedTimeAfter") or 0)
+        and modified < (wanted("LastModifiedTimeBefore") or math.inf)
+    )

@@ -1,7 +1,7 @@
 """Models and the model registry: moto's metadata with the service's own answers and refusals."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
@@ -48,7 +48,7 @@ class RegistryActions(SageMakerResponse):
         if self.request.get("ModelPackageGroupName") and self.request.get("Tags"):
             raise ApiError("ValidationException", "Tags can not be provided when creating a model package version.")
         answer = super().create_model_package()
-        self._announce(self._find_package(answer.result["ModelPackageArn"]))
+        self._announce(self._find_package(cast("dict[str, str]", answer.result)["ModelPackageArn"]))
         return answer
 
     def describe_model_package(self) -> ActionResult:

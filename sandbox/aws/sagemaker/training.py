@@ -176,7 +176,7 @@ class TrainingJob(Job):
             )
 
     def _train(self, base: Path) -> tuple[int, str | None]:
-        """Run the container; return its exit code and why it was ended early (Stopped, MaxRuntimeExceeded), if it was."""
+        """Run the container; return its exit code, and Stopped or MaxRuntimeExceeded when it was ended early."""
         image = self.request["AlgorithmSpecification"].get("TrainingImage", "")
         epoch = int(time.time() * 1000)
         log = LogStream(self.context.client("logs", self.region), LOG_GROUP, f"{self.name}/{_HOST}-{epoch}")

@@ -1,4 +1,4 @@
-"""Batch transform jobs that run: the serve container on a free port, requests as the service sends them, `.out` objects."""
+"""Batch transform jobs that run: the serve container on a free port, the service's requests, `.out` objects."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""A small image that follows SageMaker's container contract; its hyperparameters and environment choose how it behaves."""
+"""A small image that follows SageMaker's container contract; hyperparameters and environment steer it."""
 
 import json
 import os
