@@ -51,10 +51,11 @@ class RowReader:
 
     def identifier(self, row: Row) -> str | None:
         """Application id of a row, where it has one."""
-        for name, value in row.items():
-            if (name in self._ids or name.lower() in self._ids) and value is not None:
-                return str(value)
-        return None
+        for name in self._ids:
+            if row.get(name) is not None:
+                return str(row[name])
+        spelled = (str(value) for name, value in row.items() if value is not None and name.strip().lower() in self._ids)
+        return next(spelled, None)
 
     def _fill(self, out: Matrix, row: Row, index: int) -> None:
         if not isinstance(row, Mapping):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -16,6 +17,7 @@ from credit_model.encoding import conform
 from credit_model.logistic import sigmoid
 from credit_model.rows import RowReader
 
+_LN2 = float(np.log(2))
 DECISIONS = ("approve", "refer", "decline")
 SCORES_SCHEMA = pa.schema(
     [
@@ -63,7 +65,7 @@ def points(pds: Matrix, scale: ScoreScale) -> npt.NDArray[np.int64]:
     """Whole points of PDs: base_score + pdo / ln 2 * ln(odds / base_odds), odds good to bad."""
     safe = np.clip(pds, 1e-12, 1 - 1e-12)
     odds = (1 - safe) / safe
-    exact = scale.base_score + scale.pdo / np.log(2) * np.log(odds / scale.base_odds)
+    exact = scale.base_score + scale.pdo / _LN2 * np.log(odds / scale.base_odds)
     whole: npt.NDArray[np.int64] = np.rint(exact).astype(np.int64)
     return whole
 
@@ -132,16 +134,10 @@ class Scorer:
             InputError: Names the row, the column and what is wrong; no row is scored then.
         """
         matrix = self._reader.matrix(rows)
-        margins = np.array([self._booster.margin(matrix[0])]) if len(rows) == 1 else self._booster.margins(matrix)
-        pds = calibrated(margins, self._document.calibration)
-        scores = points(pds, self._document.scale).tolist()
-        grades = self._grade_index(pds).tolist()
-        verdicts = decisions(pds, self._document.cutoffs).tolist()
+        if len(rows) == 1:
+            return [self._scored(rows[0], self._booster.margin(matrix[0]))]
         return [
-            Score(
-                self._reader.identifier(row), pd, score, self._document.grades[grade], DECISIONS[verdict], self.version
-            )
-            for row, pd, score, grade, verdict in zip(rows, pds.tolist(), scores, grades, verdicts, strict=True)
+            self._scored(row, margin) for row, margin in zip(rows, self._booster.margins(matrix).tolist(), strict=True)
         ]
 
     def score_one(self, row: Mapping[str, object]) -> Score:
@@ -151,6 +147,26 @@ class Scorer:
             InputError: Names the column and what is wrong.
         """
         return self.score_rows([row])[0]
+
+    def _scored(self, row: Mapping[str, object], margin: float) -> Score:
+        """The table's arithmetic for one applicant, without the cost of arrays of one."""
+        document = self._document
+        logit = document.calibration.slope * margin + document.calibration.intercept
+        # NumPy's exp and log, not math's: the last bit must be the one a table gets.
+        small = float(np.exp(-abs(logit)))
+        pd = (1.0 if logit >= 0 else small) / (1.0 + small)
+        safe = min(max(pd, 1e-12), 1 - 1e-12)
+        scale = document.scale
+        exact = scale.base_score + scale.pdo / _LN2 * float(np.log((1 - safe) / safe / scale.base_odds))
+        decline, refer = pd >= document.cutoffs.decline_from, pd >= document.cutoffs.approve_below
+        return Score(
+            application_id=self._reader.identifier(row),
+            pd=pd,
+            score=round(exact),
+            grade=document.grades[bisect_right(document.grade_edges, pd)],
+            decision=DECISIONS[2 if decline else int(refer)],
+            model_version=self.version,
+        )
 
     def _grade_index(self, pds: Matrix) -> npt.NDArray[np.intp]:
         return np.searchsorted(self._edges, pds, side="right")
