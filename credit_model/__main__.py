@@ -25,7 +25,7 @@ from credit_model.errors import CreditModelError, DataError
 from credit_model.reading import ReadResult, read_applications
 from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulate import simulate, write_raw_csv
+from credit_model.simulate import changed_since, simulate, write_raw_csv
 
 _BAD_ROWS = 3
 _BAR_WIDTH = 28
@@ -69,6 +69,8 @@ def _add_simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", default="2025-01", help="first month, YYYY-MM")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--as-of", help="time up to which outcomes are known (ISO 8601)")
+    parser.add_argument("--changed-since", help="only rows made, or whose outcome became known, since this time")
+    parser.add_argument("--true-pd", type=Path, help="CSV to write application_id and true_pd of all rows to")
     parser.set_defaults(command=_simulate)
 
 
@@ -99,8 +101,13 @@ def _simulate(options: argparse.Namespace) -> int:
     simulation = simulate(
         options.rows, months=options.months, start=options.start, seed=options.seed, as_of=options.as_of
     )
-    path = write_raw_csv(simulation.applications, load_contract("case"), options.output)
-    print(f"{simulation.applications.num_rows:,} applications in {path}")
+    applications = simulation.applications
+    if options.changed_since:
+        applications = changed_since(applications, options.changed_since)
+    path = write_raw_csv(applications, load_contract("case"), options.output)
+    if options.true_pd:
+        pacsv.write_csv(pa.table({ID: simulation.applications[ID], "true_pd": simulation.true_pd}), options.true_pd)
+    print(f"{applications.num_rows:,} applications in {path}")
     return 0
 
 

@@ -100,6 +100,17 @@ def simulate(
     return Simulation(applications, pds)
 
 
+def changed_since(applications: pa.Table, time: str) -> pa.Table:
+    """A later extract of the same portfolio: rows that are new since `time` (ISO 8601), or whose outcome is.
+
+    Raises:
+        SimulationError: `time` is not a time.
+    """
+    since = pa.scalar(_moment(time), pa.timestamp("s")).cast(TIMESTAMP_TYPE)
+    observed = pc.fill_null(pc.greater(applications[OBSERVED_AT], since), False)
+    return applications.filter(pc.or_(pc.greater_equal(applications[APPLIED_AT], since), observed))
+
+
 def write_raw_csv(table: pa.Table, contract: Contract, path: str | Path, *, outcome: bool = True) -> Path:
     """Writes a canonical table as a raw file, with the portfolio's own headers, separated by semicolons.
 
@@ -275,7 +286,7 @@ def _moment(value: str | dt.datetime) -> np.datetime64:
     try:
         moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError as error:
-        raise SimulationError(f"as_of '{value}' is not an ISO 8601 time; write it as 2026-01-01") from error
+        raise SimulationError(f"time '{value}' is not an ISO 8601 time; write it as 2026-01-01") from error
     if moment.tzinfo is not None:
         moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
     return np.datetime64(moment, "s")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-ROWS = 60_000
+ROWS_A_MONTH = 5_000
 MONTHS = 12
+HISTORY_ENDS, A_MONTH_LATER = "2026-01-01", "2026-02-01"
 FIRST_SHARE = 0.8
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -38,24 +39,18 @@ class Drops:
 def simulated(folder: Path) -> Drops:
     """Simulate twelve months of applications, and the extract of a month later: new applications, matured outcomes."""
     folder.mkdir(parents=True, exist_ok=True)
-    first, second, true_pd = folder / "history.csv", folder / "next-month.csv", folder / "true_pd.csv"
-    arguments = [
-        "--rows",
-        str(ROWS),
-        "--months",
-        str(MONTHS),
-        "--output",
-        first,
-        "--next-month",
-        second,
-        "--true-pd",
-        true_pd,
-    ]
-    command = [sys.executable, "-m", "credit_model", "simulate", *map(str, arguments)]
+    first, second, true_pd = folder / "history.csv", folder / "a-month-later.csv", folder / "true_pd.csv"
+    _simulate(first, MONTHS, HISTORY_ENDS)
+    _simulate(second, MONTHS + 1, A_MONTH_LATER, "--changed-since", HISTORY_ENDS, "--true-pd", str(true_pd))
+    return Drops("case", first, second, true_pd)
+
+
+def _simulate(output: Path, months: int, as_of: str, *further: str) -> None:
+    size = ["--rows", str(ROWS_A_MONTH * months), "--months", str(months), "--as-of", as_of]
+    command = [sys.executable, "-m", "credit_model", "simulate", str(output), *size, *further]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DropError(f"the simulator failed: {done.stderr.strip()}")
-    return Drops("case", first, second, true_pd)
 
 
 def real(path: Path, portfolio: str, folder: Path) -> Drops:
