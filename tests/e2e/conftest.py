@@ -1,0 +1,72 @@
+"""One sandbox for all end-to-end tests, with a small portfolio trained and released in it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+
+from sandbox.stack import Sandbox
+from tests.e2e import portfolio
+from tests.e2e.runs import Runs, now
+from tests.e2e.world import World
+
+HERE = Path(__file__).parent
+ROWS = 6_000
+SEED = 11
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all end-to-end tests on one worker: they share one sandbox."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@pytest.fixture(scope="session")
+def first_applicants() -> list[portfolio.Row]:
+    """The applicants that the lake starts with."""
+    return portfolio.applicants(ROWS, first_id=1, seed=SEED)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, first_applicants: list[portfolio.Row]) -> Iterator[World]:
+    """A sandbox whose portfolio has been ingested, trained on and released, all through the Prefect API."""
+    state = tmp_path_factory.mktemp("world")
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(started(state))
+        client = stack.enter_context(SyncPrefectClient(sandbox.environment["PREFECT_API_URL"]))
+        world = World(state, sandbox.environment, Runs(client))
+        uri = world.put(f"import/{portfolio.NAME}/applications/first.csv", portfolio.as_csv(first_applicants))
+        world.runs.completed("ingest", uri=uri, retrain=False)
+        since = now()
+        world.runs.completed("train", portfolio=portfolio.NAME)
+        world.runs.triggered("release", since)
+        yield world
+
+
+class started:  # noqa: N801 - reads as what it does
+    """A sandbox whose environment does not stay in this process: other tests run here too."""
+
+    def __init__(self, state: Path) -> None:
+        self._sandbox = Sandbox(state, say=lambda _line: None)
+
+    def __enter__(self) -> Sandbox:
+        before = dict(os.environ)
+        try:
+            return self._sandbox.__enter__()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def __exit__(self, *_error: object) -> None:
+        self._sandbox.stop()
+
+
+@pytest.fixture
+def quiet_world(world: World) -> World:
+    """The sandbox at a moment when no flow runs."""
+    world.runs.quiet()
+    return world

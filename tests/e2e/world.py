@@ -1,0 +1,140 @@
+"""One running sandbox seen from outside: S3, SageMaker, Kubernetes and Prefect through the official clients."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kubernetes import client as kubernetes
+from kubernetes import config
+
+from tests.e2e import portfolio
+from tests.e2e.processes import with_variable
+from tests.e2e.runs import Runs
+
+SERVICE = "credit-model-uci-credit-card"
+GROUP = "credit-uci-credit-card"
+V1 = "/v1/models/credit-model:predict"
+KINDS = ("serving.kserve.io", "v1beta1", "ml", "inferenceservices")
+
+
+@dataclass
+class World:
+    """A sandbox with one portfolio in it."""
+
+    state: Path
+    environment: dict[str, str]
+    runs: Runs
+
+    def aws(self, service: str) -> Any:
+        """Return a boto3 client that depends on nothing but this sandbox."""
+        session = boto3.session.Session("test", "test", region_name=self.environment["AWS_REGION"])
+        return session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
+
+    @cached_property
+    def s3(self) -> Any:
+        return self.aws("s3")
+
+    @property
+    def bucket(self) -> str:
+        return self.environment["CREDIT_BUCKET"]
+
+    def put(self, key: str, content: bytes) -> str:
+        """Write an object and return its address."""
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+        return f"s3://{self.bucket}/{key}"
+
+    def get(self, uri: str) -> bytes:
+        """Read an object."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        content: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return content
+
+    def keys(self, *prefixes: str) -> list[str]:
+        """Return the keys under some prefixes."""
+        pages = [
+            page
+            for prefix in prefixes
+            for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        ]
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+
+    def parquet(self, prefix_uri: str) -> pa.Table:
+        """Read every Parquet object under a prefix."""
+        prefix = prefix_uri.removeprefix(f"s3://{self.bucket}/")
+        tables = [pq.read_table(BytesIO(self.get(f"s3://{self.bucket}/{key}"))) for key in self.keys(prefix)]
+        return pa.concat_tables(tables)
+
+    def training_jobs(self) -> list[dict[str, Any]]:
+        """Return SageMaker's training jobs."""
+        found: list[dict[str, Any]] = self.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+        return found
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        """Return the registered packages of the portfolio by model version, oldest first."""
+        sagemaker = self.aws("sagemaker")
+        listed = sagemaker.list_model_packages(ModelPackageGroupName=GROUP)["ModelPackageSummaryList"]
+        packages = [sagemaker.describe_model_package(ModelPackageName=item["ModelPackageArn"]) for item in listed]
+        packages.sort(key=lambda package: package["CreationTime"])
+        return {package["CustomerMetadataProperties"]["model_version"]: package for package in packages}
+
+    def isvc(self) -> dict[str, Any]:
+        """Return the InferenceService."""
+        api = kubernetes.CustomObjectsApi(config.new_client_from_config(self.environment["KUBECONFIG"]))
+        found: dict[str, Any] = api.get_namespaced_custom_object(*KINDS, SERVICE)
+        return found
+
+    def canary_percent(self) -> int | None:
+        """Return `canaryTrafficPercent` of the spec, None where it is not set."""
+        percent: int | None = self.isvc()["spec"]["predictor"].get("canaryTrafficPercent")
+        return percent
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Ask the endpoint."""
+        reply = httpx.post(f"{self.isvc()['status']['url']}{path}", json=body, timeout=30)
+        assert reply.is_success, reply.text
+        answer: dict[str, Any] = reply.json()
+        return answer
+
+    def serving(self) -> str:
+        """Return the version that the endpoint answers with."""
+        row = {key: value for key, value in portfolio.applicants(1, first_id=1, seed=0)[0].items() if key != "ID"}
+        row.pop(portfolio.TARGET)
+        return str(self.post(V1, {"instances": [row]})["model_version"])
+
+    def shares(self) -> dict[str, int]:
+        """Return the share of traffic of each revision that has any."""
+        traffic = self.isvc()["status"]["components"]["predictor"]["traffic"]
+        return {target["revisionName"]: target["percent"] for target in traffic if target["percent"]}
+
+    def revisions(self) -> list[str]:
+        """Return the revisions that have a process."""
+        found = []
+        for process in with_variable("K_REVISION"):
+            if any(str(self.state) in part for part in process.cmdline()):
+                found.append(process.environ()["K_REVISION"])
+        return sorted(found)
+
+    def leftovers(self) -> dict[str, Any]:
+        """Return what a release must not leave behind, empty where all is as it should be."""
+        shares = self.shares()
+        seen = {
+            "intent": self.keys("releases/"),
+            "canary field": self.canary_percent(),
+            "shared traffic": shares if list(shares.values()) != [100] else None,
+            "processes": self.revisions() if self.revisions() != list(shares) else None,
+        }
+        return {name: value for name, value in seen.items() if value not in (None, [])}
+
+    def event(self, name: str, resource: str, payload: dict[str, Any]) -> None:
+        """Send Prefect an event as EventBridge does."""
+        moment = {"id": payload.pop("id"), "occurred": payload.pop("occurred")}
+        body = [{**moment, "event": name, "resource": {"prefect.resource.id": resource}, "payload": payload}]
+        url = f"{self.environment['PREFECT_API_URL']}/events"
+        httpx.post(url, content=json.dumps(body), headers={"Content-Type": "application/json"}).raise_for_status()
