@@ -1,9 +1,20 @@
-"""What every test may use: where the real data lie."""
+"""What every test may use: where the real data lie, and one AWS on loopback for each test process."""
 
+import json
 import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
 import pytest
+
+from sandbox import estate
+from sandbox.services import Service
+
+ROOT = Path(__file__).parents[1]
+PROBE = str(ROOT / "tests" / "sandbox" / "aws" / "probe_image.py")
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +24,36 @@ def uci_csv() -> Path:
     if not path or not Path(path).is_file():
         pytest.skip("set UCI_CSV to the UCI 'default of credit card clients' file to run this test")
     return Path(path)
+
+
+@dataclass(frozen=True)
+class Aws:
+    """A running AWS sandbox: its address, and the folder where it keeps its state."""
+
+    endpoint: str
+    state: Path
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """AWS as a process of its own, with the environment that every client reads."""
+    state = tmp_path_factory.mktemp("aws")
+    images = state / "images.json"
+    images.write_text(
+        json.dumps({"probe": [sys.executable, PROBE], "broken": [sys.executable, PROBE, "--broken"]}), encoding="utf-8"
+    )
+    variables = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": estate.REGION,
+        "AWS_REGION": estate.REGION,
+        "SANDBOX_IMAGES": str(images),
+    }
+    command = [sys.executable, "-m", "sandbox.aws", "--state", str(state)]
+    server = Service("aws", command, state=state, env=variables, cwd=ROOT)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in {**variables, "AWS_ENDPOINT_URL": server.announced()["endpoint"]}.items():
+            environment.setenv(name, value)
+        boto3.setup_default_session(region_name=estate.REGION)
+        yield Aws(os.environ["AWS_ENDPOINT_URL"], state)
+    server.stop()

@@ -14,7 +14,7 @@ from tasks.errors import LakeError
 from tasks.lake import IngestReport, find_landed, publish
 from tests.tasks.portfolios import as_csv, deliver, uci_rows
 
-pytestmark = [pytest.mark.usefixtures("aws"), pytest.mark.xdist_group("lake")]
+pytestmark = [pytest.mark.usefixtures("platform"), pytest.mark.xdist_group("platform")]
 
 
 def ingest(uri: str) -> IngestReport:
@@ -27,11 +27,11 @@ def count(ingest_id: str) -> int:
     return int(athena.rows(query, [ingest_id])[0]["n"])
 
 
-def everything_but_the_file(aws) -> set[str]:
-    return {key for key in storage.list_keys(aws.uri("")) if "/import/" not in key and "/athena/" not in key}
+def everything_but_the_file(platform) -> set[str]:
+    return {key for key in storage.list_keys(platform.uri("")) if "/import/" not in key and "/athena/" not in key}
 
 
-def test_rows_arrive_typed_and_partitioned(aws):
+def test_rows_arrive_typed_and_partitioned(platform):
     report = ingest(deliver(as_csv(uci_rows(30))))
     assert (report.rows, report.accepted, report.rejected, report.labelled) == (30, 30, 0, 30)
     columns = "limit_bal, education, pay_0, dt"
@@ -45,7 +45,7 @@ def test_rows_arrive_typed_and_partitioned(aws):
     assert bool(outcome[0]["defaulted"]) is True
 
 
-def test_a_file_is_ingested_once(aws):
+def test_a_file_is_ingested_once(platform):
     uri = deliver(as_csv(uci_rows(5)))
     first = ingest(uri)
     again = ingest(uri)
@@ -54,7 +54,7 @@ def test_a_file_is_ingested_once(aws):
     assert count(first.ingest_id) == 5
 
 
-def test_the_version_that_the_event_named_is_the_one_read(aws):
+def test_the_version_that_the_event_named_is_the_one_read(platform):
     uri = deliver(as_csv(uci_rows(3)), name="overwritten")
     old = find_landed.fn(uri, None)
     deliver(as_csv(uci_rows(4)), name="overwritten")
@@ -63,7 +63,7 @@ def test_the_version_that_the_event_named_is_the_one_read(aws):
         assert publish.fn(find_landed.fn(uri, None)).rows == 4
 
 
-def test_a_run_that_died_is_simply_run_again(aws, monkeypatch):
+def test_a_run_that_died_is_simply_run_again(platform, monkeypatch):
     landed = find_landed.fn(deliver(as_csv(uci_rows(6))), None)
     with monkeypatch.context() as dying, disable_run_logger():
         dying.setattr(storage, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -86,7 +86,7 @@ def test_a_run_that_died_is_simply_run_again(aws, monkeypatch):
         ("ID", "1", "already appears in row 1"),
     ],
 )
-def test_a_bad_row_goes_to_quarantine_with_its_reason_and_the_others_arrive(aws, column, value, told):
+def test_a_bad_row_goes_to_quarantine_with_its_reason_and_the_others_arrive(platform, column, value, told):
     rows = uci_rows(4)
     rows[2][column] = value
     report = ingest(deliver(as_csv(rows)))
@@ -112,29 +112,29 @@ def test_a_bad_row_goes_to_quarantine_with_its_reason_and_the_others_arrive(aws,
     ],
     ids=["empty", "missing column", "header only", "truncated gzip", "ragged line", "not a table"],
 )
-def test_a_bad_file_is_refused_with_its_name_and_leaves_nothing(aws, content, told):
+def test_a_bad_file_is_refused_with_its_name_and_leaves_nothing(platform, content, told):
     uri = deliver(content)
-    before = everything_but_the_file(aws)
+    before = everything_but_the_file(platform)
     with pytest.raises(DataError, match=told) as error:
         ingest(uri)
     assert uri in str(error.value)
-    assert everything_but_the_file(aws) == before
+    assert everything_but_the_file(platform) == before
 
 
-def test_a_file_without_one_good_row_is_an_error_that_names_the_first_fault(aws):
+def test_a_file_without_one_good_row_is_an_error_that_names_the_first_fault(platform):
     uri = deliver(as_csv(uci_rows(3, EDUCATION=99)))
     with pytest.raises(LakeError, match="row 1 column 'education'"):
         ingest(uri)
 
 
-def test_a_key_outside_the_layout_and_a_missing_object_are_told_apart(aws):
+def test_a_key_outside_the_layout_and_a_missing_object_are_told_apart(platform):
     with pytest.raises(LakeError, match="landing/PORTFOLIO/applications/FILE"):
-        find_landed.fn(aws.uri("landing", "x.csv"), None)
+        find_landed.fn(platform.uri("landing", "x.csv"), None)
     with pytest.raises(LakeError, match="404"):
-        find_landed.fn(aws.uri("landing", "uci_credit_card", "applications", "none.csv"), None)
+        find_landed.fn(platform.uri("landing", "uci_credit_card", "applications", "none.csv"), None)
 
 
-def test_partitions_are_the_ones_that_were_published(aws):
+def test_partitions_are_the_ones_that_were_published(platform):
     report = ingest(deliver(as_csv(uci_rows(2))))
     table = catalog.LakeTable("applications_uci_credit_card", "", {}, ("dt", "ingest"))
     assert [report.months[0], report.ingest_id] in catalog.partitions(table)

@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import pyarrow.compute as pc
 import pytest
-from serve_process import Server, free_port
 
 from credit_model.bundle import Bundle
 from credit_model.contract import load_contract
@@ -15,6 +14,7 @@ from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
 from credit_model.simulate import simulate
 from credit_model.training import train
+from tests.images.serve.serve_process import Server, free_port
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from serve_process import Server, free_port
+
+from tests.images.serve.serve_process import Server, free_port
 
 
 def ended(server):

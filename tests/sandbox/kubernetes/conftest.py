@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
-from cluster_process import Cluster
 from kubernetes import client, config
-from moto.server import ThreadedMotoServer
 
 from sandbox.kubernetes.api import create_app
 from sandbox.kubernetes.resources import definition, initial_objects
 from sandbox.kubernetes.store import Store
+from tests.conftest import Aws
+from tests.sandbox.kubernetes.cluster_process import Cluster
 
 REAL = os.environ.get("REAL_KUBECONFIG")
 
@@ -74,17 +74,8 @@ def api(request: pytest.FixtureRequest) -> client.ApiClient:
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory, s3: str) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Iterator[Cluster]:
     """The whole cluster as its own process, as the command line starts it."""
-    running = Cluster(tmp_path_factory.mktemp("cluster"), s3)
+    running = Cluster(tmp_path_factory.mktemp("cluster"), aws.endpoint)
     yield running
     running.stop()

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from cluster_process import Cluster
+
+from tests.sandbox.kubernetes.cluster_process import Cluster
 
 
 def predictor(colour):
@@ -99,8 +100,8 @@ def test_the_revision_serves_after_the_pool_went_idle(service):
 
 
 @pytest.mark.parametrize("number", [15, 2], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_leaves_no_process(tmp_path, s3, number, request):
-    cluster = Cluster(tmp_path, s3)
+def test_a_signal_leaves_no_process(tmp_path, aws, number, request):
+    cluster = Cluster(tmp_path, aws.endpoint)
     request.addfinalizer(cluster.process.kill)  # where the test fails before its signal
     for name in ("one", "two"):
         cluster.create(name, predictor(name))
