@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from sandbox.services import Service, ServiceError, free_port
 
 ROOT = Path(__file__).parent.parent
 POOL = "credit-ecs"
+BUSY, BUSY_ATTEMPTS = 503, 20
 Say = Callable[[str], None]
 
 
@@ -112,22 +114,29 @@ class Sandbox:
     def _answers(self, path: str) -> bool:
         try:
             self._ask("GET", path)
-        except OSError:
+        except ServiceError:
             return False
         return True
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
-        """Ask Prefect's API.
+        """Ask Prefect's API; like Prefect's own clients, patiently while its database is busy.
 
         Raises:
-            OSError: no answer, or not a good one.
+            ServiceError: no answer, or not a good one.
         """
         url, data = self.environment["PREFECT_API_URL"] + path, json.dumps(body).encode() if body else None
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - loopback
-        with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - loopback
-            content: bytes = reply.read()
-        return content
+        for left in reversed(range(BUSY_ATTEMPTS)):
+            try:
+                with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - loopback
+                    content: bytes = reply.read()
+                return content
+            except OSError as error:
+                if getattr(error, "code", None) != BUSY or not left:
+                    raise ServiceError(f"prefect does not answer {method} {url}: {error}") from error
+                time.sleep(0.5)
+        raise AssertionError("the last attempt returns or raises")
 
     def _deploy(self) -> None:
         """Start a worker, which makes its pool, and deploy everything in prefect.yaml to it."""

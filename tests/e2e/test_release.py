@@ -1,0 +1,74 @@
+"""Releases that go wrong leave the champion with all the traffic; the next one finds nothing in its way."""
+
+import os
+import signal
+from uuid import UUID
+
+import psutil
+import pytest
+
+from tests.e2e import portfolio
+from tests.e2e.models import register_twin
+from tests.e2e.processes import with_variable
+from tests.e2e.runs import eventually
+from tests.e2e.world import World
+
+SLOWLY = list(range(1, 101))  # so many steps that the release can be met in the middle
+pytestmark = pytest.mark.timeout(500)
+
+
+def start_slow_release(world: World, version: str) -> UUID:
+    """Start a release and wait until some of the traffic is on the new version."""
+    run = world.runs.start("release", portfolio=portfolio.NAME, version=version, steps=SLOWLY)
+    eventually(lambda: (world.canary_percent() or 0) >= 3, "a release in the middle", seconds=120)
+    return run
+
+
+def flow_processes(run: UUID) -> list[psutil.Process]:
+    """Return the processes of a flow run."""
+    return with_variable("PREFECT__FLOW_RUN_ID", str(run))
+
+
+def assert_serves_alone(world: World, version: str) -> None:
+    """Check that one version has all the traffic and that nothing of another release is left."""
+    eventually(lambda: not world.leftovers(), f"{version} alone", seconds=60)
+    assert {world.serving() for _ in range(20)} == {version}
+
+
+def test_a_model_that_was_tampered_with_is_not_released(quiet_world: World) -> None:
+    champion = quiet_world.serving()
+    version = register_twin(quiet_world, tampered=True)
+    run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version)
+    assert run.state is not None
+    assert run.state.is_failed()
+    assert "model.txt was changed" in str(run.state.message)
+    assert_serves_alone(quiet_world, champion)
+    assert "released_at" not in quiet_world.models()[version]["CustomerMetadataProperties"]
+
+
+def test_a_killed_release_is_settled_by_the_next_one(quiet_world: World) -> None:
+    dead, next_one = register_twin(quiet_world), register_twin(quiet_world)
+    run = start_slow_release(quiet_world, dead)
+    for process in flow_processes(run):
+        process.kill()
+    assert quiet_world.runs.end(run).state.is_crashed()
+    assert quiet_world.keys("releases/")
+    quiet_world.runs.completed("release", portfolio=portfolio.NAME, version=next_one)
+    assert_serves_alone(quiet_world, next_one)
+
+
+def test_a_cancelled_release_is_rolled_back(quiet_world: World) -> None:
+    champion, version = quiet_world.serving(), register_twin(quiet_world)
+    run = start_slow_release(quiet_world, version)
+    quiet_world.runs.cancel(run)
+    assert quiet_world.runs.end(run).state.is_cancelled()
+    assert_serves_alone(quiet_world, champion)
+
+
+def test_a_release_told_to_stop_is_rolled_back(quiet_world: World) -> None:
+    champion, version = quiet_world.serving(), register_twin(quiet_world)
+    run = start_slow_release(quiet_world, version)
+    for process in flow_processes(run):
+        os.kill(process.pid, signal.SIGTERM)
+    assert not quiet_world.runs.end(run).state.is_completed()
+    assert_serves_alone(quiet_world, champion)
