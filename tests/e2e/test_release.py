@@ -29,10 +29,12 @@ def flow_processes(run: UUID) -> list[psutil.Process]:
     return with_variable("PREFECT__FLOW_RUN_ID", str(run))
 
 
-def assert_serves_alone(world: World, version: str) -> None:
-    """Check that one version has all the traffic and that nothing of another release is left."""
-    eventually(lambda: not world.leftovers(), f"{version} alone", seconds=60)
+def assert_serves_alone(world: World, version: str, *, instead_of: str) -> None:
+    """Check that one version has all the traffic and that nothing of the other's release is left."""
+    assert world.leftovers() == {}
     assert {world.serving() for _ in range(20)} == {version}
+    eventually(lambda: instead_of not in world.loaded(), f"no process with {instead_of}")
+    assert "released_at" not in world.models()[instead_of]["CustomerMetadataProperties"]
 
 
 def test_a_model_that_was_tampered_with_is_not_released(quiet_world: World) -> None:
@@ -42,8 +44,7 @@ def test_a_model_that_was_tampered_with_is_not_released(quiet_world: World) -> N
     assert run.state is not None
     assert run.state.is_failed()
     assert "model.txt was changed" in str(run.state.message)
-    assert_serves_alone(quiet_world, champion)
-    assert "released_at" not in quiet_world.models()[version]["CustomerMetadataProperties"]
+    assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
 def test_a_killed_release_is_settled_by_the_next_one(quiet_world: World) -> None:
@@ -54,7 +55,7 @@ def test_a_killed_release_is_settled_by_the_next_one(quiet_world: World) -> None
     assert quiet_world.runs.end(run).state.is_crashed()
     assert quiet_world.keys("releases/")
     quiet_world.runs.completed("release", portfolio=portfolio.NAME, version=next_one)
-    assert_serves_alone(quiet_world, next_one)
+    assert_serves_alone(quiet_world, next_one, instead_of=dead)
 
 
 def test_a_cancelled_release_is_rolled_back(quiet_world: World) -> None:
@@ -62,7 +63,7 @@ def test_a_cancelled_release_is_rolled_back(quiet_world: World) -> None:
     run = start_slow_release(quiet_world, version)
     quiet_world.runs.cancel(run)
     assert quiet_world.runs.end(run).state.is_cancelled()
-    assert_serves_alone(quiet_world, champion)
+    assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
 def test_a_release_told_to_stop_is_rolled_back(quiet_world: World) -> None:
@@ -71,4 +72,4 @@ def test_a_release_told_to_stop_is_rolled_back(quiet_world: World) -> None:
     for process in flow_processes(run):
         os.kill(process.pid, signal.SIGTERM)
     assert not quiet_world.runs.end(run).state.is_completed()
-    assert_serves_alone(quiet_world, champion)
+    assert_serves_alone(quiet_world, champion, instead_of=version)

@@ -113,13 +113,13 @@ class World:
         traffic = self.isvc()["status"]["components"]["predictor"]["traffic"]
         return {target["revisionName"]: target["percent"] for target in traffic if target["percent"]}
 
-    def revisions(self) -> list[str]:
-        """Return the revisions that have a process."""
+    def loaded(self) -> list[str]:
+        """Return the model versions that some revision's process has loaded or tries to load."""
         found = []
         for process in with_variable("K_REVISION"):
             if any(str(self.state) in part for part in process.cmdline()):
-                found.append(process.environ()["K_REVISION"])
-        return sorted(found)
+                found.append(process.environ()["STORAGE_URI"].rstrip("/").rsplit("/", 1)[-1])
+        return found
 
     def leftovers(self) -> dict[str, Any]:
         """Return what a release must not leave behind, empty where all is as it should be."""
@@ -128,7 +128,6 @@ class World:
             "intent": self.keys("releases/"),
             "canary field": self.canary_percent(),
             "shared traffic": shares if list(shares.values()) != [100] else None,
-            "processes": self.revisions() if self.revisions() != list(shares) else None,
         }
         return {name: value for name, value in seen.items() if value not in (None, [])}
 
