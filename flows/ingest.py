@@ -19,11 +19,7 @@ def ingest(uri: str, version_id: str | None = None, retrain: bool = True) -> Ing
     report = publish(landed)
     show_ingest(report)
     if not report.repeated:
-        payload = {
-            "ingest_id": report.ingest_id,
-            "rows": report.accepted,
-            "labelled": report.labelled,
-            "months": report.months,
-        }
-        events.announce(events.INGESTED if retrain else events.BACKFILLED, landed.portfolio, payload)
+        payload = report.model_dump(mode="json", include={"ingest_id", "accepted", "labelled", "months"})
+        wanted = "true" if retrain and report.labelled else "false"
+        events.announce(events.INGESTED, landed.portfolio, payload, retrain=wanted)
     return report

@@ -9,9 +9,11 @@ from credit_model.compare import GateLimits
 from flows.portfolio import Portfolio
 from tasks import events
 from tasks.gate import judge, show_model
-from tasks.registry import get_champion, publish_bundle, register_model
+from tasks.registry import PublishedModel, get_champion, publish_bundle, register_model
 from tasks.sagemaker import train_model
-from tasks.snapshot import take_snapshot
+from tasks.snapshot import Snapshot, take_snapshot
+
+ANNOUNCEMENTS = {"Approved": events.APPROVED, "Rejected": events.REJECTED}
 
 
 class TrainOutcome(BaseModel, frozen=True):
@@ -51,31 +53,26 @@ def train(
     show_model(model, snapshot)
     if champion is not None and champion.version == model.version:
         get_run_logger().info("nothing new: model %s is the champion already", model.version)
-        return TrainOutcome(
-            portfolio=portfolio,
-            snapshot_id=snapshot.snapshot_id,
-            model_version=model.version,
-            status="Champion",
-            metrics=model.metrics,
-            verdict={},
-        )
+        return _outcome(snapshot, model, "Champion", {})
     verdict = judge(snapshot, model, champion, limits or GateLimits())
     registered = register_model(model, verdict, _status(verdict, approval))
-    announcement = {"Approved": events.APPROVED, "Rejected": events.REJECTED}.get(registered.status, events.REGISTERED)
-    events.announce(
-        announcement, portfolio, {"version": model.version, "arn": registered.arn, "snapshot_id": snapshot.snapshot_id}
-    )
-    return TrainOutcome(
-        portfolio=portfolio,
-        snapshot_id=snapshot.snapshot_id,
-        model_version=model.version,
-        status=registered.status,
-        metrics=model.metrics,
-        verdict=verdict,
-    )
+    payload = {"version": model.version, "arn": registered.arn, "snapshot_id": snapshot.snapshot_id}
+    events.announce(ANNOUNCEMENTS.get(registered.status, events.REGISTERED), portfolio, payload)
+    return _outcome(snapshot, model, registered.status, verdict)
 
 
 def _status(verdict: dict[str, Any], approval: str) -> str:
     if not verdict["promoted"]:
         return "Rejected"
     return "Approved" if approval == "automatic" else "PendingManualApproval"
+
+
+def _outcome(snapshot: Snapshot, model: PublishedModel, status: str, verdict: dict[str, Any]) -> TrainOutcome:
+    return TrainOutcome(
+        portfolio=model.portfolio,
+        snapshot_id=snapshot.snapshot_id,
+        model_version=model.version,
+        status=status,
+        metrics=model.metrics,
+        verdict=verdict,
+    )
