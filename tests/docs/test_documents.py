@@ -1,0 +1,54 @@
+"""What the documents say works: commands and code are run as written, examples are read, links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from credit_model.contract import parse_contract
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_laptop_commands_and_notebook_run(tmp_path):
+    [commands], [notebook] = blocks("docs/laptop.md", "sh"), blocks("docs/laptop.md", "python")
+    script = commands.replace(".venv/bin/python", sys.executable)
+    run(["bash", "-euo", "pipefail", "-c", script], tmp_path)
+    assert (tmp_path / "model" / "report.html").is_file()
+    assert (tmp_path / "scores.parquet").is_file()
+    run([sys.executable, "-c", notebook], tmp_path)
+
+
+def test_the_example_contract_is_one():
+    [text] = blocks("docs/data.md", "yaml")
+    contract = parse_contract(text, label="docs/data.md")
+    assert contract.name == "my_cards"
+    assert [column.name for column in contract.protected] == ["sex"]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_and_make_targets_exist(document):
+    text = document.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    assert [link for link in links if not (document.parent / link).exists()] == []
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+
+
+def test_make_hands_the_demo_what_the_readme_says():
+    variables = re.findall(r"^\| `([A-Z]+)=", (ROOT / "README.md").read_text(), re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert variables
+    assert all(re.search(rf"\$\({name}\)|^{name} \?=", makefile, re.MULTILINE) for name in variables)
