@@ -103,6 +103,7 @@ class Sandbox:
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
                 "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
                 "PREFECT_WORKER_QUERY_SECONDS": "1",
+                "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
                 "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
                 "PREFECT_CLI_COLORS": "false",
             }
