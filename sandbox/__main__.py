@@ -13,7 +13,8 @@ STATE = Path(".sandbox")
 
 def main(arguments: list[str]) -> int:
     """Run the command; Ctrl-C ends it with everything it has started."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     asked = _parser().parse_args(arguments)
     try:
         return _up(asked) if asked.command == "up" else _demo(asked)

@@ -156,6 +156,7 @@ def run(*, data: Path | None, portfolio: str, state: Path, leave: bool, summary:
     console = Console(soft_wrap=True)
     started = time.perf_counter()
     console.rule("[bold]sandbox", align="left")
+    console.print(f"reading {data}" if data else "simulating applications")
     drops = real(data, portfolio, state / "drops") if data else simulated(state / "drops")
     with Sandbox(state, say=lambda line: console.print(line, highlight=False)) as sandbox:
         demo = Demo(sandbox, drops, console)

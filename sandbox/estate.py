@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
         "CREDIT_TRAIN_IMAGE": images["credit-train"],
         "CREDIT_SERVE_IMAGE": images["credit-serve"],
         "CREDIT_GIT_COMMIT": _git_commit(root),
-        "CREDIT_POLL_SECONDS": os.environ.get("CREDIT_POLL_SECONDS", "0.5"),
+        "CREDIT_POLL_SECONDS": "0.5",
     }
 
 

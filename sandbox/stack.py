@@ -16,6 +16,7 @@ from sandbox.services import Service, ServiceError, free_port
 
 ROOT = Path(__file__).parent.parent
 POOL = "credit-ecs"
+FOREIGN = ("AWS_", "PREFECT_", "CREDIT_", "KUBECONFIG")
 BUSY, BUSY_ATTEMPTS = 503, 20
 Say = Callable[[str], None]
 
@@ -49,18 +50,18 @@ class Sandbox:
     def start(self) -> None:
         """Start the servers, build the estate, deploy the flows and start their worker."""
         self.state.mkdir(parents=True, exist_ok=True)
-        self._set({"AWS_DEFAULT_REGION": estate.REGION, "AWS_REGION": estate.REGION})
-        self._set({"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"})
+        self._forget_the_users_account()
+        self._say("starting Prefect, AWS and Kubernetes")
         prefect = self._start_prefect()
         aws = self._run("aws", [sys.executable, "-m", "sandbox.aws", "--state", str(self.state / "aws")])
         self._set({"AWS_ENDPOINT_URL": aws.announced()["endpoint"]})
         kubernetes = self._run(
             "kubernetes", [sys.executable, "-m", "sandbox.kubernetes", "--state", str(self.state / "kubernetes")]
         )
-        cluster = kubernetes.announced()
-        self._set({"KUBECONFIG": cluster["kubeconfig"]})
+        self._set({"KUBECONFIG": kubernetes.announced()["kubeconfig"]})
         self._set(estate.build(ROOT, self.environment["PREFECT_API_URL"]))
         prefect.wait_until(lambda: self._answers("/health"))
+        self._say("deploying the flows")
         self._deploy()
         for name, address in self.addresses().items():
             self._say(f"  {name:<11} {address}")
@@ -84,6 +85,18 @@ class Sandbox:
         """Stop everything, the worker first; no process stays behind."""
         while self._services:
             self._services.pop().stop()
+
+    def _forget_the_users_account(self) -> None:
+        """Let nothing of the user's own AWS, Prefect or cluster settings lead a client out of the sandbox."""
+        for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+            del os.environ[name]
+        nowhere = str(self.state / "none")
+        self._set(
+            {"AWS_DEFAULT_REGION": estate.REGION, "AWS_REGION": estate.REGION, "AWS_EC2_METADATA_DISABLED": "true"}
+        )
+        self._set({"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"})
+        self._set({"AWS_CONFIG_FILE": nowhere, "AWS_SHARED_CREDENTIALS_FILE": nowhere})
+        self._set({"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"})
 
     def _set(self, variables: dict[str, str]) -> None:
         self.environment |= variables
