@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,10 +59,10 @@ class Coerced:
 
 
 def show(value: object) -> str:
-    """A value as it appears in a message: text quoted, long text cut."""
+    """A value as it appears in a message: text quoted, what is long or deep cut."""
     if isinstance(value, str):
         return repr(value if len(value) <= 40 else value[:37] + "...")
-    return str(value)
+    return reprlib.repr(value) if isinstance(value, list | tuple | dict | bytes) else str(value)
 
 
 def flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -105,6 +106,8 @@ def to_boolean(array: pa.Array) -> Coerced:
     """Booleans from true/false/0/1 in any case, as text or numbers."""
     if pa.types.is_boolean(array.type) or pa.types.is_null(array.type):
         return Coerced(array.cast(pa.bool_()))
+    if not is_plain(array):
+        return _all_wrong(array, pa.bool_(), "{} is not true or false")
     text = pc.utf8_lower(_text(array))
     known = pc.is_in(text, value_set=pa.array([*_TRUE, *_FALSE]))
     coerced = Coerced(pc.if_else(known, pc.is_in(text, value_set=pa.array(_TRUE)), pa.scalar(None, pa.bool_())))
@@ -119,9 +122,7 @@ def to_timestamp(array: pa.Array) -> Coerced:
     if pa.types.is_temporal(array.type) and not pa.types.is_time(array.type) and not pa.types.is_duration(array.type):
         return Coerced(_utc(array))
     if not _is_text(array):
-        coerced = Coerced(pa.nulls(len(array), TIMESTAMP_TYPE))
-        coerced.reject(_mask(pc.is_valid(array)), array, "{} is not an ISO 8601 time")
-        return coerced
+        return _all_wrong(array, TIMESTAMP_TYPE, "{} is not an ISO 8601 time")
     text = _text(array)
     try:
         return Coerced(_parse_times(text))
@@ -135,9 +136,9 @@ def to_timestamp(array: pa.Array) -> Coerced:
 
 def to_identifier(array: pa.Array) -> Coerced:
     """Application ids as trimmed text; empty ids are null."""
-    if pa.types.is_floating(array.type):
-        array = _whole_text(array)
-    text = _text(array)
+    if not is_plain(array):
+        return _all_wrong(array, pa.string(), "{} is not an application id")
+    text = _text(_whole_text(array) if pa.types.is_floating(array.type) else array)
     coerced = Coerced(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text))
     coerced.reject(_mask(pc.is_null(coerced.values)), array, "the application id is missing")
     return coerced
@@ -151,6 +152,19 @@ def _mask(values: pa.Array) -> Mask:
 def _is_text(array: pa.Array) -> bool:
     kind = array.type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def is_plain(array: pa.Array) -> bool:
+    """Whether values are single ones that can be written as text: no lists, no structs, no bytes."""
+    kind = array.type
+    return _is_text(array) or any(test(kind) for test in (pa.types.is_primitive, pa.types.is_decimal, pa.types.is_null))
+
+
+def _all_wrong(array: pa.Array, kind: pa.DataType, reason: str) -> Coerced:
+    """A column of a type that cannot hold what is wanted: every value is a fault."""
+    coerced = Coerced(pa.nulls(len(array), kind))
+    coerced.reject(_mask(pc.is_valid(array)), array, reason)
+    return coerced
 
 
 def _text(array: pa.Array) -> pa.Array:
@@ -177,9 +191,7 @@ def _to_float(array: pa.Array) -> Coerced:
     kind = array.type
     if pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return Coerced(array.cast(pa.float64(), safe=False))
-    coerced = Coerced(pa.nulls(len(array), pa.float64()))
-    coerced.reject(_mask(pc.is_valid(array)), array, "{} is not a number")
-    return coerced
+    return _all_wrong(array, pa.float64(), "{} is not a number")
 
 
 def _text_to_float(array: pa.Array) -> Coerced:
@@ -203,10 +215,8 @@ def _whole_text(array: pa.Array) -> pa.Array:
 
 
 def _levels(array: pa.Array, column: Column, *, closed: bool) -> Coerced:
-    if pa.types.is_boolean(array.type) or pa.types.is_nested(array.type) or pa.types.is_temporal(array.type):
-        coerced = Coerced(pa.nulls(len(array), pa.string()))
-        coerced.reject(_mask(pc.is_valid(array)), array, "{} is not a level")
-        return coerced
+    if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type) or not is_plain(array):
+        return _all_wrong(array, pa.string(), "{} is not a level")
     text = _text(_whole_text(array) if pa.types.is_floating(array.type) else array)
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
     if column.open:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from credit_model.booster import Matrix
-from credit_model.coercion import coerce, flat
+from credit_model.coercion import coerce, flat, is_plain
 from credit_model.contract import ID, Column, Contract
 from credit_model.errors import InputError
 
@@ -88,7 +88,7 @@ def conform(table: pa.Table, contract: Contract) -> pa.Table:
             bounds; names the first such column and its first such row.
     """
     found = _found(table, contract)
-    arrays = {ID: flat(table.column(found[ID])).cast(pa.string())} if ID in found else {}
+    arrays = {ID: _identifiers(table, found[ID])} if ID in found else {}
     for column in contract.features:
         arrays[column.name] = _conformed(table, column, found.get(column.name))
     return pa.table(arrays)
@@ -103,6 +103,14 @@ def _found(table: pa.Table, contract: Contract) -> dict[str, int]:
         if name is not None:
             found[name] = position
     return found
+
+
+def _identifiers(table: pa.Table, position: int) -> pa.Array:
+    raw = flat(table.column(position))
+    if not is_plain(raw):
+        reason = f"ids cannot be of type {raw.type}; send text or numbers"
+        raise InputError(index=0, column=ID, value=None, reason=reason)
+    return raw.cast(pa.string())
 
 
 def _conformed(table: pa.Table, column: Column, position: int | None) -> pa.Array:

@@ -53,7 +53,9 @@ class RawFile:
 
     def _parquet(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(self.path) as file:
-            yield from file.iter_batches(batch_size=_BATCH, columns=columns)
+            for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+                batch.validate(full=True)  # Arrow reads text that is not UTF-8 without a word
+                yield batch
 
     def _csv(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         text = dict.fromkeys(self.headers, pa.string())
@@ -182,7 +184,10 @@ def _find_line(raw: RawFile, *, ragged: bool) -> int | str:
             return next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), "?")
         reader = csv.reader((line.decode("utf-8", "replace") for line in stream), delimiter=raw.separator or ",")
         wrong = (reader.line_num for values in reader if values and len(values) != len(raw.headers))
-        return next(wrong, "?")
+        try:
+            return next(wrong, "?")
+        except csv.Error:  # a field longer than Python's reader takes, which an unclosed quote makes
+            return reader.line_num
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -51,11 +51,14 @@ class RowReader:
 
     def identifier(self, row: Row) -> str | None:
         """Application id of a row, where it has one."""
-        for name in self._ids:
-            if row.get(name) is not None:
-                return str(row[name])
-        spelled = (str(value) for name, value in row.items() if value is not None and name.strip().lower() in self._ids)
-        return next(spelled, None)
+        found = self._identifiers(row)
+        return str(found[0]) if found else None
+
+    def _identifiers(self, row: Row) -> list[object]:
+        found = [row[name] for name in self._ids if row.get(name) is not None]
+        if found:
+            return found
+        return [value for name, value in row.items() if value is not None and name.strip().lower() in self._ids]
 
     def _fill(self, out: Matrix, row: Row, index: int) -> None:
         if not isinstance(row, Mapping):
@@ -76,6 +79,15 @@ class RowReader:
             if position is not None:
                 out[position] = number
         self._check_complete(seen, index)
+        self._check_identifier(row, index)
+
+    def _check_identifier(self, row: Row, index: int) -> None:
+        found = [_plain(value) for value in self._identifiers(row)]
+        if len(found) > 1:
+            raise InputError(index=index, column=ID, value=None, reason="is given twice; send it once")
+        if found and (isinstance(found[0], bool) or not isinstance(found[0], str | int | float)):
+            reason = f"{show(found[0])} is not an application id; send text or a number"
+            raise InputError(index=index, column=ID, value=found[0], reason=reason)
 
     def _slot(self, header: str, index: int) -> tuple[int | None, str, _Convert] | None:
         try:

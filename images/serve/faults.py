@@ -1,6 +1,9 @@
 """What the server refuses, as an HTTP status and a JSON answer that says what is wrong, where and what to do."""
 
+from credit_model.coercion import show
 from credit_model.errors import InputError
+
+MAX_TEXT = 400
 
 
 class RequestError(Exception):
@@ -19,7 +22,7 @@ class RequestError(Exception):
 
     def body(self) -> dict[str, object]:
         """Return the JSON answer."""
-        return {"error": str(self), **self.where}
+        return {"error": cut(str(self)), **{name: _plain(value) for name, value in self.where.items()}}
 
 
 class TooLargeError(RequestError):
@@ -52,11 +55,16 @@ class ApplicantError(RequestError):
     status = 422
 
     def __init__(self, error: InputError) -> None:
-        super().__init__(
-            str(error), index=error.index, column=error.column, value=_plain(error.value), reason=error.reason
-        )
+        super().__init__(str(error), index=error.index, column=error.column, value=error.value, reason=error.reason)
+
+
+def cut(text: str) -> str:
+    """Text that is short enough for an answer."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def _plain(value: object) -> object:
-    """JSON as it came in; anything else in words."""
-    return value if isinstance(value, str | int | float | bool | None) else str(value)[:200]
+    """Simple values as they came in, long text cut; anything else in a few words, for it may be deep."""
+    if isinstance(value, int | float | None):
+        return value
+    return cut(value if isinstance(value, str) else show(value))

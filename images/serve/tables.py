@@ -1,7 +1,7 @@
 """SageMaker's `/invocations`: a table of applicants in, their scores out, in Parquet, CSV or JSON Lines."""
 
 import csv
-import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -62,7 +62,8 @@ def _accepted(accept: str, given: str) -> str:
 def _score_parquet(body: bytes, scorer: Scorer) -> pa.Table:
     try:
         table = pq.read_table(pa.BufferReader(body))
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)  # Arrow reads text that is not UTF-8 without a word
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RequestError(f"the body is not Parquet: {error}") from error
     return scorer.score_table(table)
 
@@ -70,9 +71,11 @@ def _score_parquet(body: bytes, scorer: Scorer) -> pa.Table:
 def _score_csv(body: bytes, scorer: Scorer) -> pa.Table:
     """Everything is read as text: which type a column has is the contract's business."""
     try:
-        header = next(csv.reader(io.StringIO(body.split(b"\n", 1)[0].decode("utf-8-sig"))), [])
+        header = next(csv.reader([re.split(rb"[\r\n]", body, maxsplit=1)[0].decode("utf-8-sig")]), [])
     except UnicodeDecodeError as error:
         raise RequestError(f"the CSV body is not UTF-8: {error}") from error
+    except csv.Error as error:
+        raise RequestError(f"the CSV body's header cannot be read: {error}") from error
     if not any(name.lower() in scorer.contract.by_header for name in header):
         raise RequestError("the CSV body has no header line with the model's columns; send one")
     options = pyarrow.csv.ConvertOptions(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from credit_model.coercion import show
 from credit_model.contract import Column, Contract
 from credit_model.scoring import Score
 from images.serve.faults import RequestError
@@ -96,7 +97,7 @@ def _tensor(entry: object, position: int) -> Tensor:
         raise RequestError(f"inputs[{position}] must be an object with a name")
     name, datatype, data = entry["name"], entry.get("datatype"), entry.get("data")
     if datatype not in (*FLOATS, *INTEGERS, "BOOL", "BYTES"):
-        raise RequestError(f"tensor {name!r}: datatype {datatype!r} is not FP64, INT64, BOOL or BYTES", column=name)
+        raise RequestError(f"tensor {name!r}: datatype {show(datatype)} is not FP64, INT64, BOOL or BYTES", column=name)
     rows, width = _shape(entry.get("shape"), name)
     if not isinstance(data, list):
         raise RequestError(f"tensor {name!r}: data must be a list", column=name)
@@ -104,11 +105,11 @@ def _tensor(entry: object, position: int) -> Tensor:
     if len(values) != rows * width:
         shape = entry["shape"]
         raise RequestError(
-            f"tensor {name!r}: shape {shape} needs {rows * width} values, got {len(values)}", column=name
+            f"tensor {name!r}: shape {show(shape)} needs {rows * width} values, got {len(values)}", column=name
         )
     for index, value in enumerate(values):
         if not _fits(value, datatype):
-            text = f"column {name!r} row {index // width}: {value!r} is not {datatype}"
+            text = f"column {name!r} row {index // width}: {show(value)} is not {datatype}"
             raise RequestError(text, index=index // width, column=name, value=value)
     return Tensor(name, datatype, rows, width, values)
 
@@ -116,9 +117,9 @@ def _tensor(entry: object, position: int) -> Tensor:
 def _shape(shape: object, name: str) -> tuple[int, int]:
     sizes = shape if isinstance(shape, list) else []
     if len(sizes) not in (1, 2) or not all(type(size) is int and size >= 0 for size in sizes):
-        raise RequestError(f"tensor {name!r}: shape must be [rows] or [rows, columns], got {shape!r}", column=name)
+        raise RequestError(f"tensor {name!r}: shape must be [rows] or [rows, columns], got {show(shape)}", column=name)
     if len(sizes) == 2 and sizes[1] == 0:
-        raise RequestError(f"tensor {name!r}: shape {shape!r} has no columns", column=name)
+        raise RequestError(f"tensor {name!r}: shape {show(shape)} has no columns", column=name)
     return sizes[0], sizes[1] if len(sizes) == 2 else 1
 
 
@@ -188,7 +189,7 @@ def _outputs(entries: object) -> tuple[str, ...]:
     names = []
     for entry in entries:
         name = entry.get("name") if isinstance(entry, Mapping) else None
-        if name not in OUTPUTS:
-            raise RequestError(f"outputs: {name!r} is not one of {', '.join(OUTPUTS)}")
-        names.append(str(name))
+        if not isinstance(name, str) or name not in OUTPUTS:
+            raise RequestError(f"outputs: {show(name)} is not one of {', '.join(OUTPUTS)}")
+        names.append(name)
     return tuple(names)

@@ -276,3 +276,23 @@ def test_sixty_thousand_rows_in_two_seconds(tmp_path, case):
     result = read_applications(path, case)
     assert time.process_time() - started < 2
     assert result.accepted.equals(table)
+
+
+UNFIT = {"bytes": pa.array([b"\xff\xfe"] * 2), "lists": pa.array([[1], [2]]), "structs": pa.array([{"a": 1}] * 2)}
+
+
+@pytest.mark.parametrize("unfit", UNFIT.values(), ids=UNFIT.keys())
+@pytest.mark.parametrize("header", ["uuid", "default", *(column.header for column in CONTRACT.columns)])
+def test_a_parquet_column_of_a_type_that_cannot_hold_its_values_is_rejected_row_by_row(tmp_path, header, unfit):
+    good = {"uuid": ["a", "b"], "default": [0, 1], "age": [30, 40], "income": [1.0, 2.0], "status": ["1", "2"]}
+    good |= {"shop": ["x", "y"], "group": ["a", "b"], "paid": [True, False]}
+    pq.write_table(pa.table(good | {header: unfit}), tmp_path / "unfit.parquet")
+    result = read_applications(tmp_path / "unfit.parquet", CONTRACT)
+    assert result.accepted.num_rows == 0
+    assert set(result.rejected["row"].to_pylist()) == {1, 2}
+
+
+def test_a_ragged_line_after_a_very_long_field_is_one_error(tmp_path):
+    path = write(tmp_path, f'"{"a" * 200_000}",0,30,1.5,2,books,a,True', f"{GOOD},more")
+    with pytest.raises(DataError, match=r"line \d+"):
+        read_applications(path, CONTRACT)

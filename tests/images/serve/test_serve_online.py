@@ -195,3 +195,28 @@ def test_another_model_or_version_is_not_found(http):
     assert http.post("/v2/models/credit-model/versions/v9/infer", json={"inputs": []}).status_code == 404
     assert http.post("/v2/repository/models/credit-model/unload").status_code == 404
     assert http.get("/v2/health/ready").status_code == 200
+
+
+def nested(depth):
+    return json.loads("[" * depth + "]" * depth)
+
+
+@pytest.mark.parametrize("path", [V1, V2])
+@pytest.mark.parametrize("value", [nested(900), {"a": nested(300)}, "x" * 1_000_000], ids=["deep", "object", "long"])
+def test_deep_or_long_values_are_refused_in_a_short_answer(http, golden, path, value):
+    rows = {"instances": row(golden, age=value)}
+    bodies = {V1: [rows, {"instances": row(golden, **{"x" * 1_000_000: value})}]}
+    bodies[V2] = [{"inputs": [tensor(**{key: value})]} for key in ("name", "shape", "datatype", "data")]
+    bodies[V2] += [{"inputs": [tensor(data=[value])]}, {"inputs": [tensor()], "outputs": [{"name": value}]}]
+    for body in bodies[path]:
+        answer = http.post(path, content=json.dumps(body))
+        assert answer.status_code in (400, 422)
+        assert len(answer.content) < 4_000
+
+
+@pytest.mark.parametrize("wrong", [True, nested(900), {"a": 1}], ids=["boolean", "deep", "object"])
+def test_an_id_is_text_or_a_number(http, golden, wrong):
+    answer = http.post(V1, json={"instances": row(golden, application_id=wrong)})
+    assert (answer.status_code, answer.json()["column"]) == (422, "application_id")
+    twice = http.post(V1, json={"instances": row(golden, application_id="a", uuid="b")})
+    assert "twice" in twice.json()["reason"]

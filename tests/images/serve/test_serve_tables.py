@@ -101,6 +101,7 @@ def test_a_content_type_may_have_parameters_and_accept_a_wildcard(http, applicat
         (b"\xff\xfe,\n", CSV, 400, "UTF-8"),
         (b"", CSV, 400, "header"),
         (b"age,has_paid\n1,2,3\n", CSV, 400, "not CSV"),
+        (b'"' + b"a" * 200_000 + b'"\n', CSV, 400, "header cannot be read"),
         (b"{}\n{", LINES, 400, "line 2 is not JSON"),
         (b"[]", LINES, 400, "line 1 is not an object"),
         (b"x", "image/png", 415, "image/png"),
@@ -132,3 +133,24 @@ def test_a_missing_column_is_named(http, applications):
     answer = invoke(http, as_parquet(applications.drop_columns(["age"])), PARQUET)
     assert answer.status_code == 422
     assert answer.json()["column"] == "age"
+
+
+@pytest.mark.parametrize("name", ["application_id", "age", "has_paid", "merchant_category", "account_status"])
+@pytest.mark.parametrize(
+    "unfit",
+    [pa.array([b"\xff"] * 3), pa.array([[1]] * 3), pa.array([{"a": 1}] * 3), pa.array([b"\xff"] * 3).view(pa.string())],
+    ids=["bytes", "lists", "structs", "text that is not UTF-8"],
+)
+def test_a_column_of_a_type_that_cannot_hold_its_values_is_refused(http, applications, scorer, name, unfit):
+    table = features(applications, scorer).slice(0, 3)
+    body = as_parquet(table.set_column(table.column_names.index(name), name, unfit))
+    answer = invoke(http, body, PARQUET)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"]
+
+
+def test_lines_of_a_csv_may_end_in_any_way(http, applications, scorer, expected):
+    body = as_csv(features(applications, scorer).slice(0, 3))
+    for ending in (b"\r\n", b"\r"):
+        answer = invoke(http, body.replace(b"\n", ending), CSV, Accept=LINES)
+        assert [row["pd"] for row in READ[LINES](answer.content)] == [row["pd"] for row in expected[:3]]
