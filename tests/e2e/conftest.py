@@ -19,10 +19,11 @@ SEED = 11
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all end-to-end tests on one worker: they share one sandbox."""
+    """Keep the tests that share the sandbox on one worker, and those that start their own on one as well."""
     for item in items:
         if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("e2e"))
+            shared = "world" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("e2e" if shared else "e2e-alone"))
 
 
 @pytest.fixture(scope="session")

@@ -101,9 +101,9 @@ class Runs:
         """Cancel a run as the UI does."""
         self.client.set_flow_run_state(flow_run_id, Cancelling())
 
-    def log(self, run: FlowRun) -> str:
+    def log(self, flow_run_id: UUID) -> str:
         """Return the first lines of a run's log."""
-        chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+        chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id]))
         return "\n".join(entry.message for entry in self.client.read_logs(chosen, limit=200))
 
     def artifact(self, run: FlowRun, key: str) -> str:
@@ -114,5 +114,5 @@ class Runs:
 
     def _good(self, run: FlowRun) -> FlowRun:
         assert run.state is not None
-        assert run.state.is_completed(), f"{run.name} ended {run.state.name}: {run.state.message}\n{self.log(run)}"
+        assert run.state.is_completed(), f"{run.name} ended {run.state.name}: {run.state.message}\n{self.log(run.id)}"
         return run

@@ -81,3 +81,9 @@ def test_the_library_gives_the_batch_pds(
     assert scorer.version == champion["model_version"]
     pds = scorer.pd_of_table(pa.Table.from_pylist(asked))
     np.testing.assert_allclose(pds, expected, rtol=0, atol=TOLERANCE)
+
+
+def test_the_same_applicants_are_scored_once_by_the_same_model(world: World, batch: pa.Table) -> None:
+    jobs = world.aws("sagemaker").list_transform_jobs()["TransformJobSummaries"]
+    world.runs.completed("score", portfolio=portfolio.NAME)
+    assert world.aws("sagemaker").list_transform_jobs()["TransformJobSummaries"] == jobs

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import threading
+from collections import Counter
 from uuid import UUID
 
+import httpx
 import psutil
 import pytest
 
@@ -22,6 +25,34 @@ def start_slow_release(world: World, version: str) -> UUID:
     run = world.runs.start("release", portfolio=portfolio.NAME, version=version, steps=SLOWLY)
     eventually(lambda: (world.canary_percent() or 0) >= 3, "a release in the middle", seconds=120)
     return run
+
+
+class Caller(threading.Thread):
+    """Somebody who asks the endpoint all the time and notes what is not an answer."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(daemon=True)
+        self.url, self.body = world.question()
+        self.answers: Counter[str] = Counter()
+        self.faults: list[str] = []
+        self._enough = threading.Event()
+
+    def run(self) -> None:
+        with httpx.Client(timeout=10) as http:
+            while not self._enough.wait(0.02):
+                try:
+                    reply = http.post(self.url, json=self.body)
+                    self.answers[reply.raise_for_status().json()["model_version"]] += 1
+                except httpx.HTTPError as error:
+                    self.faults.append(repr(error))
+
+    def __enter__(self) -> "Caller":
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._enough.set()
+        self.join(20)
 
 
 def flow_processes(run: UUID) -> list[psutil.Process]:
@@ -47,6 +78,16 @@ def test_a_model_that_was_tampered_with_is_not_released(quiet_world: World) -> N
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
+def test_nobody_goes_without_an_answer_while_a_model_takes_over(quiet_world: World) -> None:
+    champion, version = quiet_world.serving(), register_twin(quiet_world)
+    with Caller(quiet_world) as caller:
+        quiet_world.runs.completed("release", portfolio=portfolio.NAME, version=version)
+    assert caller.faults == []
+    assert set(caller.answers) == {champion, version}
+    assert quiet_world.leftovers() == {}
+    assert quiet_world.serving() == version
+
+
 def test_a_killed_release_is_settled_by_the_next_one(quiet_world: World) -> None:
     dead, next_one = register_twin(quiet_world), register_twin(quiet_world)
     run = start_slow_release(quiet_world, dead)
@@ -60,9 +101,12 @@ def test_a_killed_release_is_settled_by_the_next_one(quiet_world: World) -> None
 
 def test_a_cancelled_release_is_rolled_back(quiet_world: World) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world)
-    run = start_slow_release(quiet_world, version)
-    quiet_world.runs.cancel(run)
-    assert quiet_world.runs.end(run).state.is_cancelled()
+    with Caller(quiet_world) as caller:
+        run = start_slow_release(quiet_world, version)
+        quiet_world.runs.cancel(run)
+        assert quiet_world.runs.end(run).state.is_cancelled()
+    assert caller.faults == []
+    assert set(caller.answers) <= {champion, version}
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 

@@ -102,11 +102,16 @@ class World:
         answer: dict[str, Any] = reply.json()
         return answer
 
+    def question(self) -> tuple[str, dict[str, Any]]:
+        """Return a URL and a body that ask for one applicant."""
+        row = portfolio.applicants(1, first_id=1, seed=0)[0]
+        asked = {key: value for key, value in row.items() if key not in ("ID", portfolio.TARGET)}
+        return f"{self.isvc()['status']['url']}{V1}", {"instances": [asked]}
+
     def serving(self) -> str:
         """Return the version that the endpoint answers with."""
-        row = {key: value for key, value in portfolio.applicants(1, first_id=1, seed=0)[0].items() if key != "ID"}
-        row.pop(portfolio.TARGET)
-        return str(self.post(V1, {"instances": [row]})["model_version"])
+        _, body = self.question()
+        return str(self.post(V1, body)["model_version"])
 
     def shares(self) -> dict[str, int]:
         """Return the share of traffic of each revision that has any."""
