@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 from sklearn.model_selection import StratifiedKFold
 
-from credit_model.booster import Matrix
-from credit_model.bundle import Bundle, Calibration, Cutoffs, Document, GoldenRow, Lineage, ScoreScale
+from credit_model.booster import Booster, Matrix
+from credit_model.bundle import Bundle, Calibration, Cutoffs, Document, GoldenRow, Lineage, Reference, ScoreScale
 from credit_model.checks import Checked, check_table
 from credit_model.contract import ID, Contract
 from credit_model.encoding import Encoder
@@ -225,7 +225,7 @@ def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Doc
         grade_edges=_grade_edges(pds),
         cutoffs=_cutoffs(pds, settings),
         reference=references(checked.features, encoder),
-        score_reference=reference_of(points(pds, scale).astype(np.float64)),
+        score_reference=_score_reference(fitted, calibration, scale),
         metrics={"cross_validation": measured},
         importance=_importance(fitted.model, encoder),
         settings=settings.model_dump(mode="json"),
@@ -233,6 +233,12 @@ def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Doc
         libraries={name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
         lineage=lineage,
     )
+
+
+def _score_reference(fitted: _Fitted, calibration: Calibration, scale: ScoreScale) -> Reference:
+    """Points of the training rows by the model itself: the folds' models spread few points over others than it does."""
+    margins = Booster(fitted.model).margins(fitted.encoder.matrix(fitted.checked.features))
+    return reference_of(points(calibrated(margins, calibration), scale).astype(np.float64))
 
 
 def _with_papers(document: Document, fitted: _Fitted, settings: TrainSettings, holdout: pa.Table | None) -> Bundle:

@@ -58,7 +58,7 @@ def _demo(asked: argparse.Namespace) -> int:
 
     try:
         demo.run(data=asked.data, portfolio=asked.portfolio, state=_state(asked), leave=asked.exit, summary=asked.json)
-    except (DropError, FlowRunError, ServiceError) as error:
+    except (DropError, FlowRunError, ServiceError, demo.NoModelError) as error:
         print(f"\nthe demo has ended: {error}", file=sys.stderr)
         return 1
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from prefect.types import DateTime
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,6 +20,10 @@ from sandbox.stack import Sandbox
 
 METRICS = ("roc_auc", "pr_auc", "brier", "ks")
 SHOWN_APPLICANTS = 3
+
+
+class NoModelError(RuntimeError):
+    """The portfolio has no model that may serve, so the loop cannot go on."""
 
 
 class Demo:
@@ -46,7 +51,10 @@ class Demo:
         with self.stage("train"):
             since = now()
             self._runs.run("train", {"portfolio": self.portfolio})
-        self._show_gate(evidence.newest_model(self.portfolio))
+        first = evidence.newest_model(self.portfolio)
+        self._show_gate(first)
+        if first.status != "Approved":
+            raise NoModelError(f"the gate does not let the first model through ({_failed(first)}): nothing can serve")
         with self.stage("release"):
             self._runs.await_triggered("release", since)
         with self.stage("score"):
@@ -64,6 +72,14 @@ class Demo:
         self._upload("landing", second)
         with self.stage("ingest again"):
             self._runs.await_triggered("ingest", since)
+        if evidence.outcomes_of_newest_file(self.portfolio):
+            self._challenge(since)
+        else:
+            self._say("the file holds no outcome yet, so there is nothing new to train on")
+        with self.stage("score again"):
+            self._runs.run("score", {"portfolio": self.portfolio})
+
+    def _challenge(self, since: DateTime) -> None:
         with self.stage("train challenger"):
             self._runs.await_triggered("train", since)
         challenger = evidence.newest_model(self.portfolio)
@@ -71,8 +87,6 @@ class Demo:
         if challenger.status == "Approved":
             with self.stage("release challenger"):
                 self._runs.await_triggered("release", since)
-        with self.stage("score again"):
-            self._runs.run("score", {"portfolio": self.portfolio})
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -137,6 +151,10 @@ class Demo:
 
     def _log(self, line: str) -> None:
         self._console.print(f"  [dim]{escape(line)}[/dim]", highlight=False, soft_wrap=True)
+
+
+def _failed(model: evidence.Model) -> str:
+    return ", ".join(check["detail"] for check in model.verdict()["checks"] if not check["passed"])
 
 
 def _short(value: object) -> str:

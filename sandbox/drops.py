@@ -12,7 +12,7 @@ ROWS_A_MONTH = 5_000
 MONTHS = 12
 HISTORY_ENDS, A_MONTH_LATER = "2026-01-01", "2026-02-01"
 FIRST_SHARE = 0.8
-GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
 
 
 class DropError(RuntimeError):
@@ -62,8 +62,9 @@ def real(path: Path, portfolio: str, folder: Path) -> Drops:
     if not path.is_file():
         raise DropError(f"{path} is not a file: give DATA=path to a CSV or Parquet file of applications")
     folder.mkdir(parents=True, exist_ok=True)
-    cut = _cut_parquet if path.suffix == ".parquet" else _cut_csv
     try:
+        with path.open("rb") as file:
+            cut = _cut_parquet if file.read(4) == PARQUET_MAGIC else _cut_csv
         first, second = cut(path, folder)
     except (OSError, EOFError, ValueError):
         return Drops(portfolio, path, None)
@@ -85,12 +86,21 @@ def _cut_csv(path: Path, folder: Path) -> tuple[Path, Path]:
     if content.startswith(GZIP_MAGIC):
         content = gzip.decompress(content)
     header, *lines = content.splitlines(keepends=True)
-    edge = int(len(lines) * FIRST_SHARE)
+    edge = _row_start(lines, int(len(lines) * FIRST_SHARE))
     if not 0 < edge < len(lines):
         raise ValueError("too few lines to cut")
     parts = {"1": lines[:edge], "2": lines[edge:]}
     first, second = (_write(folder / f"{path.stem}-{name}.csv", header, part) for name, part in parts.items())
     return first, second
+
+
+def _row_start(lines: list[bytes], edge: int) -> int:
+    """The first line from `edge` on that begins a row: a quoted field may hold line ends."""
+    quotes = sum(line.count(b'"') for line in lines[:edge])
+    while quotes % 2 and edge < len(lines):
+        quotes += lines[edge].count(b'"')
+        edge += 1
+    return edge
 
 
 def _write(path: Path, header: bytes, lines: list[bytes]) -> Path:

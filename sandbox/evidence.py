@@ -67,6 +67,13 @@ def newest_model(portfolio: str) -> Model:
     return models(portfolio)[-1]
 
 
+def outcomes_of_newest_file(portfolio: str) -> int:
+    """Return how many known outcomes the file ingested last has brought, as the lake's ledger has it."""
+    listed = boto3.client("s3").list_objects_v2(Bucket=estate.BUCKET, Prefix=f"ledger/{portfolio}/")["Contents"]
+    newest = max(listed, key=lambda item: item["LastModified"])
+    return int(json.loads(_object(f"s3://{estate.BUCKET}/{newest['Key']}"))["labelled"])
+
+
 def champion(portfolio: str) -> Model:
     """Return the model released last."""
     return max((m for m in models(portfolio) if "released_at" in m.metadata), key=lambda m: m.metadata["released_at"])

@@ -1,0 +1,49 @@
+"""The demo cuts a user's file in two so that both parts can be read, whatever the file is called and holds."""
+
+import gzip
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from sandbox.drops import DropError, real
+
+TABLE = pa.table({"id": [str(n) for n in range(50)], "note": [f'says "{n}"\nand\r\nmore, {n}' for n in range(50)]})
+OPTIONS = pyarrow.csv.ParseOptions(newlines_in_values=True)
+
+
+def read(path):
+    table = pyarrow.csv.read_csv(path, parse_options=OPTIONS)
+    return table.set_column(0, "id", table["id"].cast(pa.string()))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_csv_is_cut_between_rows_even_where_fields_hold_line_ends(tmp_path, pack):
+    pyarrow.csv.write_csv(TABLE, tmp_path / "plain.csv")
+    path = tmp_path / "file.csv"
+    path.write_bytes(pack((tmp_path / "plain.csv").read_bytes()))
+    drops = real(path, "case", tmp_path / "drops")
+    parts = [read(drops.first), read(drops.second)]
+    assert pa.concat_tables(parts).equals(TABLE)
+    assert parts[0].num_rows >= 40
+
+
+@pytest.mark.parametrize("name", ["file.parquet", "file.pq", "file"])
+def test_parquet_is_known_by_its_content(tmp_path, name):
+    pq.write_table(TABLE, tmp_path / name)
+    drops = real(tmp_path / name, "case", tmp_path / "drops")
+    assert pa.concat_tables([pq.read_table(drops.first), pq.read_table(drops.second)]).equals(TABLE)
+
+
+@pytest.mark.parametrize("content", [b"", b"id,note\n", b"PAR1 but cut off", b"\x1f\x8b\x08 but cut off"])
+def test_what_cannot_be_cut_is_left_to_ingest(tmp_path, content):
+    path = tmp_path / "file.csv"
+    path.write_bytes(content)
+    drops = real(path, "case", tmp_path / "drops")
+    assert (drops.first, drops.second) == (path, None)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(DropError, match="is not a file"):
+        real(tmp_path / "none.csv", "case", tmp_path / "drops")
