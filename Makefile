@@ -1,5 +1,8 @@
 # Two commands do all the set-up: `make demo` runs the whole loop, `make test` passes the tests.
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+# The first Python that runs and fits; a name alone proves nothing (pyenv puts one in the path for every version it knows).
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for name in python3.12 python3.11 python3; do \
+  $$name -c '$(FITS)' >/dev/null 2>&1 && exec echo $$name; done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -18,7 +21,7 @@ GIVEN_PATH := $(LD_LIBRARY_PATH)
 export LD_LIBRARY_PATH = $(shell test -d $(NATIVE) && echo $(NATIVE):)$(GIVEN_PATH)
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	@$(PYTHON) -c '$(FITS)' || \
 	  { echo "Python 3.11 or 3.12 is needed and $(PYTHON) is another: make PYTHON=/path/to/python3.12 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "this Python cannot make environments: install its venv module (Debian: apt-get install python3-venv)"; exit 1; }
