@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from credit_model.contract import Contract
 from credit_model.encoding import Encoder
 from credit_model.errors import BundleError
+from credit_model.reasons import ReasonBook
 
 MODEL, DOCUMENT, GOLDEN, REPORT, CARD, MANIFEST = (
     "model.txt",
@@ -102,6 +103,8 @@ class Document(_Part):
     training: dict[str, Any]
     libraries: dict[str, str]
     lineage: Lineage = Lineage()
+    reasons: ReasonBook | None = None
+    evidence: dict[str, Any] = Field(default_factory=dict)
 
     @cached_property
     def encoder(self) -> Encoder:

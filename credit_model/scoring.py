@@ -14,7 +14,9 @@ from credit_model.booster import Booster, Matrix
 from credit_model.bundle import Bundle, Calibration, Cutoffs, ScoreScale
 from credit_model.contract import ID
 from credit_model.encoding import conform
+from credit_model.errors import BundleError
 from credit_model.logistic import sigmoid
+from credit_model.reasons import Explainer, Reason
 from credit_model.rows import RowReader
 
 _LN2 = float(np.log(2))
@@ -92,6 +94,11 @@ class Scorer:
         self._encoder = bundle.document.encoder
         self._booster = Booster(bundle.model_text)
         self._reader = RowReader(self._encoder)
+        self._explainer = (
+            Explainer(bundle.document.reasons, bundle.contract, bundle.document.features)
+            if bundle.document.reasons
+            else None
+        )
         self._edges = np.asarray(bundle.document.grade_edges)
 
     def pd_of_table(self, table: pa.Table) -> Matrix:
@@ -103,19 +110,23 @@ class Scorer:
         matrix = self._encoder.matrix(conform(table, self.contract))
         return calibrated(self._booster.margins(matrix), self._document.calibration)
 
-    def score_table(self, table: pa.Table) -> pa.Table:
+    def score_table(self, table: pa.Table, *, reasons: bool = False) -> pa.Table:
         """Scores of a table, one row each in the same order, as `SCORES_SCHEMA`.
 
         Args:
             table: Features under raw or canonical names in any case; `application_id` where known.
+            reasons: Whether to add a column `reasons`: the codes of the adverse reasons of everyone who is not
+                approved, an empty list for the others. Takes about 0.3 ms for each of them.
 
         Raises:
             InputError: Names the first column and row that break the contract.
+            BundleError: Reasons are asked of a bundle that was written without.
         """
         conformed = conform(table, self.contract)
-        pds = calibrated(self._booster.margins(self._encoder.matrix(conformed)), self._document.calibration)
+        matrix = self._encoder.matrix(conformed)
+        pds = calibrated(self._booster.margins(matrix), self._document.calibration)
         rows = len(pds)
-        return pa.table(
+        scores = pa.table(
             [
                 conformed.column(ID) if ID in conformed.column_names else pa.nulls(rows, pa.string()),
                 pa.array(pds),
@@ -126,6 +137,14 @@ class Scorer:
             ],
             schema=SCORES_SCHEMA,
         )
+        return scores.append_column("reasons", self._codes(matrix, pds)) if reasons else scores
+
+    def _codes(self, matrix: Matrix, pds: Matrix) -> pa.Array:
+        adverse = np.flatnonzero(decisions(pds, self._document.cutoffs))
+        codes: list[list[str]] = [[] for _ in range(len(pds))]
+        for row, reasons in zip(adverse.tolist(), self._explain(matrix[adverse]), strict=True):
+            codes[row] = [reason.code for reason in reasons]
+        return pa.array(codes, pa.list_(pa.string()))
 
     def score_rows(self, rows: Sequence[Mapping[str, object]]) -> list[Score]:
         """Scores of applicants given as dictionaries, in the same order.
@@ -140,6 +159,15 @@ class Scorer:
             self._scored(row, margin) for row, margin in zip(rows, self._booster.margins(matrix).tolist(), strict=True)
         ]
 
+    def explain_rows(self, rows: Sequence[Mapping[str, object]]) -> list[tuple[Reason, ...]]:
+        """Up to four adverse reasons of each applicant, the strongest first, in the same order.
+
+        Raises:
+            InputError: Names the row, the column and what is wrong; no row is explained then.
+            BundleError: The bundle was written without reasons.
+        """
+        return self._explain(self._reader.matrix(rows))
+
     def score_one(self, row: Mapping[str, object]) -> Score:
         """Score of one applicant.
 
@@ -147,6 +175,11 @@ class Scorer:
             InputError: Names the column and what is wrong.
         """
         return self.score_rows([row])[0]
+
+    def _explain(self, matrix: Matrix) -> list[tuple[Reason, ...]]:
+        if self._explainer is None:
+            raise BundleError("the bundle holds no baseline for reasons; train it again with this version")
+        return self._explainer.explain(self._booster.contributions(matrix))
 
     def _scored(self, row: Mapping[str, object], margin: float) -> Score:
         """The table's arithmetic for one applicant, without the cost of arrays of one."""

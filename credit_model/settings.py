@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -29,10 +30,17 @@ class TrainSettings(BaseModel):
         base_score: Points at good:bad odds `base_odds`.
         base_odds: See `base_score`.
         pdo: Points that double the odds.
-        approve_below: PD below which to approve; the PD that `approve_share` of applicants stay below when absent.
-        decline_from: PD from which to decline; the PD that `decline_share` of applicants reach when absent.
-        approve_share: See `approve_below`.
-        decline_share: See `decline_from`.
+        approve_below: PD below which to approve; chosen by `cutoff_rule` when absent.
+        decline_from: PD from which to decline; chosen by `cutoff_rule` when absent.
+        cutoff_rule: `approval_rate` approves `target_approval_rate` of the applicants and declines `decline_share`;
+            `expected_profit` declines where a loan is expected to lose money and approves from `min_return` on.
+        target_approval_rate: See `cutoff_rule`.
+        decline_share: See `cutoff_rule`.
+        margin: Earned on a loan that is repaid, as a share of its amount.
+        loss_given_default: Lost on a loan that defaults, as a share of its amount.
+        min_return: Expected return, as a share of the amount, from which no person need look at an application.
+        amount: Amount of a loan; only the unit of profits while it is the same for all.
+        amount_column: Numeric contract column with the amount of each loan; `amount` where it is missing.
         min_rows: Fewest rows to train on.
         min_defaults: Fewest defaults (and non-defaults) to train on.
         leak_auc: AUC of a single feature from which it is suspected to know the outcome.
@@ -58,16 +66,24 @@ class TrainSettings(BaseModel):
     pdo: float = Field(default=20.0, gt=0)
     approve_below: float | None = Field(default=None, gt=0, lt=1)
     decline_from: float | None = Field(default=None, gt=0, lt=1)
-    approve_share: float = Field(default=0.80, gt=0, lt=1)
+    cutoff_rule: Literal["approval_rate", "expected_profit"] = "approval_rate"
+    target_approval_rate: float = Field(default=0.80, gt=0, lt=1)
     decline_share: float = Field(default=0.05, gt=0, lt=1)
+    margin: float = Field(default=0.10, gt=0)
+    loss_given_default: float = Field(default=0.45, gt=0, le=1)
+    min_return: float = Field(default=0.02, ge=0)
+    amount: float = Field(default=1.0, gt=0)
+    amount_column: str | None = None
     min_rows: int = Field(default=500, ge=20)
     min_defaults: int = Field(default=20, ge=2)
     leak_auc: float = Field(default=0.98, gt=0.5, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> TrainSettings:
-        if self.approve_share + self.decline_share > 1:
-            raise ValueError("approve_share and decline_share add up to more than 1; lower one")
+        if self.target_approval_rate + self.decline_share > 1:
+            raise ValueError("target_approval_rate and decline_share add up to more than 1; lower one")
+        if self.min_return >= self.margin:
+            raise ValueError("min_return is not below margin, so nobody could be approved; lower min_return")
         if self.approve_below is not None and self.decline_from is not None and self.approve_below > self.decline_from:
             raise ValueError("approve_below is above decline_from; swap them")
         return self

@@ -268,7 +268,7 @@ def _grade_edges(pds: Floats) -> tuple[float, ...]:
 
 def _cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
     approve, decline = settings.approve_below, settings.decline_from
-    approve = float(np.quantile(pds, settings.approve_share)) if approve is None else approve
+    approve = float(np.quantile(pds, settings.target_approval_rate)) if approve is None else approve
     decline = float(np.quantile(pds, 1 - settings.decline_share)) if decline is None else decline
     return Cutoffs(approve_below=min(approve, decline), decline_from=decline)
 
