@@ -29,12 +29,14 @@ class Checked:
         outcomes: True for a default, shape (rows,).
         names: Features to use.
         dropped: Features left out, with the reason.
+        rows: The same rows with every column of the table, protected attributes among them.
     """
 
     features: pa.Table
     outcomes: Outcomes
     names: tuple[str, ...]
     dropped: dict[str, str]
+    rows: pa.Table
 
 
 def check_table(
@@ -63,13 +65,13 @@ def check_table(
     outcomes: Outcomes = labelled.column(TARGET).cast(pa.bool_()).combine_chunks().to_numpy(zero_copy_only=False)
     _check_counts(outcomes, settings if names is None else None, role)
     if names is not None:
-        return Checked(features, outcomes, tuple(names), {})
+        return Checked(features, outcomes, tuple(names), {}, labelled)
     dropped = {c.name: "all values are missing" for c in contract.features if _all_missing(features, c.name)}
     kept = tuple(c.name for c in contract.features if c.name not in dropped)
     if not kept:
         raise TrainingError(f"{role}: every feature is missing everywhere; check how the table was built")
     _check_leaks(features, outcomes, Encoder.learn(features, contract, names=kept), settings)
-    return Checked(features, outcomes, kept, dropped)
+    return Checked(features, outcomes, kept, dropped, labelled)
 
 
 def _labelled(table: pa.Table, role: str) -> pa.Table:

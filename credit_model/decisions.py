@@ -10,6 +10,7 @@ import numpy as np
 from credit_model.bundle import Cutoffs
 from credit_model.metrics.discrimination import Floats, Outcomes
 from credit_model.metrics.jeffreys import jeffreys
+from credit_model.settings import TrainSettings
 
 LETTERS = ("A", "B", "C", "D", "E", "F", "G")
 # Grades are put together from this many equally filled slices, so no grade holds less than about 2 % of applicants.
@@ -65,6 +66,26 @@ def share_cutoffs(pds: Floats, *, approval_rate: float, decline_share: float) ->
     """Cutoffs that approve the best `approval_rate` of these applicants and decline the worst `decline_share`."""
     decline = float(np.quantile(pds, 1 - decline_share))
     return Cutoffs(approve_below=min(float(np.quantile(pds, approval_rate)), decline), decline_from=decline)
+
+
+def choose_cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
+    """Cutoffs by the rule of the settings; a cutoff given there outright stands.
+
+    Args:
+        pds: Out-of-fold PDs, shape (n,).
+        settings: Rule, its parameters, and cutoffs given outright.
+    """
+    if settings.cutoff_rule == "expected_profit":
+        ruled = profit_cutoffs(
+            margin=settings.margin,
+            loss_given_default=settings.loss_given_default,
+            min_return=settings.min_return,
+        )
+    else:
+        ruled = share_cutoffs(pds, approval_rate=settings.target_approval_rate, decline_share=settings.decline_share)
+    decline = ruled.decline_from if settings.decline_from is None else settings.decline_from
+    approve = ruled.approve_below if settings.approve_below is None else settings.approve_below
+    return Cutoffs(approve_below=min(approve, decline), decline_from=decline)
 
 
 def grade_edges(

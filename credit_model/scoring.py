@@ -110,6 +110,18 @@ class Scorer:
         matrix = self._encoder.matrix(conform(table, self.contract))
         return calibrated(self._booster.margins(matrix), self._document.calibration)
 
+    def margins(self, matrix: Matrix) -> Matrix:
+        """Raw margins, shape (rows,), of an encoded matrix."""
+        return self._booster.margins(matrix)
+
+    def pds(self, matrix: Matrix) -> Matrix:
+        """PDs, shape (rows,), of an encoded matrix."""
+        return calibrated(self._booster.margins(matrix), self._document.calibration)
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        """Additive contributions, shape (rows, features + 1), that sum to the margin; the last is the base."""
+        return self._booster.contributions(matrix)
+
     def score_table(self, table: pa.Table, *, reasons: bool = False) -> pa.Table:
         """Scores of a table, one row each in the same order, as `SCORES_SCHEMA`.
 

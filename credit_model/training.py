@@ -17,11 +17,13 @@ import pyarrow as pa
 from sklearn.model_selection import StratifiedKFold
 
 from credit_model.booster import Booster, Matrix
-from credit_model.bundle import Bundle, Calibration, Cutoffs, Document, GoldenRow, Lineage, Reference, ScoreScale
+from credit_model.bundle import Bundle, Calibration, Document, GoldenRow, Lineage, Reference, ScoreScale
 from credit_model.checks import Checked, check_table
 from credit_model.contract import ID, Contract
+from credit_model.decisions import LETTERS, choose_cutoffs, grade_edges
 from credit_model.encoding import Encoder
 from credit_model.evaluation import evaluate
+from credit_model.evidence import Judged, explain_sample, gather_evidence, learn_book
 from credit_model.logistic import fit_line
 from credit_model.metrics.discrimination import Floats, Outcomes
 from credit_model.reference import reference_of, references
@@ -31,9 +33,6 @@ from credit_model.settings import TrainSettings
 
 Progress = Callable[[str, float, str], None]
 
-GRADES = ("A", "B", "C", "D", "E", "F", "G")
-# Shares of the applicants up to the end of each grade but the last: small at both ends, like most rating scales.
-_GRADE_SHARES = (0.10, 0.30, 0.50, 0.70, 0.85, 0.95)
 _GOLDEN_ROWS = 20
 # Below this many rows, LightGBM's threads spend more time waiting for each other than they save.
 _MANY_ROWS = 100_000
@@ -209,7 +208,8 @@ def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Doc
     calibration = Calibration(slope=slope, intercept=intercept)
     pds = calibrated(folds.margins, calibration)
     scale = ScoreScale(base_score=settings.base_score, base_odds=settings.base_odds, pdo=settings.pdo)
-    measured = evaluate(checked.outcomes, pds)
+    edges = grade_edges(checked.outcomes, pds)
+    measured = evaluate(checked.outcomes, pds, seed=settings.seed)
     measured["folds"] = [
         evaluate(checked.outcomes[folds.fold_of == fold], pds[folds.fold_of == fold], curves=False)
         for fold in range(settings.folds)
@@ -221,9 +221,9 @@ def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Doc
         levels=encoder.levels,
         calibration=calibration,
         scale=scale,
-        grades=GRADES,
-        grade_edges=_grade_edges(pds),
-        cutoffs=_cutoffs(pds, settings),
+        grades=LETTERS[: len(edges) + 1],
+        grade_edges=edges,
+        cutoffs=choose_cutoffs(pds, settings),
         reference=references(checked.features, encoder),
         score_reference=_score_reference(fitted, calibration, scale),
         metrics={"cross_validation": measured},
@@ -244,11 +244,20 @@ def _score_reference(fitted: _Fitted, calibration: Calibration, scale: ScoreScal
 def _with_papers(document: Document, fitted: _Fitted, settings: TrainSettings, holdout: pa.Table | None) -> Bundle:
     """Adds what can only be known once the model scores: holdout metrics, golden rows, report and card."""
     scorer = Scorer(Bundle(document, fitted.model))
-    golden_source = fitted.checked
+    matrix = document.encoder.matrix(fitted.checked.features)
+    training = Judged(fitted.checked, matrix, calibrated(fitted.folds.margins, document.calibration))
+    judged = None
     if holdout is not None:
-        golden_source = check_table(holdout, document.contract, settings, names=document.features, role="holdout")
-        metrics = evaluate(golden_source.outcomes, scorer.pd_of_table(golden_source.features))
+        checked = check_table(holdout, document.contract, settings, names=document.features, role="holdout")
+        matrix = document.encoder.matrix(checked.features)
+        judged = Judged(checked, matrix, scorer.pds(matrix))
+        metrics = evaluate(checked.outcomes, judged.pds, seed=settings.seed)
         document = document.model_copy(update={"metrics": document.metrics | {"holdout": metrics}})
+    sample = explain_sample(scorer, training, seed=settings.seed)
+    book = learn_book(scorer, document, sample)
+    evidence = gather_evidence(scorer, document, settings, training=training, holdout=judged, sample=sample)
+    document = document.model_copy(update={"reasons": book, "evidence": evidence})
+    golden_source = judged.checked if judged else fitted.checked
     return Bundle(
         document,
         fitted.model,
@@ -256,21 +265,6 @@ def _with_papers(document: Document, fitted: _Fitted, settings: TrainSettings, h
         report=render_report(document),
         model_card=render_card(document),
     )
-
-
-def _grade_edges(pds: Floats) -> tuple[float, ...]:
-    """PDs between the grades; strictly rising even where many applicants share a PD."""
-    edges = [float(edge) for edge in np.quantile(pds, _GRADE_SHARES)]
-    for position in range(1, len(edges)):
-        edges[position] = max(edges[position], float(np.nextafter(edges[position - 1], 1.0)))
-    return tuple(edges)
-
-
-def _cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
-    approve, decline = settings.approve_below, settings.decline_from
-    approve = float(np.quantile(pds, settings.target_approval_rate)) if approve is None else approve
-    decline = float(np.quantile(pds, 1 - settings.decline_share)) if decline is None else decline
-    return Cutoffs(approve_below=min(approve, decline), decline_from=decline)
 
 
 def _importance(model: str, encoder: Encoder) -> dict[str, float]:

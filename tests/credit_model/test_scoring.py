@@ -61,7 +61,7 @@ def test_points_grades_and_decisions_follow_the_pd(bundle, scorer, portfolio):
     ordered = scores.sort_by("pd")
     grades = ordered.column("grade").to_pylist()
     assert grades == sorted(grades)
-    assert set(grades) == set("ABCDEFG")
+    assert set(grades) == set(bundle.document.grades)
     rank = {"approve": 0, "refer": 1, "decline": 2}
     decided = [rank[decision] for decision in ordered.column("decision").to_pylist()]
     assert decided == sorted(decided)
