@@ -198,13 +198,16 @@ class Bundle:
         content = _checked(Path(folder))
         document = _parsed(Document, content[DOCUMENT], DOCUMENT)
         rows = json.loads(content[GOLDEN])
-        return cls(
+        bundle = cls(
             document=document,
             model_text=content[MODEL].decode(),
             golden=tuple(GoldenRow.model_validate(row) for row in rows),
             report=content[REPORT].decode(),
             model_card=content[CARD].decode(),
         )
+        # The files as they are, not as this release would write them: a model keeps its version whoever reads it.
+        bundle.__dict__["files"] = dict(content)
+        return bundle
 
 
 def canonical_json(value: object) -> bytes:
@@ -221,9 +224,9 @@ def _checked(folder: Path) -> Mapping[str, bytes]:
         missing, extra = sorted(wanted - present), sorted(present - wanted)
         found = f"{missing[0]} is missing" if missing else f"{extra[0]} does not belong there"
         raise BundleError(f"{folder}: {found}; unpack the bundle again into an empty folder")
-    content = {name: (folder / name).read_bytes() for name in sorted(digests)}
-    for name, data in content.items():
-        if hashlib.sha256(data).hexdigest() != digests[name]:
+    content = {name: (folder / name).read_bytes() for name in sorted(wanted)}
+    for name, digest in digests.items():
+        if hashlib.sha256(content[name]).hexdigest() != digest:
             raise BundleError(f"{folder}: {name} was changed since the bundle was written; unpack the bundle again")
     return content
 

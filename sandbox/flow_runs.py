@@ -25,6 +25,7 @@ RUN_TIMEOUT_SECONDS = 900.0
 PAGE = 200
 RUN_LINES = 10_000
 DULL = ("Finished in state Completed", "Downloading flow code", "Worker '", "Flow run '")
+TRACEBACK = "\nTraceback (most recent call last)"  # for the UI: whoever watches is told what is wrong in one line
 
 
 class FlowRunError(RuntimeError):
@@ -101,7 +102,7 @@ class FlowRuns:
             logs: list[Log] = client.read_logs(chosen, limit=PAGE, offset=offset, sort=LogSort.TIMESTAMP_ASC)
             for entry in logs:
                 if entry.id not in shown and not entry.message.startswith(DULL):
-                    self.say(entry.message)
+                    self.say(entry.message.partition(TRACEBACK)[0])
                 shown.add(entry.id)
             if len(logs) < PAGE:
                 break

@@ -57,6 +57,21 @@ def test_an_extra_file_or_no_manifest_is_refused(folder):
         Bundle.load(folder)
 
 
+def test_a_bundle_that_another_release_wrote_keeps_its_version(folder, tmp_path):
+    """Another release may order or add fields: here bundle.json is written without line breaks."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    packed = json.dumps(json.loads((folder / "bundle.json").read_text())).encode()
+    (folder / "bundle.json").write_bytes(packed)
+    manifest["files"]["bundle.json"] = hashlib.sha256(packed).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    loaded = Bundle.load(folder)
+    assert loaded.version == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
+    copy = loaded.save(tmp_path / "copy")
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
+
+
 def test_saving_over_something_is_refused(bundle, folder):
     with pytest.raises(BundleError, match="not empty"):
         bundle.save(folder)

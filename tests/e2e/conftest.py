@@ -13,17 +13,8 @@ from tests.e2e import portfolio
 from tests.e2e.runs import Runs, now
 from tests.e2e.world import World
 
-HERE = Path(__file__).parent
 ROWS = 6_000
 SEED = 11
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share the sandbox on one worker, and those that start their own on one as well."""
-    for item in items:
-        if HERE in item.path.parents:
-            shared = "world" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("e2e" if shared else "e2e-alone"))
 
 
 @pytest.fixture(scope="session")
