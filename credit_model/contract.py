@@ -34,7 +34,12 @@ _NAME = r"^[a-z][a-z0-9_]*$"
 
 
 def _text_levels(value: object) -> object:
-    return [str(level) for level in value] if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    wrong = [level for level in value if isinstance(level, bool) or not isinstance(level, str | int | float)]
+    if wrong:
+        raise ValueError(f"level {wrong[0]} is not text (YAML reads yes, no, on, off, null and dates); quote it")
+    return [str(level) for level in value]
 
 
 class Column(BaseModel):

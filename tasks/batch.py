@@ -59,7 +59,7 @@ def draw_batch(portfolio: str, model: RegisteredModel) -> Batch:
 
 
 def _query(contract: Contract) -> str:
-    columns = ", ".join(column.name for column in contract.columns)
+    columns = catalog.selected(contract)
     return f"""SELECT application_id, applied_at, {columns} FROM (
   SELECT application_id, applied_at, {columns},
     row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS _rank

@@ -58,6 +58,11 @@ def applications(contract: Contract) -> LakeTable:
     return LakeTable(f"applications_{contract.name}", folder, columns, ("dt", "ingest"))
 
 
+def selected(contract: Contract) -> str:
+    """Return a contract's columns for a SELECT, quoted: a column may be named `order` or `group`."""
+    return ", ".join(f'"{column.name}"' for column in contract.columns)
+
+
 def outcomes() -> LakeTable:
     """Return the table of observed outcomes, all portfolios."""
     columns = {

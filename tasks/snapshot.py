@@ -98,7 +98,7 @@ def _visible_files(contract: Contract) -> dict[str, list[list[str]]]:
 
 def _labelled(contract: Contract) -> str:
     """Common table expressions: the latest version of each application, with its latest outcome where one is known."""
-    columns = ", ".join(column.name for column in contract.columns)
+    columns = catalog.selected(contract)
     return f"""WITH ranked AS (
   SELECT application_id, applied_at, {columns}, dt,
     row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS _rank
@@ -116,7 +116,7 @@ def _labelled(contract: Contract) -> str:
 
 
 def _query(contract: Contract) -> str:
-    columns = ", ".join(column.name for column in contract.columns)
+    columns = catalog.selected(contract)
     selected = f"SELECT application_id, applied_at, {columns}, defaulted"
     return f"{_labelled(contract)}\n{selected} FROM labelled WHERE defaulted IS NOT NULL"
 

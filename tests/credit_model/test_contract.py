@@ -72,6 +72,8 @@ def test_schema_is_canonical(case):
         (edited(", reason: Your income", ""), ["reason"]),
         (edited("min: 0", "protected: true"), ["protected", "at least one feature"]),
         (edited("min: 0", "minimum: 0"), ["'income'", "minimum"]),
+        (edited("kind: numeric, min: 0", "kind: categorical, levels: [yes, no]"), ["'income'", "levels", "quote it"]),
+        (edited("kind: numeric, min: 0", "kind: categorical, levels: [a, null]"), ["'income'", "levels", "quote it"]),
         (edited("min: 0", "source: KEY"), ["header 'key' appears twice"]),
         (edited("title: Small", "title: [x"), ["line", "YAML"]),
         ("- a\n- b\n", ["small.yaml", "expected name"]),
