@@ -22,7 +22,7 @@ from credit_model.metrics.delong import auc_interval
 from credit_model.metrics.discrimination import Floats, Outcomes, ks, pr_auc
 
 _CURVE_POINTS = 101
-_DENSITY_BINS = 40
+_DENSITY_BINS = 25
 
 
 def evaluate(outcomes: Outcomes, pds: Floats, *, curves: bool = True, seed: int = 0) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _points(x: Floats, y: Floats) -> list[list[float]]:
 def _densities(outcomes: Outcomes, pds: Floats) -> dict[str, Any]:
     """Shares of defaulters and others in equal bins of log-odds: how far the model parts them."""
     logits = logit(pds)
-    low, high = np.quantile(logits, [0.001, 0.999])
+    low, high = np.quantile(logits, 0.001), logits.max()
     edges = np.linspace(low, max(high, low + 1e-6), _DENSITY_BINS + 1)
     inside = np.clip(logits, edges[0], edges[-1])
     shares = {

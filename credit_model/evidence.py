@@ -209,16 +209,16 @@ def _influence(scorer: Scorer, document: Document, sample: Explained, judged: Ju
         "rows": len(matrix),
         "contribution": [[names[place], *strength[place]] for place in order if strength[place][0] > 0],
         "permutation": [[names[place], *losses[place]] for place in sorted(losses, key=lambda p: (-losses[p][0], p))],
-        "swarm": {
-            names[place]: _swarm(matrix[:, place], contributions[:, place])
+        "swarm": [
+            [names[place], _swarm(matrix[:, place], contributions[:, place])]
             for place in order[:_SWARM_FEATURES]
             if strength[place][0] > 0
-        },
-        "partial": {
-            names[place]: _curve(matrix[:_CURVE_ROWS], scorer, encoder, place)
+        ],
+        "partial": [
+            [names[place], _curve(matrix[:_CURVE_ROWS], scorer, encoder, place)]
             for place in order[:_CURVE_FEATURES]
             if strength[place][0] > 0
-        },
+        ],
     }
 
 

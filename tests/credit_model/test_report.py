@@ -1,0 +1,90 @@
+"""The papers of a bundle: self-contained, complete, small, and free of markup that comes from data."""
+
+import html.parser
+import re
+
+from credit_model.compare import compare
+from credit_model.report import render_card, render_report
+from credit_model.training import train
+
+
+class _Tags(html.parser.HTMLParser):
+    """Collects tags and complains about those closed in the wrong order."""
+
+    void = {"meta", "br", "rect", "line", "circle", "path", "polyline"}
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.faults, self.seen = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append((tag, self.getpos()))
+
+
+def parsed(text):
+    tags = _Tags()
+    tags.feed(text)
+    return tags
+
+
+def test_the_report_is_whole_self_contained_and_small(bundle):
+    tags = parsed(bundle.report)
+    assert not tags.faults
+    assert not tags.open
+    assert not [tag for tag, attributes in tags.seen if {"src", "href"} & set(attributes) or tag == "script"]
+    assert len(bundle.report.encode()) < 5_000_000
+    assert not re.search(r"https?://|@import|\bnan\b|\binf\b|Undefined", bundle.report)
+    for heading in ("Can it be trusted?", "Grades", "Decisions", "For comparison only", "Fairness", "For the reviewer"):
+        assert heading in bundle.report
+    for name in bundle.document.features:
+        assert name in bundle.report
+
+
+def test_the_report_can_be_drawn_again_from_the_bundle(bundle, tmp_path):
+    bundle.save(tmp_path / "model")
+    again = type(bundle).load(tmp_path / "model")
+    assert render_report(again.document) == bundle.report
+    assert render_card(again.document) == bundle.model_card
+
+
+def test_a_comparison_says_what_changed_against_the_champion(bundle, portfolio, case, quick):
+    rival = train(portfolio.training, case, quick.model_copy(update={"max_rounds": 5}))
+    verdict = compare(rival, bundle, portfolio.holdout).model_dump(mode="json")
+    report = render_report(bundle.document, comparison=verdict)
+    assert "Against the champion" in report
+    assert rival.version in report
+    assert all(check["detail"].split(":")[0].split("'")[0] in report for check in verdict["checks"])
+    assert not parsed(report).faults
+
+
+def test_hostile_names_stay_text(bundle):
+    contract = bundle.contract.model_copy(update={"title": "<script>alert(1)</script>"})
+    columns = tuple(c.model_copy(update={"reason": "<b onclick=x>bad</b>"}) for c in contract.columns)
+    document = bundle.document.model_copy(update={"contract": contract.model_copy(update={"columns": columns})})
+    report = render_report(document)
+    assert "<script" not in report
+    assert "<b onclick" not in report
+
+
+def test_an_old_bundle_without_evidence_still_has_papers(bundle):
+    metrics = {
+        part: {key: value for key, value in measured.items() if key not in {"intervals", "brier_parts"}}
+        for part, measured in bundle.metrics.items()
+    }
+    document = bundle.document.model_copy(update={"evidence": {}, "reasons": None, "metrics": metrics})
+    assert not parsed(render_report(document)).faults
+    assert "Limits" in render_card(document)
+
+
+def test_the_card_names_purpose_limits_and_what_a_reviewer_decides(bundle):
+    for words in ("**Purpose.**", "## Limits", "## What a reviewer decides", "SR 26-2", "CCD2", "no legal assessment"):
+        assert words in bundle.model_card
