@@ -69,5 +69,9 @@ def _undone_on_failure(rollout: Rollout) -> Iterator[None]:
         yield
     except BaseException as error:
         roll_back(rollout)
-        events.announce(events.ROLLED_BACK, rollout.portfolio, {"bundle_uri": rollout.bundle_uri, "reason": str(error)})
+        events.announce(
+            events.ROLLED_BACK,
+            rollout.portfolio,
+            {"bundle_uri": rollout.bundle_uri, "reason": str(error) or type(error).__name__},
+        )
         raise

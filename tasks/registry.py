@@ -91,7 +91,9 @@ def fetch_bundle(bundle_uri: str, folder: Path) -> Bundle:
 
 @task(cache_policy=NO_CACHE)
 def register_model(model: PublishedModel, verdict: dict[str, Any], status: str) -> RegisteredModel:
-    """Enter a model with its gate verdict and approval status; a version is entered once, a later verdict updates it.
+    """Enter a model with its gate verdict and approval status, once.
+
+    Of a version that is registered already only the verdict is written anew: its status may be a person's decision.
 
     Args:
         model: the published bundle.
@@ -102,8 +104,7 @@ def register_model(model: PublishedModel, verdict: dict[str, Any], status: str) 
     storage.write_json(gate_uri, verdict)
     known = find_model(model.portfolio, model.version)
     if known is not None:
-        _set_status(known, status)
-        return known.model_copy(update={"status": status})
+        return known
     return _read(model.portfolio, _create_package(model, gate_uri, status))
 
 
@@ -130,11 +131,6 @@ def _create_package(model: PublishedModel, gate_uri: str, status: str) -> str:
         },
     )
     return str(created["ModelPackageArn"])
-
-
-def _set_status(model: RegisteredModel, status: str) -> None:
-    if model.status != status and model.released_at is None:
-        _update(model, ModelApprovalStatus=status)
 
 
 @task(cache_policy=NO_CACHE)

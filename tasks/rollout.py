@@ -1,5 +1,6 @@
 """The steps of a release, and how a release is undone: by the run that fails, or by the next one after a SIGKILL."""
 
+from collections.abc import Callable
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -13,16 +14,27 @@ from tasks.registry import RegisteredModel
 from tasks.settings import settings
 
 CANARY = "canaryTrafficPercent"
+Check = Callable[[Service], bool]
 
 
 class Rollout(BaseModel, frozen=True):
-    """A release under way: what it brings, what it replaces, and the revision that was newest before it."""
+    """A release under way.
+
+    Attributes:
+        portfolio: Whose model it is.
+        service: Name of the InferenceService.
+        bundle_uri: What the release brings.
+        champion: Predictor spec that it replaces, None for a first release.
+        previous_revision: Revision that was newest before it.
+        undone_revision: Revision that was newest when undoing began, None before that.
+    """
 
     portfolio: str
     service: str
     bundle_uri: str
     champion: dict[str, Any] | None
     previous_revision: str | None
+    undone_revision: str | None = None
 
 
 def _intent_uri(portfolio: str) -> str:
@@ -133,14 +145,24 @@ def undo(rollout: Rollout) -> None:
         kserve.delete(name)
         return
     spec = (kserve.read(name) or {}).get("spec", {}).get("predictor", {})
-    restored = served(spec) == served(champion)
-    if restored and CANARY not in spec:
+    if served(spec) == served(champion) and CANARY not in spec:
         return
     service = kserve.patch(name, {"spec": {"predictor": {CANARY: 0}}})
-    # Where the champion's spec is back already, no further revision comes: any ready one will do.
-    bad = None if restored else _newest_revision(service)
+    undone = rollout.undone_revision or _newest_revision(service)
+    storage.write_json(_intent_uri(rollout.portfolio), {**rollout.model_dump(), "undone_revision": undone})
     # A merge patch keeps what it does not name: fields that only the new spec has are named and nulled.
     kserve.patch(name, {"spec": {"predictor": {**dict.fromkeys(spec), **champion, CANARY: 0}}})
-    wait(name, new_revision_at(bad, 0), "the champion's spec ready at 0 %", patient=True)
+    # Where the new spec never became a revision, the champion's own stays the newest and has all the traffic.
+    back = _either(new_revision_at(undone, 0), _is_newest_with_all(rollout.previous_revision))
+    wait(name, back, "the champion's spec ready at 0 %", patient=True)
     kserve.patch(name, {"spec": {"predictor": {CANARY: None}}})
-    wait(name, new_revision_at(bad, 100), "all traffic on the champion", patient=True)
+    done = _either(new_revision_at(undone, 100), _is_newest_with_all(rollout.previous_revision))
+    wait(name, done, "all traffic on the champion", patient=True)
+
+
+def _either(one: Check, other: Check) -> Check:
+    return lambda service: one(service) or other(service)
+
+
+def _is_newest_with_all(revision: str | None) -> Check:
+    return lambda service: _newest_revision(service) == revision and kserve.traffic(service) == {revision: 100}

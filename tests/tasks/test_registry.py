@@ -36,12 +36,12 @@ def published(portfolio: str, version: str, archive_uri: str = "s3://credit-sand
     )
 
 
-def test_a_version_is_registered_once_and_a_later_verdict_updates_it(portfolio):
+def test_a_version_is_registered_once_and_a_later_run_leaves_its_status_to_whoever_decided_it(portfolio):
     model = published(portfolio, "v1")
-    first = register_model.fn(model, {"promoted": False}, "Rejected")
+    first = register_model.fn(model, {"promoted": True}, "PendingManualApproval")
     again = register_model.fn(model, {"promoted": True}, "Approved")
     assert first.arn == again.arn
-    assert [(m.version, m.status) for m in list_models(portfolio)] == [("v1", "Approved")]
+    assert [(m.version, m.status) for m in list_models(portfolio)] == [("v1", "PendingManualApproval")]
     assert storage.read_json(f"s3://credit-sandbox/gates/{portfolio}/v1.json") == {"promoted": True}
 
 
@@ -52,13 +52,6 @@ def test_the_champion_is_the_model_released_last(portfolio):
     record_release.fn(two)
     record_release.fn(one)
     assert get_champion.fn(portfolio).version == "one"
-
-
-def test_a_released_model_is_not_rejected_afterwards(portfolio):
-    model = register_model.fn(published(portfolio, "v1"), {}, "Approved")
-    record_release.fn(model)
-    register_model.fn(published(portfolio, "v1"), {"promoted": False}, "Rejected")
-    assert get_model.fn(portfolio, "v1").status == "Approved"
 
 
 def test_an_unknown_version_is_an_error_that_lists_the_known_ones(portfolio):
