@@ -11,7 +11,7 @@ from credit_model.training import train
 class _Tags(html.parser.HTMLParser):
     """Collects tags and complains about those closed in the wrong order."""
 
-    void = {"meta", "br", "rect", "line", "circle", "path", "polyline"}
+    void = frozenset({"meta", "br", "rect", "line", "circle", "path", "polyline"})
 
     def __init__(self):
         super().__init__()
