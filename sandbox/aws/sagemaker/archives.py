@@ -17,7 +17,9 @@ def pack(folder: Path, target: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack an archive into a folder; nothing may leave it.
+    """Unpack an archive's plain files into a folder; nothing may leave it.
+
+    By hand: `extractall` has no safe filter before Python 3.11.4, which Debian 12's own Python is.
 
     Raises:
         JobError: not an archive, or an unsafe one.
@@ -25,6 +27,17 @@ def unpack(archive: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive, "r:*") as content:
-            content.extractall(folder, filter="data")
+            for member in content:
+                _write(content, member, folder.resolve())
     except (tarfile.TarError, OSError, EOFError) as error:
         raise JobError(f"ClientError: Failed to unpack model data: {error}") from error
+
+
+def _write(content: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    target = (folder / member.name).resolve()
+    source = content.extractfile(member) if member.isfile() else None
+    if not target.is_relative_to(folder) or not (source or member.isdir()):
+        raise JobError(f"ClientError: Failed to unpack model data: {member.name!r} is not a plain file inside it")
+    if source:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read())
