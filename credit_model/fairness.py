@@ -34,13 +34,13 @@ def fairness_tables(
         approve_below: PD below which applicants are approved.
 
     Returns:
-        By attribute, the groups as `group_table` describes them.
+        By attribute in alphabetical order, as bundle.json keeps it, the groups as `group_table` describes them.
     """
     return {
         column.name: group_table(
             groups_of(table.column(column.name), column), outcomes=outcomes, pds=pds, approve_below=approve_below
         )
-        for column in contract.protected
+        for column in sorted(contract.protected, key=lambda column: column.name)
         if column.name in table.column_names
     }
 

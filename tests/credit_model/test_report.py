@@ -88,3 +88,12 @@ def test_an_old_bundle_without_evidence_still_has_papers(bundle):
 def test_the_card_names_purpose_limits_and_what_a_reviewer_decides(bundle):
     for words in ("**Purpose.**", "## Limits", "## What a reviewer decides", "SR 26-2", "CCD2", "no legal assessment"):
         assert words in bundle.model_card
+
+
+def test_a_learning_curve_is_drawn_where_there_is_one(bundle):
+    curve = [{"rows": 500, "roc_auc": 0.7}, {"rows": 1000, "roc_auc": 0.75}, {"rows": 2000, "roc_auc": 0.76}]
+    document = bundle.document.model_copy(update={"evidence": bundle.document.evidence | {"learning_curve": curve}})
+    report = render_report(document)
+    assert "Would more applications help?" in report
+    assert report.count("<svg") == bundle.report.count("<svg") + 1
+    assert not parsed(report).faults
