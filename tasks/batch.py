@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from credit_model.contract import Contract, load_contract
 from tasks import athena, catalog, storage
 from tasks.errors import ReconciliationError
+from tasks.names import dashed
 from tasks.registry import RegisteredModel
 from tasks.settings import settings
 
@@ -62,7 +63,7 @@ def _query(contract: Contract) -> str:
     columns = catalog.selected(contract)
     return f"""SELECT application_id, applied_at, {columns} FROM (
   SELECT application_id, applied_at, {columns},
-    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS _rank
+    {catalog.RECENCY} AS _rank
   FROM {catalog.applications(contract).name}
 ) WHERE _rank = 1"""  # noqa: S608 - names come from a validated contract
 
@@ -119,7 +120,7 @@ def show_scores(published: PublishedScores) -> None:
     query = f"""SELECT grade, decision, count(*) AS applicants, avg(pd) AS mean_pd
 FROM {table} WHERE portfolio = ? AND dt = ? GROUP BY grade, decision ORDER BY grade, decision"""  # noqa: S608
     rows = athena.rows(query, [published.portfolio, published.dt])
-    create_markdown_artifact(key=f"scores-{published.portfolio.replace('_', '-')}", markdown=_markdown(published, rows))
+    create_markdown_artifact(key=f"scores-{dashed(published.portfolio)}", markdown=_markdown(published, rows))
 
 
 def _markdown(published: PublishedScores, rows: list[dict[str, Any]]) -> str:

@@ -19,6 +19,8 @@ GLUE_TYPES = {
 }
 
 RESERVED = {"portfolio", "dt", "ingest", "ingested_at"}
+# The lake is only appended to: version 1 of an application or outcome is the one that arrived last.
+RECENCY = "row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC)"
 
 
 @dataclass(frozen=True)

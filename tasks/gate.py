@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from credit_model.bundle import Bundle
 from credit_model.compare import GateLimits, compare
 from tasks import storage
+from tasks.names import dashed
 from tasks.registry import PublishedModel, RegisteredModel, fetch_bundle
 from tasks.snapshot import Snapshot
 
@@ -39,7 +40,7 @@ def judge(
 
 
 def _show(challenger: PublishedModel, document: dict[str, Any]) -> None:
-    key = f"gate-{challenger.portfolio.replace('_', '-')}"
+    key = f"gate-{dashed(challenger.portfolio)}"
     against = document["champion"] or "no champion yet"
     outcome = "passes" if document["promoted"] else "does not pass"
     create_table_artifact(
@@ -70,4 +71,4 @@ def show_model(model: PublishedModel, snapshot: Snapshot) -> None:
 - training job `{model.job_name}`
 - report `{model.bundle_uri}report.html`
 """
-    create_markdown_artifact(key=f"model-{model.portfolio.replace('_', '-')}", markdown=text)
+    create_markdown_artifact(key=f"model-{dashed(model.portfolio)}", markdown=text)

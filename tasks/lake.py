@@ -19,6 +19,7 @@ from credit_model.rawfile import delivered_rows
 from credit_model.reading import ReadResult, read_applications, read_outcomes
 from tasks import catalog, storage
 from tasks.errors import LakeError
+from tasks.names import dashed
 from tasks.settings import settings
 
 LOGGED_FAULTS = 10
@@ -237,4 +238,4 @@ def show_ingest(report: IngestReport) -> None:
 - to quarantine: {report.rejected:,}{quarantine}
 - columns not in the contract, ignored: {", ".join(report.ignored_columns) or "none"}
 """
-    create_markdown_artifact(key=f"ingest-{landed.portfolio.replace('_', '-')}", markdown=text)
+    create_markdown_artifact(key=f"ingest-{dashed(landed.portfolio)}", markdown=text)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tasks.names import dashed
 from tasks.registry import RegisteredModel
 from tasks.settings import settings
 
@@ -11,7 +12,7 @@ MODEL_NAME = "credit-model"
 
 def service_name(portfolio: str) -> str:
     """Return the InferenceService's name: `credit-model-uci-credit-card`."""
-    return f"{MODEL_NAME}-{portfolio.replace('_', '-')}"
+    return f"{MODEL_NAME}-{dashed(portfolio)}"
 
 
 def predictor(model: RegisteredModel) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from credit_model.bundle import Bundle
 from credit_model.errors import BundleError
 from tasks import storage
 from tasks.errors import RegistryError
+from tasks.names import dashed
 from tasks.sagemaker import TrainedModel, get_or_none
 from tasks.settings import settings
 
@@ -181,7 +182,7 @@ def list_models(portfolio: str) -> list[RegisteredModel]:
 
 def group_name(portfolio: str) -> str:
     """Return the model package group of a portfolio."""
-    return f"credit-{portfolio.replace('_', '-')}"
+    return f"credit-{dashed(portfolio)}"
 
 
 def _ensure_group(portfolio: str) -> str:

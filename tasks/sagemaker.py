@@ -31,6 +31,7 @@ from sagemaker.core.shapes import (
 from tasks import storage
 from tasks.errors import JobError
 from tasks.logs import JobLog
+from tasks.names import dashed
 from tasks.runs import is_cancelling
 from tasks.settings import settings
 from tasks.snapshot import Snapshot
@@ -64,9 +65,9 @@ def train_model(snapshot: Snapshot, hyperparameters: dict[str, str]) -> TrainedM
     """
     here = settings()
     what = storage.digest(snapshot.snapshot_id, here.train_image, hyperparameters)
-    stem = f"credit-{_dashed(snapshot.portfolio)}-{what}"
+    stem = f"credit-{dashed(snapshot.portfolio)}-{what}"
     job = _attach_or_create(TrainingJob, stem, lambda name: _create_training(name, snapshot, hyperparameters))
-    job = _follow(job, job.training_job_name, "/aws/sagemaker/TrainingJobs", lambda j: j.training_job_status)
+    job = _follow(job, job.training_job_name, "/aws/sagemaker/TrainingJobs")
     return TrainedModel(
         job_name=job.training_job_name,
         archive_uri=job.model_artifacts.s3_model_artifacts,
@@ -87,9 +88,9 @@ def transform_batch(
     """
     here = settings()
     model = ensure_model(portfolio, model_version, archive_uri)
-    stem = f"credit-{_dashed(portfolio)}-{storage.digest(model, input_uri, output_uri)}"
+    stem = f"credit-{dashed(portfolio)}-{storage.digest(model, input_uri, output_uri)}"
     job = _attach_or_create(TransformJob, stem, lambda name: _create_transform(name, model, input_uri, output_uri))
-    job = _follow(job, job.transform_job_name, "/aws/sagemaker/TransformJobs", lambda j: j.transform_job_status)
+    job = _follow(job, job.transform_job_name, "/aws/sagemaker/TransformJobs")
     get_run_logger().info("batch scored under %s on %s", output_uri, here.transform_instance_type)
     return TransformedBatch(job_name=job.transform_job_name, output_uri=output_uri)
 
@@ -97,7 +98,7 @@ def transform_batch(
 def ensure_model(portfolio: str, model_version: str, archive_uri: str) -> str:
     """Create the SageMaker model of a bundle and the current serve image, once; return its name."""
     here = settings()
-    name = f"credit-{_dashed(portfolio)}-{model_version}-{storage.digest(here.serve_image, length=8)}"
+    name = f"credit-{dashed(portfolio)}-{model_version}-{storage.digest(here.serve_image, length=8)}"
     if get_or_none(Model, name) is None:
         container = ContainerDefinition(image=here.serve_image, model_data_url=archive_uri)
         Model.create(model_name=name, primary_container=container, execution_role_arn=here.sagemaker_role)
@@ -187,7 +188,7 @@ def _status(job: TrainingJob | TransformJob) -> str:
     return str(job.training_job_status if isinstance(job, TrainingJob) else job.transform_job_status)
 
 
-def _follow(job: Job, name: str, log_group: str, status: Callable[[Job], str]) -> Job:
+def _follow(job: Job, name: str, log_group: str) -> Job:
     """Wait for a job's end with its log in the run's log.
 
     Raises:
@@ -195,14 +196,14 @@ def _follow(job: Job, name: str, log_group: str, status: Callable[[Job], str]) -
     """
     log = JobLog(log_group, name)
     with _stopped_on_cancel(job, name):
-        while status(job) in ("InProgress", "Stopping"):
+        while _status(job) in ("InProgress", "Stopping"):
             log.relay()
             time.sleep(settings().poll_seconds)
             job.refresh()
     log.relay()
-    if status(job) != "Completed":
+    if _status(job) != "Completed":
         reason = _value(job.failure_reason, "no reason given")
-        raise JobError(f"job {name} ended {status(job)}: {reason}\nlast log lines ({log_group}):\n{log.tail()}")
+        raise JobError(f"job {name} ended {_status(job)}: {reason}\nlast log lines ({log_group}):\n{log.tail()}")
     return job
 
 
@@ -220,7 +221,3 @@ def _stopped_on_cancel(job: TrainingJob | TransformJob, name: str) -> Iterator[N
 
 def _value(value: Any, default: Any) -> Any:  # noqa: ANN401 - sagemaker-core marks absent fields with its own object
     return default if type(value).__name__ == "Unassigned" or value is None else value
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")

@@ -101,11 +101,11 @@ def _labelled(contract: Contract) -> str:
     columns = catalog.selected(contract)
     return f"""WITH ranked AS (
   SELECT application_id, applied_at, {columns}, dt,
-    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS _rank
+    {catalog.RECENCY} AS _rank
   FROM {catalog.applications(contract).name}
 ), observed AS (
   SELECT application_id, defaulted,
-    row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC) AS _rank,
+    {catalog.RECENCY} AS _rank,
     first_value(ingest) OVER (PARTITION BY application_id ORDER BY ingested_at, ingest) AS _file
   FROM {catalog.outcomes().name} WHERE portfolio = ?
 ), labelled AS (

@@ -48,10 +48,6 @@ class Failure:
     exit_code: int | None = None
 
 
-class DeadlineError(RuntimeError):
-    """The revision was not ready within its progress deadline."""
-
-
 class Revision:
     """One revision and its process. `ready` is set while requests can be sent to `port`."""
 
