@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -18,6 +19,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from credit_model.booster import Booster, Matrix
 from credit_model.bundle import Bundle, Calibration, Document, GoldenRow, Lineage, Reference, ScoreScale
+from credit_model.checkpoints import Checkpoint, identity_of
 from credit_model.checks import Checked, check_table
 from credit_model.contract import ID, Contract
 from credit_model.decisions import LETTERS, choose_cutoffs, grade_edges
@@ -30,6 +32,7 @@ from credit_model.reference import reference_of, references
 from credit_model.report import render_card, render_report
 from credit_model.scoring import Scorer, calibrated, points
 from credit_model.settings import TrainSettings
+from credit_model.sharing import Rows, Share
 
 Progress = Callable[[str, float, str], None]
 
@@ -38,6 +41,7 @@ _GOLDEN_ROWS = 20
 _MANY_ROWS = 100_000
 _DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
 _LIBRARIES = ("lightgbm", "numpy", "pyarrow", "scikit-learn")
+_ALONE = Share()
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ def train(
     holdout: pa.Table | None = None,
     lineage: Lineage | None = None,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+    share: Share = _ALONE,
 ) -> Bundle:
     """Trains a bundle.
 
@@ -77,6 +83,8 @@ def train(
         holdout: Canonical labelled table to measure on; nothing is fitted or tuned on it.
         lineage: Where table and code come from.
         progress: Called with (stage, fraction from 0 to 1, message).
+        checkpoint: Keeps finished stages, and knows those of a run of the same data and settings that was cut short.
+        share: This host's part where several train one model together; all of them get the same bundle.
 
     Returns:
         The bundle; the same rows, settings and seed give the same bytes.
@@ -91,9 +99,12 @@ def train(
     encoder = Encoder.learn(checked.features, contract, names=checked.names)
     matrix = encoder.matrix(checked.features)
     report("prepare", 0.05, f"{len(matrix):,} rows, {int(checked.outcomes.sum()):,} defaults")
-    folds = _cross_validate(matrix, checked.outcomes, encoder, settings, report)
+    task = _Task(matrix, checked.outcomes, encoder, settings, share, checkpoint)
+    if checkpoint is not None:
+        checkpoint.bind(identity_of(matrix, checked.outcomes, contract, settings, *encoder.names, *task.versions))
+    folds = _cross_validate(task, report)
     report("fit", 0.75, f"fitting {folds.rounds} rounds on all rows")
-    model = _fit(matrix, checked.outcomes, encoder, settings, folds.rounds)
+    model = _fit(task, folds.rounds)
     report("evaluate", 0.9, "calibrating and measuring")
     fitted = _Fitted(checked, encoder, model, folds)
     document = _document(fitted, settings, lineage or Lineage())
@@ -121,27 +132,62 @@ def _dataset(matrix: Matrix, outcomes: Outcomes, encoder: Encoder) -> lgb.Datase
     )
 
 
-def _parameters(encoder: Encoder, settings: TrainSettings, *, threads: int) -> dict[str, object]:
-    monotone = [_DIRECTIONS[column.monotone] for column in encoder.columns]
-    return settings.lightgbm(monotone=monotone, threads=threads)
+def _some(dataset: lgb.Dataset, rows: Rows) -> lgb.Dataset:
+    return dataset.subset(rows).construct()  # type: ignore[arg-type]  # takes arrays as well as the lists it names
 
 
-def _cross_validate(
-    matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings, report: Progress
-) -> _Folds:
+@dataclass(frozen=True)
+class _Task:
+    """What to boost, and this host's part in it."""
+
+    matrix: Matrix
+    outcomes: Outcomes
+    encoder: Encoder
+    settings: TrainSettings
+    share: Share
+    checkpoint: Checkpoint | None
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        return (*(version(name) for name in _LIBRARIES), f"{self.share.hosts} hosts")
+
+    def parameters(self, *, threads: int) -> dict[str, object]:
+        monotone = [_DIRECTIONS[column.monotone] for column in self.encoder.columns]
+        return self.settings.lightgbm(monotone=monotone, threads=threads) | self.share.parameters
+
+    def kept(self, stage: str, work: Callable[[], bytes]) -> bytes:
+        """Result of a stage: the one kept by an earlier run, else that of the work."""
+        found = self.checkpoint.load(stage) if self.checkpoint else None
+        if found is not None:
+            return found
+        result = work()
+        if self.checkpoint:
+            self.checkpoint.save(stage, result)
+        return result
+
+
+def _cross_validate(task: _Task, report: Progress) -> _Folds:
     """Boosts every fold and takes the round with the lowest mean loss over the folds: one number for all.
 
     Folds run side by side with one thread each: threads inside a fold would wait for each other at every split, and
-    spin while they wait.
+    spin while they wait. Hosts that share the work take one fold after the other together.
     """
+    matrix, outcomes, settings, share = task.matrix, task.outcomes, task.settings, task.share
     splitter = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
     splits = list(splitter.split(matrix, outcomes))
-    whole = _dataset(matrix, outcomes, encoder).construct()
-    parts = [(whole.subset(train).construct(), whole.subset(test).construct()) for train, test in splits]
-    parameters = _parameters(encoder, settings, threads=1)
+    whole = _dataset(matrix, outcomes, task.encoder).construct()
+    parts = [(_some(whole, share.of(train)), _some(whole, test)) for train, test in splits]
+    parameters = task.parameters(threads=1 if share.alone else _threads())
     tracker = _RoundProgress(report, settings)
-    with ThreadPoolExecutor(_threads()) as pool:
-        fits = list(pool.map(lambda part: _boost_fold(part[0], part[1], parameters, settings, tracker), parts))
+
+    def boosted(fold: int) -> tuple[lgb.Booster, list[float]]:
+        return _unpacked(task.kept(f"fold-{fold}", lambda: _boost_fold(*parts[fold], parameters, settings, tracker)))
+
+    if share.alone:
+        with ThreadPoolExecutor(_threads()) as pool:
+            fits = list(pool.map(boosted, range(settings.folds)))
+    else:
+        fits = [boosted(fold) for fold in range(settings.folds)]
     shortest = min(len(losses) for _, losses in fits)
     rounds = int(np.argmin(np.mean([losses[:shortest] for _, losses in fits], axis=0))) + 1
     margins, fold_of = np.empty(len(matrix)), np.empty(len(matrix), dtype=np.int64)
@@ -157,8 +203,8 @@ def _boost_fold(
     parameters: dict[str, object],
     settings: TrainSettings,
     tracker: _RoundProgress,
-) -> tuple[lgb.Booster, list[float]]:
-    """Booster of a fold and its validation loss after each round."""
+) -> bytes:
+    """A fold's model and its validation loss after each round, packed."""
     history: dict[str, dict[str, list[float]]] = {}
     booster = lgb.train(
         dict(parameters),
@@ -172,7 +218,12 @@ def _boost_fold(
             tracker,
         ],
     )
-    return booster, history["fold"]["binary_logloss"]
+    return json.dumps([history["fold"]["binary_logloss"], booster.model_to_string(num_iteration=-1)]).encode()
+
+
+def _unpacked(fold: bytes) -> tuple[lgb.Booster, list[float]]:
+    losses, model = json.loads(fold)
+    return lgb.Booster(model_str=model), losses
 
 
 class _RoundProgress:
@@ -194,10 +245,16 @@ class _RoundProgress:
                 self._report("cross-validate", 0.05 + 0.7 * self._done / self._limit, f"loss {loss:.5f}")
 
 
-def _fit(matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings, rounds: int) -> str:
-    threads = _threads() if len(matrix) >= _MANY_ROWS else 1
-    parameters = _parameters(encoder, settings, threads=threads)
-    booster = lgb.train(parameters, _dataset(matrix, outcomes, encoder), num_boost_round=rounds)
+def _fit(task: _Task, rounds: int) -> str:
+    return task.kept("final", lambda: _boost_all(task, rounds).encode()).decode()
+
+
+def _boost_all(task: _Task, rounds: int) -> str:
+    threads = _threads() if len(task.matrix) >= _MANY_ROWS else 1
+    dataset = _dataset(task.matrix, task.outcomes, task.encoder)
+    if not task.share.alone:
+        dataset = _some(dataset.construct(), task.share.of(np.arange(len(task.matrix))))
+    booster = lgb.train(task.parameters(threads=threads), dataset, num_boost_round=rounds)
     # The number of threads is the machine's, not the model's; it must not change the bundle's digest.
     return re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", booster.model_to_string())
 
