@@ -1,6 +1,6 @@
-"""The data scientist's command line: simulate, validate, train and score on a laptop.
+"""The data scientist's command line: simulate, validate, train, score and compare on a laptop.
 
-Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 `validate` found bad rows.
+Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 `validate` found bad rows, 4 `compare` refuses.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from credit_model.archive import write_archive
 from credit_model.bundle import Bundle
+from credit_model.comparing import add_compare
 from credit_model.contract import APPLIED_AT, ID, load_contract
 from credit_model.errors import CreditModelError, DataError
 from credit_model.reading import ReadResult, read_applications
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_validate(commands.add_parser("validate", help="check a raw file against a contract"))
     _add_train(commands.add_parser("train", help="train a bundle on a labelled raw file"))
     _add_score(commands.add_parser("score", help="score a raw file with a bundle"))
+    add_compare(commands.add_parser("compare", help="ask the gate whether a challenger may replace a champion"))
     return parser
 
 

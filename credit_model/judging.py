@@ -173,7 +173,8 @@ def _profit(profit: ProfitDifference, limits: GateLimits) -> Check:
         limit=-limits.max_profit_loss,
         passed=high >= -limits.max_profit_loss,
         detail=f"realised profit {middle:+.4%} of the mean amount per application, {limits.confidence:.0%} interval "
-        f"{low:+.4%} to {high:+.4%}, expected {profit.expected * share:+.4%}",
+        f"{low:+.4%} to {high:+.4%}, expected {profit.expected * share:+.4%}, with as many approvals as the "
+        f"champion's {profit.equal_approvals * share:+.4%}",
     )
 
 

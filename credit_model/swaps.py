@@ -91,7 +91,7 @@ def profit_difference(
         outcomes: True for a default, shape (n,).
         champion: Index into `DECISIONS` of each applicant, shape (n,).
         challenger: The same by the other model, shape (n,).
-        pds: The challenger's PDs, shape (n,), for the difference it promised.
+        pds: The challenger's PDs, shape (n,), for the difference it promised and that at equal approvals.
         economics: Margin, loss and amounts, shape (n,).
         confidence: Coverage of the interval.
     """
@@ -101,6 +101,8 @@ def profit_difference(
     gained = change * earned
     difference, error = float(gained.mean()), float(gained.std(ddof=1) / sqrt(len(gained)))
     reach = _reach(confidence) * error
+    as_many = np.zeros(len(pds), dtype=np.bool_)
+    as_many[np.argsort(pds, kind="stable")[: int(before.sum())]] = True
     return ProfitDifference(
         champion=float((before * earned).mean()),
         challenger=float((after * earned).mean()),
@@ -109,6 +111,7 @@ def profit_difference(
         low=difference - reach,
         high=difference + reach,
         expected=float((change * economics.expected(pds)).mean()),
+        equal_approvals=float(((as_many.astype(np.float64) - before) * earned).mean()),
         margin=economics.margin,
         loss_given_default=economics.loss_given_default,
         mean_amount=float(economics.amounts.mean()),

@@ -26,7 +26,8 @@ class GateLimits(BaseModel):
         max_swap_excess: Bad rate by which applicants approved by the challenger alone may exceed those approved by
             the champion alone, on top of what chance explains.
         max_profit_loss: Realised profit per application, as a share of the mean amount, that the challenger may lose
-            against the champion, on top of what chance explains.
+            against the champion, on top of what chance explains. Approving a tenth fewer of good applicants loses a
+            tenth of the margin, which is policy and not the model; the default leaves room for that.
         contract_change_declared: Whether a changed feature contract is intended.
     """
 
@@ -40,7 +41,7 @@ class GateLimits(BaseModel):
     max_in_the_large: float = Field(default=0.25, gt=0)
     max_psi: float = Field(default=0.25, gt=0)
     max_swap_excess: float = Field(default=0.0, ge=0)
-    max_profit_loss: float = Field(default=0.0, ge=0)
+    max_profit_loss: float = Field(default=0.01, ge=0)
     contract_change_declared: bool = False
 
 
@@ -102,6 +103,8 @@ class ProfitDifference(_Data):
         low: Lower end of the confidence interval of the difference.
         high: Upper end.
         expected: The difference the challenger's own PDs promised.
+        equal_approvals: The difference if the challenger approved as many as the champion: what its ranking is worth
+            apart from its cutoff.
         margin: Earned on a loan that is repaid, share of its amount (the challenger's setting).
         loss_given_default: Lost on a loan that defaults, share of its amount (the challenger's setting).
         mean_amount: Mean amount of the applications.
@@ -114,6 +117,7 @@ class ProfitDifference(_Data):
     low: float
     high: float
     expected: float
+    equal_approvals: float
     margin: float
     loss_given_default: float
     mean_amount: float

@@ -62,6 +62,24 @@ def test_validate_shows_bad_rows_and_fails(work, tmp_path):
     assert run("validate", work / "case.csv", "--contract", "case").returncode == 0
 
 
+def test_compare_prints_the_checks_and_writes_the_report(work, tmp_path):
+    made = run("simulate", tmp_path / "later.csv", "--rows", 3000, "--months", 1, "--seed", 3)
+    assert made.returncode == 0, made.stderr
+    pair = [work / "model", work / "model", tmp_path / "later.csv"]
+    lenient = [word for name in ("max_in_the_large", "max_slope_error") for word in ("--set", f"{name}=3")]
+    same = run("compare", *pair, *lenient, "--report", tmp_path / "r.html", "--json", tmp_path / "v.json")
+    assert same.returncode == 0, same.stdout + same.stderr
+    assert "may replace" in same.stdout
+    verdict = json.loads((tmp_path / "v.json").read_text())
+    assert verdict["swap_set"]["changed"] == 0
+    assert all(check["name"] in same.stdout for check in verdict["checks"])
+    assert "Against the champion: what changes" in (tmp_path / "r.html").read_text()
+    stricter = run("compare", *pair, "--set", "min_gain=0.01")
+    assert (stricter.returncode, "NOT gain" in stricter.stdout) == (4, True)
+    unknown = run("compare", *pair, "--set", "patience=1")
+    assert (unknown.returncode, "known limits: margin" in unknown.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

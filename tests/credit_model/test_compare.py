@@ -88,6 +88,28 @@ def test_a_changed_contract_must_be_declared(bundle, portfolio, case, quick):
     assert compare(bundle, challenger, portfolio.holdout, declared).promoted
 
 
+def test_the_verdict_tells_who_changes_decision_and_what_it_earns(weak, bundle, portfolio):
+    verdict = compare(weak, bundle, portfolio.holdout)
+    before, after = (Scorer(b).score_table(portfolio.holdout).column("decision").to_pylist() for b in (weak, bundle))
+    moves = {(move.champion, move.challenger): move.rows for move in verdict.swap_set.moves}
+    assert moves == {(a, b): list(zip(before, after, strict=True)).count((a, b)) for a, b in moves}
+    outcomes = portfolio.holdout.column("defaulted").to_pylist()
+    profits = [
+        np.mean([(d == "approve") * (-0.45 if bad else 0.10) for d, bad in zip(decided, outcomes, strict=True)])
+        for decided in (before, after)
+    ]
+    assert (verdict.profit.champion, verdict.profit.challenger) == pytest.approx(tuple(profits))
+    assert {"swap_set", "profit_not_worse"} <= {check.name for check in verdict.checks}
+
+
+def test_profit_is_counted_by_the_settings_of_the_challenger(bundle, portfolio):
+    settings = bundle.document.settings | {"margin": 0.2, "amount_column": "age", "from_a_later_release": 1}
+    rich = type(bundle)(bundle.document.model_copy(update={"settings": settings}), bundle.model_text)
+    profit = compare(bundle, rich, portfolio.holdout).profit
+    assert (profit.margin, profit.loss_given_default) == (0.2, 0.45)
+    assert profit.mean_amount == pytest.approx(np.mean(portfolio.holdout.column("age").to_numpy()), rel=1e-6)
+
+
 def test_an_unlabelled_holdout_is_refused(bundle, portfolio):
     with pytest.raises(TrainingError, match="holdout: column 'defaulted'"):
         compare(None, bundle, portfolio.holdout.drop_columns(["defaulted"]))
