@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 	  { echo "this Python cannot make environments: install its venv module (Debian: apt-get install python3-venv)"; exit 1; }
 	@echo "installing into $(VENV) (once; about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev --constraint requirements.lock --require-hashes --exact
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || $(MAKE) --no-print-directory openmp
 	@touch $@
@@ -49,7 +49,7 @@ lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes \
+	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes \
 	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean: ## remove the environment and the sandbox's state
