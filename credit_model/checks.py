@@ -67,7 +67,7 @@ def check_table(
     if names is not None:
         return Checked(features, outcomes, tuple(names), {}, labelled)
     dropped = {c.name: "all values are missing" for c in contract.features if _all_missing(features, c.name)}
-    kept = tuple(c.name for c in contract.features if c.name not in dropped)
+    kept = tuple(c.name for c in contract.model_features if c.name not in dropped)
     if not kept:
         raise TrainingError(f"{role}: every feature is missing everywhere; check how the table was built")
     _check_leaks(features, outcomes, Encoder.learn(features, contract, names=kept), settings)

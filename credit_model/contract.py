@@ -13,6 +13,7 @@ import pyarrow as pa
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from credit_model.derived import Derived
 from credit_model.errors import ContractError
 
 ID = "application_id"
@@ -121,6 +122,7 @@ class Contract(BaseModel):
         timestamp: Where the time of application is found (canonical `applied_at`).
         observed_at: Where the time is found at which the outcome became known.
         columns: Features and protected attributes.
+        derived: Features computed from numeric features.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,6 +134,7 @@ class Contract(BaseModel):
     timestamp: SpecialColumn = SpecialColumn(source=APPLIED_AT, required=False)
     observed_at: SpecialColumn = SpecialColumn(source=OBSERVED_AT, required=False)
     columns: tuple[Column, ...] = Field(min_length=1)
+    derived: tuple[Derived, ...] = ()
 
     @model_validator(mode="after")
     def _unambiguous(self) -> Contract:
@@ -144,6 +147,11 @@ class Contract(BaseModel):
     def features(self) -> tuple[Column, ...]:
         """Columns the model may use, in contract order."""
         return tuple(column for column in self.columns if not column.protected)
+
+    @property
+    def model_features(self) -> tuple[Column, ...]:
+        """What a model may read: the features, then the derived ones as numeric columns."""
+        return (*self.features, *(_derived_column(derived) for derived in self.derived))
 
     @property
     def protected(self) -> tuple[Column, ...]:
@@ -164,12 +172,12 @@ class Contract(BaseModel):
         return {ID: self.id, APPLIED_AT: self.timestamp, TARGET: self.target, OBSERVED_AT: self.observed_at}
 
     def column(self, name: str) -> Column:
-        """Column of that canonical name.
+        """Column or derived feature of that canonical name.
 
         Raises:
             ContractError: The contract has no such column.
         """
-        for column in self.columns:
+        for column in (*self.columns, *(_derived_column(derived) for derived in self.derived)):
             if column.name == name:
                 return column
         raise ContractError(f"contract '{self.name}' has no column '{name}'; see its columns list")
@@ -190,6 +198,10 @@ class Contract(BaseModel):
     def dump(self) -> str:
         """The contract as YAML text that `parse_contract` reads back equal."""
         return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=120)
+
+
+def _derived_column(derived: Derived) -> Column:
+    return Column(name=derived.name, kind="numeric", nullable=True, monotone=derived.monotone, reason=derived.reason)
 
 
 def _column_fault(column: Column) -> str | None:
@@ -227,6 +239,19 @@ def _contract_fault(contract: Contract) -> str | None:
         return f"columns: header '{crossed[0]}' is also the name of another column; rename one of them"
     if not contract.features:
         return "columns: every column is protected; a model needs at least one feature"
+    return _derived_fault(contract)
+
+
+def _derived_fault(contract: Contract) -> str | None:
+    taken = {*RESERVED, *(column.name for column in contract.columns), *(c.header.lower() for c in contract.columns)}
+    numbers = {column.name for column in contract.features if column.kind in {"numeric", "integer"}}
+    for derived in contract.derived:
+        if derived.name in taken:
+            return f"derived: '{derived.name}' is the name of another column; choose another"
+        taken.add(derived.name)
+        strange = [name for name in derived.inputs if name not in numbers]
+        if strange:
+            return f"derived '{derived.name}': '{strange[0]}' is no numeric or integer feature; name one"
     return None
 
 

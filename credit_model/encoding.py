@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from credit_model.booster import Matrix
 from credit_model.coercion import coerce, flat, is_plain
 from credit_model.contract import ID, Column, Contract
+from credit_model.derived import Derived
 from credit_model.errors import InputError
 
 
@@ -45,6 +46,11 @@ class Encoder:
         """Contract columns of the features, in matrix order."""
         return tuple(self.contract.column(name) for name in self.names)
 
+    @cached_property
+    def derived(self) -> dict[str, Derived]:
+        """Derived features among the features, by name."""
+        return {derived.name: derived for derived in self.contract.derived if derived.name in self.names}
+
     @property
     def categorical(self) -> list[int]:
         """Positions of the categorical features in the matrix."""
@@ -62,8 +68,14 @@ class Encoder:
         """
         matrix = np.empty((table.num_rows, len(self.names)), dtype=np.float64)
         for position, column in enumerate(self.columns):
-            matrix[:, position] = self._numbers(flat(table.column(column.name)), column)
+            matrix[:, position] = self._feature(table, column)
         return matrix
+
+    def _feature(self, table: pa.Table, column: Column) -> Matrix:
+        derived = self.derived.get(column.name)
+        if derived is None:
+            return self._numbers(flat(table.column(column.name)), column)
+        return derived.of_columns([self._feature(table, self.contract.column(name)) for name in derived.inputs])
 
     def _numbers(self, values: pa.Array, column: Column) -> Matrix:
         if column.has_levels:

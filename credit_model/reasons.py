@@ -60,7 +60,7 @@ class Explainer:
             names: Features in the order of the contributions.
         """
         self._names = tuple(names)
-        self._texts = {column.name: column.reason for column in contract.features}
+        self._texts = {column.name: column.reason for column in contract.model_features}
         self._baseline = np.array([book.baseline[name] for name in names])
         places = {name: position for position, name in enumerate(names)}
         self._groups = [np.array([places[name] for name in group]) for group in book.groups]

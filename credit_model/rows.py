@@ -30,13 +30,20 @@ class RowReader:
     def __init__(self, encoder: Encoder) -> None:
         self._contract = encoder.contract
         self._columns = encoder.contract.features
-        positions = {name: position for position, name in enumerate(encoder.names)}
+        # Inputs of derived features that are no features themselves get a place behind them.
+        hidden = {name: None for derived in encoder.derived.values() for name in derived.inputs}
+        places = dict.fromkeys((*encoder.names, *hidden))
+        positions = {name: position for position, name in enumerate(places)}
         slots = {c.name: (positions.get(c.name), c.name, _converter(c, encoder)) for c in self._columns}
         # None marks a column the contract knows but the model does not read.
         self._slots = {header: slots.get(name) for header, name in encoder.contract.by_header.items()}
         self._ids = frozenset({ID, encoder.contract.id.source, encoder.contract.id.source.lower()})
         self._required = {c.name for c in self._columns if not c.nullable}
-        self._width = len(encoder.names)
+        self._width, self._places = len(encoder.names), len(places)
+        self._derived = [
+            (positions[name], [positions[part] for part in derived.inputs], derived)
+            for name, derived in encoder.derived.items()
+        ]
 
     def matrix(self, rows: Sequence[Row]) -> Matrix:
         """Matrix of shape (rows, features).
@@ -44,10 +51,17 @@ class RowReader:
         Raises:
             InputError: Names the first row and column that cannot be read.
         """
-        matrix = np.full((len(rows), self._width), nan)
+        matrix = np.full((len(rows), self._places), nan)
         for index, row in enumerate(rows):
             self._fill(matrix[index], row, index)
-        return matrix
+            self._derive(matrix[index])
+        return matrix[:, : self._width]
+
+    def _derive(self, out: Matrix) -> None:
+        if self._derived:
+            values = out.tolist()
+            for position, parts, derived in self._derived:
+                out[position] = derived.of_values([values[part] for part in parts])
 
     def identifier(self, row: Row) -> str | None:
         """Application id of a row, where it has one."""
