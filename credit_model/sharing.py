@@ -38,4 +38,4 @@ class Share:
     @property
     def parameters(self) -> dict[str, object]:
         """LightGBM parameters on top of the usual ones; none for a host alone."""
-        return {} if self.alone else {"tree_learner": "data", "num_machines": self.hosts, "pre_partition": True}
+        return {} if self.alone else {"tree_learner": "data", "num_machines": self.hosts}

@@ -1,20 +1,34 @@
-"""One training job: reads hyperparameters and channels, writes the bundle, and on failure one readable line."""
+"""One training job: reads hyperparameters and channels, writes the bundle, and on failure one readable line.
+
+With several hosts every host reads all rows (`FullyReplicated`, SageMaker's default), so that all of them know the same
+levels, bins and folds without a word; LightGBM's data-parallel learner then shares the rows of each fold and of the
+final fit. A channel sharded by key is refused: it would give each host other levels and other folds. The first host
+writes the bundle; the others end with an empty model folder.
+"""
 
 import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from credit_model.bundle import Bundle, Lineage
+from credit_model.checkpoints import Checkpoint, FolderCheckpoint
 from credit_model.contract import load_contract
 from credit_model.errors import CreditModelError
 from credit_model.settings import TrainSettings
 from credit_model.training import train
+from images.train import interruption
+from images.train.cluster import Cluster, Team, TeamCheckpoint
+
+# Instances of one job may start minutes apart.
+_GATHER_SECONDS = 900.0
 
 
 class ChannelError(CreditModelError):
@@ -22,36 +36,67 @@ class ChannelError(CreditModelError):
 
 
 def main() -> int:
-    """Run the job in `SAGEMAKER_BASE_DIR` (default `/opt/ml`); return the exit code."""
+    """Run the job in `SAGEMAKER_BASE_DIR` (default `/opt/ml`); return the exit code.
+
+    SIGTERM ends it with 143 and no `output/failure`; finished stages stay in `checkpoints/`.
+    """
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    team: Team | None = None
     try:
-        bundle = run(base, say=lambda line: print(line, flush=True))
-        for name, value in bundle.holdout_metrics.items():
-            print(f"holdout {name}={value:.6f}", flush=True)
+        cluster = Cluster.read(base)
+        team = Team(cluster, partial(_left_alone, base))
+        interruption.watch(partial(team.close, interrupted=True))
+        bundle = run(base, cluster, team, say=_say)
+        if cluster.leads:
+            for name, value in bundle.holdout_metrics.items():
+                _say(f"holdout {name}={value:.6f}")
     except CreditModelError as error:
-        return _fail(base, str(error))
+        return _fail(base, team, str(error))
     except Exception as error:
         traceback.print_exc()
-        return _fail(base, f"{type(error).__name__}: {error}")
-    print(f"model version {bundle.version}", flush=True)
+        return _fail(base, team, f"{type(error).__name__}: {error}")
+    team.close()
+    _say(f"model version {bundle.version}")
     return 0
 
 
-def run(base: Path, *, say: Callable[[str], None]) -> Bundle:
-    """Train on the channels `train`, `holdout` and `contract`; leave the bundle in `model/` and return it.
+def run(base: Path, cluster: Cluster, team: Team, *, say: Callable[[str], None]) -> Bundle:
+    """Train on the channels `train`, `holdout` and `contract`; leave the bundle in the first host's `model/`.
 
     Raises:
-        CreditModelError: settings, channels or data do not fit.
+        CreditModelError: settings, channels, hosts or data do not fit.
     """
-    settings = TrainSettings.from_hyperparameters(_hyperparameters(base))
+    settings = TrainSettings.from_hyperparameters(_config(base, "hyperparameters"))
     channels = base / "input" / "data"
+    if not cluster.share.alone:
+        _check_replicated(_config(base, "inputdataconfig"))
     contract = load_contract(_only_file(channels / "contract"))
     rows, holdout = (_table(channels / name) for name in ("train", "holdout"))
     say(f"{rows.num_rows:,} rows to train, {holdout.num_rows:,} held out, {len(contract.features)} features")
-    progress = lambda stage, fraction, message: say(f"[{fraction:4.0%}] {stage}: {message}")  # noqa: E731 - one line
-    bundle = train(rows, contract, settings, holdout=holdout, lineage=_lineage(), progress=progress)
-    bundle.save(base / "model")
+    if not cluster.share.alone:
+        say(f"host {cluster.current} of {', '.join(cluster.names)}")
+    team.gather(_GATHER_SECONDS)
+    checkpoint: Checkpoint = FolderCheckpoint(base / "checkpoints", say=say)
+    if not cluster.share.alone:
+        checkpoint = TeamCheckpoint(team, leads=cluster.leads, checkpoint=checkpoint)
+    bundle = train(
+        rows,
+        contract,
+        settings,
+        holdout=holdout,
+        lineage=_lineage(),
+        progress=lambda stage, fraction, message: say(f"[{fraction:4.0%}] {stage}: {message}"),
+        checkpoint=checkpoint,
+        share=cluster.share,
+    )
+    if cluster.leads:
+        with interruption.UNINTERRUPTED:
+            bundle.save(base / "model")
     return bundle
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _lineage() -> Lineage:
@@ -64,10 +109,17 @@ def _lineage() -> Lineage:
     )
 
 
-def _hyperparameters(base: Path) -> dict[str, str]:
-    path = base / "input" / "config" / "hyperparameters.json"
-    found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+def _config(base: Path, name: str) -> dict[str, Any]:
+    path = base / "input" / "config" / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return found
+
+
+def _check_replicated(channels: dict[str, Any]) -> None:
+    for name, channel in channels.items():
+        kind = channel.get("S3DistributionType", "FullyReplicated")
+        if kind != "FullyReplicated":
+            raise ChannelError(f"channel '{name}' is {kind}: every host needs all rows; make it FullyReplicated")
 
 
 def _only_file(folder: Path) -> Path:
@@ -83,9 +135,23 @@ def _table(folder: Path) -> pa.Table:
     return pq.read_table(folder)
 
 
-def _fail(base: Path, message: str) -> int:
+def _fail(base: Path, team: Team | None, message: str) -> int:
+    line = _write_failure(base, message)
+    if team is not None:
+        team.close(failure=line)
+    print(line, file=sys.stderr, flush=True)
+    return 1
+
+
+def _left_alone(base: Path, message: str, interrupted: bool) -> None:
+    """Another host has ended: end this one as well, whatever it waits for."""
+    if interrupted:
+        interruption.leave(f"{message}: this host ends as well, to go on from the checkpoints when restarted")
+    interruption.leave(_write_failure(base, message), code=1)
+
+
+def _write_failure(base: Path, message: str) -> str:
     line = " ".join(message.split())[:1024]
     (base / "output").mkdir(parents=True, exist_ok=True)
     (base / "output" / "failure").write_text(line)
-    print(line, file=sys.stderr, flush=True)
-    return 1
+    return line
