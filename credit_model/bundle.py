@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from credit_model.calibration import Calibration
 from credit_model.contract import Contract
 from credit_model.encoding import Encoder
 from credit_model.errors import BundleError
@@ -27,17 +28,21 @@ MODEL, DOCUMENT, GOLDEN, REPORT, CARD, MANIFEST = (
 )
 _CONTENT = (MODEL, DOCUMENT, GOLDEN, REPORT, CARD)
 _FORMAT = 1
+__all__ = [
+    "Bundle",
+    "Calibration",
+    "Cutoffs",
+    "Document",
+    "GoldenRow",
+    "Lineage",
+    "Reference",
+    "ScoreScale",
+    "canonical_json",
+]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Calibration(_Part):
-    """Sigmoid (Platt) calibration: PD = 1 / (1 + exp(-(slope * margin + intercept)))."""
-
-    slope: float
-    intercept: float
 
 
 class ScoreScale(_Part):

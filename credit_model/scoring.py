@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from credit_model.booster import Booster, Matrix
-from credit_model.bundle import Bundle, Calibration, Cutoffs, ScoreScale
+from credit_model.bundle import Bundle, Cutoffs, ScoreScale
+from credit_model.calibration import Calibration
 from credit_model.contract import ID
 from credit_model.encoding import conform
 from credit_model.errors import BundleError
-from credit_model.logistic import sigmoid
 from credit_model.reasons import Explainer, Reason
 from credit_model.rows import RowReader
 
@@ -59,8 +59,8 @@ class Score:
 
 
 def calibrated(margins: Matrix, calibration: Calibration) -> Matrix:
-    """PDs of raw margins, same shape, by the sigmoid calibration."""
-    return sigmoid(calibration.slope * margins + calibration.intercept)
+    """PDs of raw margins, same shape."""
+    return calibration.pds(margins)
 
 
 def points(pds: Matrix, scale: ScoreScale) -> npt.NDArray[np.int64]:
@@ -196,12 +196,10 @@ class Scorer:
     def _scored(self, row: Mapping[str, object], margin: float) -> Score:
         """The table's arithmetic for one applicant, without the cost of arrays of one."""
         document = self._document
-        logit = document.calibration.slope * margin + document.calibration.intercept
-        # NumPy's exp and log, not math's: the last bit must be the one a table gets.
-        small = float(np.exp(-abs(logit)))
-        pd = (1.0 if logit >= 0 else small) / (1.0 + small)
+        pd = document.calibration.pd(margin)
         safe = min(max(pd, 1e-12), 1 - 1e-12)
         scale = document.scale
+        # NumPy's log, not math's: the last bit must be the one a table gets.
         exact = scale.base_score + scale.pdo / _LN2 * float(np.log((1 - safe) / safe / scale.base_odds))
         decline, refer = pd >= document.cutoffs.decline_from, pd >= document.cutoffs.approve_below
         return Score(
