@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test lint bench-gate bench-quality lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,9 +48,19 @@ test: $(READY) lint ## check style and types, then run every test
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+bench-gate: $(READY) ## how often the gate is wrong, on simulated pairs of models: make bench-gate [PAIRS=400]
+	@$(BIN)/python -m benchmarks.gate $(if $(PAIRS),--pairs $(PAIRS))
+
+# The rivals need an environment of their own: the platform's holds what the platform runs, and nothing else.
+BENCH := .venv-bench
+bench-quality: $(READY) ## our models against others on UCI and the simulated case: make bench-quality [UCI_CSV=file]
+	@test -x $(BENCH)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH)
+	@$(BIN)/uv pip install --quiet --python $(BENCH)/bin/python --group bench --constraint requirements.lock --require-hashes
+	@$(BENCH)/bin/python -m benchmarks.quality $(if $(ROWS),--rows $(ROWS))
+
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes \
 	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean: ## remove the environment and the sandbox's state
-	@rm -rf $(VENV) .sandbox
+	@rm -rf $(VENV) $(BENCH) .sandbox
