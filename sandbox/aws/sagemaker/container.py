@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import sandbox
 from sandbox.aws.errors import JobError
 from sandbox.images import UnknownImageError, command
 
-_POLL_SECONDS = 0.05
 _REPOSITORY = Path(sandbox.__file__).resolve().parent.parent
 
 
@@ -68,13 +66,6 @@ class Container:
     def poll(self) -> int | None:
         """Exit code, or None while it runs (negative: ended by that signal)."""
         return self._process.poll()
-
-    def wait(self, stop: threading.Event, deadline: float | None = None) -> int | None:
-        """Wait for the end; None when `stop` was set or the monotonic `deadline` passed first."""
-        while self._process.poll() is None:
-            if stop.wait(_POLL_SECONDS) or (deadline is not None and time.monotonic() > deadline):
-                return None
-        return self._process.returncode
 
     def interrupt(self) -> None:
         """SIGTERM the group and return at once."""

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ApiError, JobError, SandboxAwsError
-from sandbox.aws.sagemaker.container import Container
 from sandbox.aws.storage import Storage
 
 FINAL = {"Completed", "Failed", "Stopped"}
@@ -25,6 +24,19 @@ _log = logging.getLogger(__name__)
 def now() -> datetime:
     """The present, with a zone."""
     return datetime.now(UTC)
+
+
+class Running(Protocol):
+    """What a job has running: one container or several."""
+
+    def poll(self) -> int | None:
+        """Exit code, or None while it runs."""
+
+    def interrupt(self) -> None:
+        """SIGTERM, and return at once."""
+
+    def end(self, grace: float) -> int:
+        """SIGTERM, and SIGKILL after `grace` seconds; the exit code."""
 
 
 class Job:
@@ -52,7 +64,7 @@ class Job:
         self.ended: datetime | None = None
         self.stopping = threading.Event()
         self.grace = STOP_GRACE
-        self.container: Container | None = None
+        self.container: Running | None = None
         self.thread = threading.Thread(target=self._work, name=f"{self.noun}-{self.name}", daemon=True)
 
     @property

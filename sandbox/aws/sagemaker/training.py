@@ -1,24 +1,29 @@
 """Training jobs that run: the container contract of /opt/ml, one process group, real states, real artifacts."""
 
-import json
 import re
+import shutil
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 from sandbox.aws.errors import JobError
 from sandbox.aws.sagemaker.archives import pack
+from sandbox.aws.sagemaker.checkpoints import Checkpoints
 from sandbox.aws.sagemaker.container import Container
+from sandbox.aws.sagemaker.hosts import Crew, Host, addresses
 from sandbox.aws.sagemaker.jobs import Job, now
 from sandbox.aws.sagemaker.logs import LogStream
 from sandbox.aws.storage import Location
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-_HOST = "algo-1"
+# What a container ends with when its instance is taken away: SIGTERM, caught by its entry point or not.
+_TAKEN_AWAY = {128 + signal.SIGTERM, -signal.SIGTERM}
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading the training image",
     "Training": "Training image download completed. Training in progress.",
+    "Interrupted": "Instances were reclaimed; the job starts again when there are some",
     "Stopping": "Stopping the training job",
     "Uploading": "Uploading generated training model",
     "Completed": "Training job completed",
@@ -47,19 +52,26 @@ class TrainingJob(Job):
         self.metrics: dict[str, dict[str, Any]] = {}
         self._enter("Starting")
 
+    @property
+    def hosts(self) -> list[Host]:
+        """The job's hosts, the first in the job's own folder."""
+        count = int(self.request.get("ResourceConfig", {}).get("InstanceCount") or 1)
+        base = self.folder()
+        return [Host(f"algo-{n}", base if n == 1 else base / "hosts" / f"algo-{n}") for n in range(1, count + 1)]
+
     def perform(self) -> None:
         """Download, train, upload."""
         base = self.folder()
         self.started = now()
         self._enter("Downloading")
-        self._prepare(base)
+        self._prepare()
         if self.stopping.is_set():
             self._enter("Stopped")
             self.finish("Stopped")
             return
-        code, reason = self._train(base)
+        code, reason = self._train_until_done()
         if reason is None and code != 0:
-            text = _text(base / "output" / "failure")
+            text = next(filter(None, (_text(host.base / "output" / "failure") for host in self.hosts)), "")
             shown = code if code >= 0 else 128 - code
             self._upload(base, artifacts=False)
             raise JobError(f"AlgorithmError: {text}, exit code: {shown}"[:1024])
@@ -68,6 +80,26 @@ class TrainingJob(Job):
         last = reason or "Completed"
         self._enter(last)
         self.finish("Completed" if reason is None else "Stopped")
+
+    def _train_until_done(self) -> tuple[int, str | None]:
+        """Train; a spot job whose container was ended by SIGTERM starts again on fresh instances."""
+        checkpoints = Checkpoints(self.request.get("CheckpointConfig"), self.storage)
+        limit = (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
+        deadline = time.monotonic() + limit if limit else None
+        while True:
+            for host in self.hosts:
+                checkpoints.fetch(host.base)
+            code, reason = self._train(deadline)
+            for host in reversed(self.hosts):
+                checkpoints.keep(host.base)
+            if reason or code not in _TAKEN_AWAY or not self.request.get("EnableManagedSpotTraining"):
+                return code, reason
+            self._enter("Interrupted")
+            for host in self.hosts:
+                for name in ("model", "output", "checkpoints"):
+                    shutil.rmtree(host.base / name, ignore_errors=True)
+            self._enter("Starting")
+            self._prepare()
 
     def finish(self, status: str, reason: str | None = None) -> None:
         """Enter a final state, in the transitions as well."""
@@ -127,63 +159,57 @@ class TrainingJob(Job):
     def _target(self, name: str) -> Location:
         return Location.parse(self.request["OutputDataConfig"]["S3OutputPath"]) / f"{self.name}/output/{name}"
 
-    def _prepare(self, base: Path) -> None:
-        """Write what the container reads: configuration files and the channels' data."""
-        for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
-            (base / folder).mkdir(parents=True, exist_ok=True)
-        channels = self.request.get("InputDataConfig") or []
-        files = {
-            "hyperparameters": {key: str(value) for key, value in (self.request.get("HyperParameters") or {}).items()},
-            "inputdataconfig": {channel["ChannelName"]: _channel_config(channel) for channel in channels},
-            "resourceconfig": {
-                "current_host": _HOST,
-                "current_instance_type": self.request.get("ResourceConfig", {}).get("InstanceType", "ml.m5.large"),
-                "current_group_name": "homogeneousCluster",
-                "hosts": [_HOST],
-                "instance_groups": [
-                    {
-                        "instance_group_name": "homogeneousCluster",
-                        "instance_type": self.request.get("ResourceConfig", {}).get("InstanceType", "ml.m5.large"),
-                        "hosts": [_HOST],
-                    }
-                ],
-                "network_interface_name": "eth0",
-            },
-        }
-        for name, content in files.items():
-            (base / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
-        for channel in channels:
-            self._download(channel, base / "input" / "data" / channel["ChannelName"])
+    def _prepare(self) -> None:
+        """Write what the containers read: configuration files and the channels' data."""
+        names = [host.name for host in self.hosts]
+        for position, host in enumerate(self.hosts):
+            host.lay_out(self.request, names)
+            for channel in self.request.get("InputDataConfig") or []:
+                self._download(channel, host.base / "input" / "data" / channel["ChannelName"], position, len(names))
 
-    def _download(self, channel: dict[str, Any], folder: Path) -> None:
-        """Copy a channel's objects; keys below the last slash of the prefix keep their relative path."""
+    def _download(self, channel: dict[str, Any], folder: Path, position: int, hosts: int) -> None:
+        """Copy a host's objects of a channel; keys below the last slash of the prefix keep their relative path."""
         source = channel["DataSource"].get("S3DataSource")
         if source is None or source.get("S3DataType", "S3Prefix") != "S3Prefix":
             raise JobError(f"ClientError: channel {channel['ChannelName']}: the sandbox reads S3Prefix sources only")
         prefix = Location.parse(source["S3Uri"])
         start = prefix.key.rfind("/") + 1
         folder.mkdir(parents=True, exist_ok=True)
-        found = False
-        for item in self.storage.objects(prefix):
-            if not item.place.key.endswith("/"):
-                self.storage.download(item.place, folder / item.place.key[start:])
-                found = True
-        if not found:
+        items = [item for item in self.storage.objects(prefix) if not item.place.key.endswith("/")]
+        sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
+        for item in items[position::hosts] if sharded else items:
+            self.storage.download(item.place, folder / item.place.key[start:])
+        if not items:
             raise JobError(
                 f"ClientError: Data download failed:Failed to download data. No S3 objects found under S3 URL "
                 f'"{prefix}" given in input data source. Please ensure that the bucket exists in the selected region, '
                 "that objects exist under that S3 prefix, and that the role has access to it."
             )
 
-    def _train(self, base: Path) -> tuple[int, str | None]:
-        """Run the container; return its exit code, and Stopped or MaxRuntimeExceeded when it was ended early."""
-        image = self.request["AlgorithmSpecification"].get("TrainingImage", "")
+    def _train(self, deadline: float | None) -> tuple[int, str | None]:
+        """Run the containers; return the exit code, and Stopped or MaxRuntimeExceeded when they were ended early."""
+        crew, logs, hosts = Crew(), [], self.hosts
+        self.container = crew
         epoch = int(time.time() * 1000)
-        log = LogStream(self.context.client("logs", self.region), LOG_GROUP, f"{self.name}/{_HOST}-{epoch}")
-        patterns = [
-            (item["Name"], re.compile(item["Regex"]))
-            for item in self.request["AlgorithmSpecification"].get("MetricDefinitions") or []
-        ]
+        places = addresses([host.name for host in hosts]) if len(hosts) > 1 else ""
+        self._enter("Training")
+        for host in hosts:
+            stream = f"{self.name}/{host.name}-{epoch}"
+            logs.append(LogStream(self.context.client("logs", self.region), LOG_GROUP, stream))
+            crew.add(self._start(host, logs[-1], {"CREDIT_TRAIN_ADDRESSES": places} if places else {}))
+        code = crew.wait(self.stopping, deadline)
+        reason = None
+        if code is None:
+            reason = "Stopped" if self.stopping.is_set() else "MaxRuntimeExceeded"
+            self._enter("Stopping")
+        ended = crew.end(self.grace)
+        for log in logs:
+            log.flush()
+        return (ended if code is None else code), reason
+
+    def _start(self, host: Host, log: LogStream, network: dict[str, str]) -> Container:
+        algorithm = self.request["AlgorithmSpecification"]
+        patterns = [(item["Name"], re.compile(item["Regex"])) for item in algorithm.get("MetricDefinitions") or []]
 
         def on_line(line: str) -> None:
             log.line(line)
@@ -191,22 +217,14 @@ class TrainingJob(Job):
 
         environment = {
             **self.environment(),
-            "SAGEMAKER_BASE_DIR": str(base),
+            **network,
+            "SAGEMAKER_BASE_DIR": str(host.base),
             "TRAINING_JOB_NAME": self.name,
             "TRAINING_JOB_ARN": self.arn,
             **(self.request.get("Environment") or {}),
         }
-        limit = (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
-        self._enter("Training")
-        self.container = Container(image, ["train"], environment=environment, folder=base, on_line=on_line)
-        code = self.container.wait(self.stopping, time.monotonic() + limit if limit else None)
-        reason = None
-        if code is None:
-            reason = "Stopped" if self.stopping.is_set() else "MaxRuntimeExceeded"
-            self._enter("Stopping")
-        ended = self.container.end(self.grace)
-        log.flush()
-        return (ended if code is None else code), reason
+        image = algorithm.get("TrainingImage", "")
+        return Container(image, ["train"], environment=environment, folder=host.base, on_line=on_line)
 
     def _measure(self, patterns: list[tuple[str, re.Pattern[str]]], line: str) -> None:
         for name, pattern in patterns:
@@ -224,17 +242,6 @@ class TrainingJob(Job):
             archive = base / f"{name}.tar.gz"
             if pack(folder, archive):
                 self.storage.write(self._target(f"{name}.tar.gz"), archive, content_type="application/gzip")
-
-
-def _channel_config(channel: dict[str, Any]) -> dict[str, str]:
-    config = {
-        "TrainingInputMode": channel.get("InputMode", "File"),
-        "S3DistributionType": channel["DataSource"]
-        .get("S3DataSource", {})
-        .get("S3DataDistributionType", "FullyReplicated"),
-        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
-    }
-    return {**config, **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {})}
 
 
 def _text(path: Path) -> str:

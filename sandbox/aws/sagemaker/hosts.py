@@ -1,0 +1,109 @@
+"""The hosts of a training job on one machine: a folder each as `/opt/ml`, and one process group each."""
+
+import json
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.aws.sagemaker.container import Container
+
+_POLL_SECONDS = 0.05
+_FOLDERS = ("input/config", "input/data", "model", "output/data", "checkpoints")
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host: its name and what its container sees as `/opt/ml`."""
+
+    name: str
+    base: Path
+
+    def lay_out(self, request: dict[str, Any], names: list[str]) -> None:
+        """Make the folders and write the configuration files."""
+        for folder in _FOLDERS:
+            (self.base / folder).mkdir(parents=True, exist_ok=True)
+        instance = request.get("ResourceConfig", {}).get("InstanceType", "ml.m5.large")
+        group = {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": names}
+        channels = request.get("InputDataConfig") or []
+        files = {
+            "hyperparameters": {key: str(value) for key, value in (request.get("HyperParameters") or {}).items()},
+            "inputdataconfig": {channel["ChannelName"]: _channel_config(channel) for channel in channels},
+            "resourceconfig": {
+                "current_host": self.name,
+                "current_instance_type": instance,
+                "current_group_name": "homogeneousCluster",
+                "hosts": names,
+                "instance_groups": [group],
+                "network_interface_name": "eth0",
+            },
+        }
+        for name, content in files.items():
+            (self.base / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
+
+
+class Crew:
+    """The containers of a job's hosts, waited for and ended together."""
+
+    def __init__(self) -> None:
+        self._containers: list[Container] = []
+
+    def add(self, container: Container) -> None:
+        """Take in a started container."""
+        self._containers.append(container)
+
+    def poll(self) -> int | None:
+        """Exit code once all have ended well (0) or one has not (its own); None before."""
+        codes = [container.poll() for container in self._containers]
+        failed = next((code for code in codes if code), None)
+        return failed if failed or None in codes else 0
+
+    def interrupt(self) -> None:
+        """SIGTERM all and return at once."""
+        for container in self._containers:
+            container.interrupt()
+
+    def wait(self, stop: threading.Event, deadline: float | None = None) -> int | None:
+        """Wait for the end; None when `stop` was set or the monotonic `deadline` passed first."""
+        while (code := self.poll()) is None:
+            if stop.wait(_POLL_SECONDS) or (deadline is not None and time.monotonic() > deadline):
+                return None
+        return code
+
+    def end(self, grace: float) -> int:
+        """SIGTERM all, SIGKILL after `grace` seconds; the first exit code that is not 0."""
+        self.interrupt()
+        deadline = time.monotonic() + grace
+        codes = [container.end(max(0.0, deadline - time.monotonic())) for container in self._containers]
+        return next((code for code in codes if code), 0)
+
+
+def addresses(names: list[str]) -> str:
+    """Where hosts that share this machine's loopback are found, as the train image takes it (name=host:port,…)."""
+    return ",".join(f"{name}=127.0.0.1:{_two_free_ports()}" for name in names)
+
+
+def _two_free_ports() -> int:
+    """A free port whose successor is free as well."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+def _channel_config(channel: dict[str, Any]) -> dict[str, str]:
+    config = {
+        "TrainingInputMode": channel.get("InputMode", "File"),
+        "S3DistributionType": channel["DataSource"]
+        .get("S3DataSource", {})
+        .get("S3DataDistributionType", "FullyReplicated"),
+        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+    }
+    return {**config, **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {})}
