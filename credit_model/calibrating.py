@@ -20,7 +20,7 @@ _RULE = (
     "paired difference in log loss. Penalised log loss = log loss + entropy of the default rate x Gini lost to ties."
 )
 # Margins are rounded to so many cells of equal size at most: a bound on the bundle's size and on the time to fit.
-_CELLS = 16_384
+_CELLS = 65_536
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def fit_venn_abers(margins: Floats, outcomes: Outcomes) -> Calibration:
 
     p1 is the isotonic PD of an applicant who joined the data as a default, p0 as a repayer; hence p1 > 0 and p0 < 1 and
     the merged PD is strictly between 0 and 1. An applicant counts as tied with the nearest margin of the data. Beyond
-    16,384 distinct margins, they are first rounded to that many cells of equal size. Source: Vovk, Petej and Fedorova,
+    65,536 distinct margins, they are first rounded to that many cells of equal size. Source: Vovk, Petej and Fedorova,
     Large-scale probabilistic predictors with and without guarantees of validity, NIPS 2015.
     """
     knots, sizes, defaults = _cells(margins, outcomes)
@@ -233,13 +233,23 @@ def _joined_as_default(sizes: Floats, defaults: Floats) -> Floats:
     the newcomer move by (-1, -1). While the next moved point is above the current tangent, the tangent stays.
     """
     x, y = np.concatenate([[0.0], np.cumsum(sizes)]), np.concatenate([[0.0], np.cumsum(defaults)])
+    vertices = _minorant(sizes, defaults)
+    ahead = np.searchsorted(vertices, np.arange(len(sizes))).tolist()
     values = np.empty(len(sizes))
     slope, start_x, start_y = np.inf, -1.0, -1.0
-    for cell, (next_x, next_y) in enumerate(zip((x - 1).tolist(), (y - 1).tolist(), strict=True)):
-        if cell == len(sizes):
-            break
+    for cell, (next_x, next_y) in enumerate(zip((x[:-1] - 1).tolist(), (y[:-1] - 1).tolist(), strict=True)):
         if cell == 0 or next_y < start_y + (next_x - start_x) * slope:
             start_x, start_y = next_x, next_y
-            slope = float(np.min((y[cell:] - next_y) / (x[cell:] - next_x)))
+            # Beyond the next vertex of the whole minorant, only its vertices can touch the tangent.
+            first = vertices[ahead[cell]]
+            near = (y[cell : first + 1] - next_y) / (x[cell : first + 1] - next_x)
+            far = (y[vertices[ahead[cell] :]] - next_y) / (x[vertices[ahead[cell] :]] - next_x)
+            slope = float(min(near.min(), far.min()))
         values[cell] = slope
     return values
+
+
+def _minorant(sizes: Floats, defaults: Floats) -> npt.NDArray[np.int64]:
+    """Where the greatest convex minorant of the cumulative sums bends, its end included."""
+    fitted = IsotonicRegression().fit_transform(np.arange(len(sizes)), defaults / sizes, sample_weight=sizes)
+    return np.append(np.flatnonzero(np.diff(fitted) > 0) + 1, len(sizes))

@@ -64,11 +64,18 @@ def test_venn_abers_takes_a_new_margin_for_its_nearest_known_one() -> None:
     assert (fitted.pds(asked) == fitted.pds(nearest)).all()
 
 
-def test_venn_abers_of_many_margins_is_near_the_reference_and_bounded_in_size() -> None:
+def test_venn_abers_of_many_margins_equals_the_reference() -> None:
     margins, outcomes = draw(20_000)
     fitted = fit_venn_abers(margins, outcomes)
     assert len(fitted.values) < 1000
-    assert np.abs(fitted.pds(margins) - peer(margins, outcomes, margins)).mean() < 1e-3
+    assert np.abs(fitted.pds(margins) - peer(margins, outcomes, margins)).max() < 1e-12
+
+
+def test_venn_abers_of_rounded_margins_is_near_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("credit_model.calibrating._CELLS", 1000)
+    margins, outcomes = draw(9000)
+    fitted = fit_venn_abers(margins, outcomes)
+    assert np.abs(fitted.pds(margins) - peer(margins, outcomes, margins)).mean() < 5e-3
 
 
 def test_isotonic_equals_scikit_learn_but_for_the_end_blocks() -> None:
@@ -242,9 +249,10 @@ def test_the_same_rows_in_another_order_give_the_same_calibration() -> None:
 
 def test_72_000_rows_are_compared_within_two_seconds() -> None:
     margins, outcomes = draw(72_000)
-    started = time.perf_counter()
+    # Time of this process alone: others may share the machine.
+    started = time.process_time()
     chosen(margins, outcomes)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_one_fold_or_a_fold_of_one_class_is_refused() -> None:
