@@ -1,0 +1,1 @@
+"""The quality of our models and of the usual others on the same cross-validation splits."""

@@ -1,0 +1,60 @@
+"""The portfolios of the comparison: the UCI file, and the simulated case with its true PD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from credit_model.contract import TARGET, Contract, load_contract
+from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.reading import read_applications
+from credit_model.simulate import simulate
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """Labelled applications.
+
+    Attributes:
+        name: For the table.
+        table: Canonical table.
+        contract: Its contract.
+        true_pd: PD the outcomes were drawn with, where it is known.
+    """
+
+    name: str
+    table: pa.Table
+    contract: Contract
+    true_pd: Floats | None = None
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """True for a default, shape (rows,)."""
+        labels: Outcomes = self.table.column(TARGET).combine_chunks().to_numpy(zero_copy_only=False)
+        return labels
+
+    def take(self, rows: Rows) -> pa.Table:
+        """The table's rows at these places."""
+        return self.table.take(pa.array(rows))
+
+
+def uci(path: Path, rows: int | None) -> Portfolio:
+    """Default of credit card clients (UCI); a random subset where `rows` is given."""
+    contract = load_contract("uci_credit_card")
+    table = read_applications(path, contract).accepted
+    if rows is not None and rows < table.num_rows:
+        chosen = np.sort(np.random.default_rng(42).choice(table.num_rows, rows, replace=False))
+        table = table.take(pa.array(chosen))
+    return Portfolio("uci_credit_card", table, contract)
+
+
+def case(rows: int) -> Portfolio:
+    """The simulated case over a year."""
+    simulation = simulate(rows, months=12, seed=1)
+    return Portfolio("case", simulation.applications, load_contract("case"), simulation.true_pd)
