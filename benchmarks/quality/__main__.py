@@ -56,7 +56,7 @@ def _portfolios(only: str | None, rows: int) -> list[Portfolio]:
 def _compare(portfolio: Portfolio, models: list[Model]) -> None:
     outcomes = portfolio.outcomes
     print(f"\n{portfolio.name}: {len(outcomes):,} rows, {outcomes.mean():.2%} default\n")
-    print("| model | ROC AUC (spread of folds) | ratio | PR AUC | Brier | log loss | seconds | ratio |")
+    print("| model | ROC AUC (spread of folds) | ratio | PR AUC | Brier | log loss | CPU seconds | ratio |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     if portfolio.true_pd is not None:
         ceiling = of_true_pd(portfolio, portfolio.true_pd)
