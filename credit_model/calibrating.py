@@ -16,8 +16,9 @@ from credit_model.logistic import fit_line
 from credit_model.metrics.discrimination import Outcomes, roc_auc
 
 _RULE = (
-    "A method replaces a simpler one when its penalised log loss is lower by more than the standard error of the "
-    "paired difference in log loss. Penalised log loss = log loss + entropy of the default rate x Gini lost to ties."
+    "The sigmoid replaces none when its log loss is lower. A method with ties replaces a simpler one when its "
+    "penalised log loss is lower by more than the standard error of the paired difference in log loss. "
+    "Penalised log loss = log loss + entropy of the default rate x Gini lost to ties."
 )
 # Margins are rounded to so many cells of equal size at most: a bound on the bundle's size and on the time to fit.
 _CELLS = 65_536
@@ -104,8 +105,8 @@ def choose_calibration(
         margins: Out-of-fold margins, shape (n,).
         outcomes: True for a default, shape (n,).
         fold_of: Fold of each row, shape (n,).
-        method: The method to use; `auto` takes a method over a simpler one only when it gains more in penalised log
-            loss than the standard error of the paired difference in log loss.
+        method: The method to use; `auto` takes the sigmoid over none when its loss is lower, and a method with ties
+            over a simpler one only when it gains more in penalised log loss than the standard error of the difference.
 
     Raises:
         TrainingError: One fold only, or a fold or its complement holds one class only.
@@ -203,7 +204,8 @@ def _compared(trials: list[_Trial]) -> tuple[Method, str, list[dict[str, object]
         gain = best.score - trial.score
         error = float((best.losses - trial.losses).std(ddof=1) / np.sqrt(len(trial.losses)))
         rows.append(trial.row() | {"gain": gain, "gain_error": error})
-        if gain > error:
+        # The sigmoid keeps the ranking whole and costs two parameters, which cross-fitting charges for already.
+        if gain > (0.0 if trial.method == "sigmoid" else error):
             reason = (
                 f"its penalised log loss is {gain:.6f} lower than that of {best.method} (standard error {error:.6f})"
             )
