@@ -14,6 +14,7 @@ from sagemaker.core.resources import Model, TrainingJob, TransformJob
 from sagemaker.core.shapes import (
     AlgorithmSpecification,
     Channel,
+    CheckpointConfig,
     ContainerDefinition,
     DataSource,
     MetricDefinition,
@@ -64,9 +65,9 @@ def train_model(snapshot: Snapshot, hyperparameters: dict[str, str]) -> TrainedM
         JobError: the job failed or was stopped; the message has SageMaker's reason and the last log lines.
     """
     here = settings()
-    what = storage.digest(snapshot.snapshot_id, here.train_image, hyperparameters)
+    what = storage.digest(snapshot.snapshot_id, here.train_image, hyperparameters, here.train_instance_count)
     stem = f"credit-{dashed(snapshot.portfolio)}-{what}"
-    job = _attach_or_create(TrainingJob, stem, lambda name: _create_training(name, snapshot, hyperparameters))
+    job = _attach_or_create(TrainingJob, stem, lambda name: _create_training(name, stem, snapshot, hyperparameters))
     job = _follow(job, job.training_job_name, "/aws/sagemaker/TrainingJobs")
     return TrainedModel(
         job_name=job.training_job_name,
@@ -105,7 +106,7 @@ def ensure_model(portfolio: str, model_version: str, archive_uri: str) -> str:
     return name
 
 
-def _create_training(name: str, snapshot: Snapshot, hyperparameters: dict[str, str]) -> None:
+def _create_training(name: str, stem: str, snapshot: Snapshot, hyperparameters: dict[str, str]) -> None:
     here = settings()
     TrainingJob.create(
         training_job_name=name,
@@ -118,15 +119,33 @@ def _create_training(name: str, snapshot: Snapshot, hyperparameters: dict[str, s
         hyper_parameters=hyperparameters,
         input_data_config=[_channel(name, snapshot.channel(name)) for name in ("train", "holdout", "contract")],
         output_data_config=OutputDataConfig(s3_output_path=here.uri("training", snapshot.portfolio)),
-        resource_config=ResourceConfig(instance_type=here.train_instance_type, instance_count=1, volume_size_in_gb=30),
-        stopping_condition=StoppingCondition(max_runtime_in_seconds=here.train_max_seconds),
+        resource_config=ResourceConfig(
+            instance_type=here.train_instance_type, instance_count=here.train_instance_count, volume_size_in_gb=30
+        ),
         environment={
             "CREDIT_SNAPSHOT_ID": snapshot.snapshot_id,
             "CREDIT_SPLIT": snapshot.split.method,
             "CREDIT_IMAGE": here.train_image,
             "CREDIT_GIT_COMMIT": here.git_commit,
         },
+        **_patience(here.uri("checkpoints", snapshot.portfolio, stem)),
     )
+
+
+def _patience(checkpoint_uri: str) -> dict[str, Any]:
+    """How long a training may run, and on spot instances wait, with what it has done so far kept meanwhile.
+
+    Checkpoints belong to what is trained, not to one attempt: the next attempt goes on from them.
+    """
+    here = settings()
+    longest = here.train_max_seconds
+    if not here.train_spot:
+        return {"stopping_condition": StoppingCondition(max_runtime_in_seconds=longest)}
+    return {
+        "stopping_condition": StoppingCondition(max_runtime_in_seconds=longest, max_wait_time_in_seconds=2 * longest),
+        "enable_managed_spot_training": True,
+        "checkpoint_config": CheckpointConfig(s3_uri=checkpoint_uri),
+    }
 
 
 def _channel(name: str, uri: str) -> Channel:

@@ -27,7 +27,11 @@ class Settings(BaseSettings):
     serve_image: str = Field(description="URI of the serve image, by digest")
     train_instance_type: str = Field("ml.m5.xlarge", description="instance type of training jobs")
     transform_instance_type: str = Field("ml.m5.xlarge", description="instance type of batch transform jobs")
+    train_instance_count: int = Field(1, ge=1, le=20, description="hosts that share a training; worth it from 1M rows")
     train_max_seconds: int = Field(3600, gt=0, description="longest a training job may run")
+    train_spot: bool = Field(
+        False, description="train on spot instances, with checkpoints, waiting at most twice as long as it may run"
+    )
     namespace: str = Field("ml", description="Kubernetes namespace of the InferenceServices")
     service_account: str = Field("credit-serve", description="Kubernetes service account of the model servers (IRSA)")
     poll_seconds: float = Field(5.0, gt=0, description="pause between two looks at a job, a query or a rollout")

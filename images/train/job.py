@@ -74,7 +74,7 @@ def run(base: Path, cluster: Cluster, team: Team, *, say: Callable[[str], None])
     rows, holdout = (_table(channels / name) for name in ("train", "holdout"))
     say(f"{rows.num_rows:,} rows to train, {holdout.num_rows:,} held out, {len(contract.features)} features")
     if not cluster.share.alone:
-        say(f"host {cluster.current} of {', '.join(cluster.names)}")
+        say(f"host {cluster.current}: dividing the work among {', '.join(cluster.names)}")
     team.gather(_GATHER_SECONDS)
     checkpoint: Checkpoint = FolderCheckpoint(base / "checkpoints", say=say)
     if not cluster.share.alone:
