@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.quality.data import Portfolio, case, uci
 from benchmarks.quality.measure import Result, cross_validate, of_true_pd
 from benchmarks.quality.models import Model, candidates
+from credit_model.errors import CreditModelError
 
 _LIBRARIES = ("lightgbm", "scikit-learn", "xgboost-cpu", "catboost")
 
@@ -31,8 +32,12 @@ def main() -> int:
         print(f"{error.name} is missing: the dependency group 'bench' is not installed; use make bench-quality")
         return 2
     models = [model for model in (*candidates(), *rivals()) if not options.model or _named(model, options.model)]
-    for portfolio in _portfolios(options.portfolio, options.rows):
-        _compare(portfolio, models)
+    try:
+        for portfolio in _portfolios(options.portfolio, options.rows):
+            _compare(portfolio, models)
+    except CreditModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print("\nSettings:\n" + "\n".join(f"- {model.name}: {model.settings}" for model in models))
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     print(f"\nPython {platform.python_version()}, {libraries}")
