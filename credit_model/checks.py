@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from credit_model.booster import Matrix
 from credit_model.contract import ID, TARGET, Contract
 from credit_model.encoding import Encoder, conform
 from credit_model.errors import TrainingError
@@ -53,7 +54,7 @@ def check_table(
         table: Canonical table with `application_id` and `defaulted`.
         contract: The feature contract.
         settings: Limits.
-        names: Features of an existing model; chosen here, with a look for leaks, when absent.
+        names: Features of an existing model; all that the contract offers when absent.
         role: What the table is, for messages.
 
     Raises:
@@ -64,14 +65,8 @@ def check_table(
     features = conform(labelled, contract)
     outcomes: Outcomes = labelled.column(TARGET).cast(pa.bool_()).combine_chunks().to_numpy(zero_copy_only=False)
     _check_counts(outcomes, settings if names is None else None, role)
-    if names is not None:
-        return Checked(features, outcomes, tuple(names), {}, labelled)
-    dropped = {c.name: "all values are missing" for c in contract.features if _all_missing(features, c.name)}
-    kept = tuple(c.name for c in contract.model_features if c.name not in dropped)
-    if not kept:
-        raise TrainingError(f"{role}: every feature is missing everywhere; check how the table was built")
-    _check_leaks(features, outcomes, Encoder.learn(features, contract, names=kept), settings)
-    return Checked(features, outcomes, kept, dropped, labelled)
+    kept = tuple(c.name for c in contract.model_features) if names is None else tuple(names)
+    return Checked(features, outcomes, kept, {}, labelled)
 
 
 def _labelled(table: pa.Table, role: str) -> pa.Table:
@@ -98,13 +93,18 @@ def _check_counts(outcomes: Outcomes, settings: TrainSettings | None, role: str)
         raise TrainingError(f"{role}: {defaults} defaults in {rows} rows, at least {min_each} of each are needed")
 
 
-def _all_missing(features: pa.Table, name: str) -> bool:
-    column = features.column(name)
-    return bool(column.null_count == len(column))
+def check_leaks(matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings) -> None:
+    """Refuses a feature that predicts the outcome all by itself.
 
+    Args:
+        matrix: Encoded features, shape (rows, features).
+        outcomes: Shape (rows,).
+        encoder: What the columns of the matrix are.
+        settings: Has the limit, `leak_auc`.
 
-def _check_leaks(features: pa.Table, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings) -> None:
-    matrix = encoder.matrix(features)
+    Raises:
+        TrainingError: Names the feature and its AUC.
+    """
     for position, column in enumerate(encoder.columns):
         values = matrix[:, position]
         risk = _level_rates(values, outcomes) if column.kind == "categorical" else np.nan_to_num(values, nan=-np.inf)

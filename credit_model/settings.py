@@ -15,6 +15,16 @@ class TrainSettings(BaseModel):
 
     Attributes:
         seed: Seed of folds, bagging and golden rows.
+        candidate: Kind of model: `lightgbm` boosted trees, `random_forest`, or a points `scorecard`.
+        monotone_constraints: Whether the contract's directions bind the model.
+        calibration: How margins become PDs; `auto` takes the method with the lowest cross-fitted loss.
+        studies: Whether to train a few more models on samples, to measure what the constraints cost, what a scorecard
+            would reach and whether more rows would help.
+        drop_useless: Whether to drop features that no fold's model splits on.
+        search_trials: Parameter sets to try; 0 takes the parameters below as they are.
+        search_seconds: Time after which no further set is tried, whatever `search_trials` says.
+        fold_order: Folds of the search: `time` learns from the past and judges on what came next, `stratified` draws
+            alike from both outcomes, `auto` takes `time` where every row has a time of application.
         folds: Cross-validation folds.
         max_rounds: Upper limit of boosting rounds.
         early_stopping_rounds: Rounds without a better mean loss over the folds before boosting stops.
@@ -27,6 +37,9 @@ class TrainSettings(BaseModel):
         min_data_per_group: Fewest applicants of a categorical group.
         cat_smooth: Smoothing of categorical statistics.
         cat_l2: L2 regularisation of categorical splits.
+        forest_trees: Trees of a random forest.
+        forest_leaves: Leaves of each of them.
+        scorecard_bins: Most bins of a feature of a scorecard, missing values apart.
         base_score: Points at good:bad odds `base_odds`.
         base_odds: See `base_score`.
         pdo: Points that double the odds.
@@ -49,6 +62,14 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seed: int = Field(default=20250101, ge=0, lt=2**31)
+    candidate: Literal["lightgbm", "random_forest", "scorecard"] = "lightgbm"
+    monotone_constraints: bool = True
+    calibration: Literal["auto", "sigmoid", "isotonic", "venn_abers", "none"] = "auto"
+    studies: bool = True
+    drop_useless: bool = True
+    search_trials: int = Field(default=0, ge=0)
+    search_seconds: float = Field(default=600.0, gt=0)
+    fold_order: Literal["auto", "time", "stratified"] = "auto"
     folds: int = Field(default=5, ge=2, le=20)
     max_rounds: int = Field(default=1500, ge=1)
     early_stopping_rounds: int = Field(default=60, ge=1)
@@ -61,6 +82,9 @@ class TrainSettings(BaseModel):
     min_data_per_group: int = Field(default=200, ge=1)
     cat_smooth: float = Field(default=100.0, ge=0)
     cat_l2: float = Field(default=50.0, ge=0)
+    forest_trees: int = Field(default=300, ge=1)
+    forest_leaves: int = Field(default=64, ge=2)
+    scorecard_bins: int = Field(default=6, ge=2)
     base_score: float = 600.0
     base_odds: float = Field(default=50.0, gt=0)
     pdo: float = Field(default=20.0, gt=0)

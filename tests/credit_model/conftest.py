@@ -13,7 +13,7 @@ from credit_model.settings import TrainSettings
 from credit_model.simulate import Simulation, simulate
 from credit_model.training import train
 
-QUICK = TrainSettings(folds=2, max_rounds=40, min_data_in_leaf=20, min_data_per_group=20)
+QUICK = TrainSettings(folds=2, max_rounds=40, min_data_in_leaf=20, min_data_per_group=20, drop_useless=False)
 
 
 @dataclass(frozen=True)
