@@ -1,1 +1,66 @@
-"""The credit-default model as a plain Python library: contract, reading, training, bundle, scoring."""
+"""The credit-default model as a plain Python library: contract, reading, training, bundle, scoring, gate.
+
+    >>> import credit_model
+    >>> contract = credit_model.load_contract("case")
+    >>> table = credit_model.simulate(6000, months=6, seed=1).applications
+    >>> bundle = credit_model.train(table, contract)  # doctest: +SKIP
+    >>> credit_model.Scorer(bundle).score_table(table)  # doctest: +SKIP
+
+Nothing is imported before it is asked for: a server that only scores never loads scikit-learn or pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from credit_model.bundle import Bundle
+    from credit_model.contract import Contract, load_contract
+    from credit_model.crossvalidation import cross_validate
+    from credit_model.gate import GateLimits, compare
+    from credit_model.reading import read_applications, read_outcomes
+    from credit_model.scoring import Scorer
+    from credit_model.settings import TrainSettings
+    from credit_model.simulation import simulate
+    from credit_model.training import train
+
+__all__ = [
+    "Bundle",
+    "Contract",
+    "GateLimits",
+    "Scorer",
+    "TrainSettings",
+    "compare",
+    "cross_validate",
+    "load_contract",
+    "read_applications",
+    "read_outcomes",
+    "simulate",
+    "train",
+]
+
+_HOMES = {
+    "Bundle": "bundle",
+    "Contract": "contract",
+    "GateLimits": "gate",
+    "Scorer": "scoring",
+    "TrainSettings": "settings",
+    "compare": "gate",
+    "cross_validate": "crossvalidation",
+    "load_contract": "contract",
+    "read_applications": "reading",
+    "read_outcomes": "reading",
+    "simulate": "simulation",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'credit_model' has no attribute '{name}'; it offers {', '.join(__all__)}")
+    return getattr(import_module(f"credit_model.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

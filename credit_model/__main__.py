@@ -26,7 +26,7 @@ from credit_model.errors import CreditModelError, DataError
 from credit_model.reading import ReadResult, read_applications
 from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulate import changed_since, simulate, write_raw_csv
+from credit_model.simulation import changed_since, simulate, write_raw_csv
 
 _BAD_ROWS = 3
 _BAR_WIDTH = 28

@@ -33,7 +33,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 def _compare(options: argparse.Namespace) -> int:
     # scikit-learn takes a second to import, which the other commands need not wait for.
-    from credit_model.compare import compare  # noqa: PLC0415
+    from credit_model.gate import compare  # noqa: PLC0415
     from credit_model.report import render_report  # noqa: PLC0415
 
     limits = _limits(options.set)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from credit_model.bundle import Document
+from credit_model.choices import choice_plots, choices
 from credit_model.fairness import gaps
 from credit_model.findings import findings
 from credit_model.logistic import sigmoid
@@ -57,6 +58,7 @@ def render_report(document: Document, *, comparison: Mapping[str, Any] | None = 
     if document.evidence:
         lost = {entry[0]: entry for entry in document.evidence["influence"]["permutation"]}
         facts |= {"quartiles": quartiles, "swarm": _swarm(document), "partial": _partial(document), "permutation": lost}
+        facts |= {"choices": choices(document), "choice_plots": choice_plots(document)}
     return _environment().get_template("report.html.j2").render(**facts)
 
 
@@ -89,8 +91,6 @@ def _plots(document: Document) -> list[Markup]:
     plots = [_roc(document), _precision(document), _calibration(document), _densities(document)]
     if document.evidence:
         plots += [_grades(document), _profit(document)]
-    if "learning_curve" in document.evidence:
-        plots.append(_learning(document.evidence["learning_curve"]))
     return plots
 
 
@@ -199,19 +199,6 @@ def _profit(document: Document) -> Markup:
             Series([(e["approved"], e["realised_profit"]) for e in table], "realised", look="solid", hue=0),
             Series([(chosen["approved"], chosen["realised_profit"])], "approved today", look="dots", hue=0),
         ],
-    )
-
-
-def _learning(curve: Sequence[Mapping[str, float]]) -> Markup:
-    """AUC against training rows; a curve that still rises says that more applications would help."""
-    spots = [(point["rows"], point["roc_auc"]) for point in curve]
-    aucs = [auc for _, auc in spots]
-    room = max(max(aucs) - min(aucs), 0.01) / 2
-    return chart(
-        "Would more applications help?",
-        Axis("Applications trained on", 0, max(rows for rows, _ in spots)),
-        Axis("ROC AUC on rows held apart", max(min(aucs) - room, 0), min(max(aucs) + room, 1)),
-        [Series(spots), Series(spots, look="dots")],
     )
 
 

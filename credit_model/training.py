@@ -29,8 +29,8 @@ from credit_model.evaluation import evaluate
 from credit_model.evidence import Judged, explain_sample, gather_evidence, learn_book
 from credit_model.reference import reference_of, references
 from credit_model.report import render_card, render_report
-from credit_model.scoring import Scorer, calibrated, points
 from credit_model.scorecard import scorecard_table
+from credit_model.scoring import Scorer, calibrated, points
 from credit_model.search import search
 from credit_model.selection import unfit_features, useless_features
 from credit_model.settings import TrainSettings

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from prefect import flow, get_run_logger
 from pydantic import BaseModel
 
-from credit_model.compare import GateLimits
+from credit_model.gate import GateLimits
 from flows.portfolio import Portfolio
 from tasks import events
 from tasks.gate import judge, show_model

@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from credit_model.bundle import Bundle
-from credit_model.compare import GateLimits, compare
+from credit_model.gate import GateLimits, compare
 from tasks import storage
 from tasks.names import dashed
 from tasks.registry import PublishedModel, RegisteredModel, fetch_bundle

@@ -15,7 +15,7 @@ from credit_model.contract import load_contract
 from credit_model.judging import judge
 from credit_model.metrics.discrimination import roc_auc
 from credit_model.settings import TrainSettings
-from credit_model.simulate import simulate
+from credit_model.simulation import simulate
 from credit_model.training import train
 from credit_model.verdict import GateLimits
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from credit_model.contract import TARGET, Contract, load_contract
 from credit_model.metrics.discrimination import Floats, Outcomes
 from credit_model.reading import read_applications
-from credit_model.simulate import simulate
+from credit_model.simulation import simulate
 
 Rows = npt.NDArray[np.intp]
 

@@ -20,7 +20,7 @@ from credit_model.checks import check_table
 from credit_model.contract import load_contract
 from credit_model.encoding import Encoder
 from credit_model.settings import TrainSettings
-from credit_model.simulate import simulate
+from credit_model.simulation import simulate
 from credit_model.training import train
 
 Numbers = dict[str, Any]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from credit_model.contract import parse_contract
 from credit_model.errors import DataError
 from credit_model.reading import read_applications, read_outcomes
-from credit_model.simulate import simulate, write_raw_csv
+from credit_model.simulation import simulate, write_raw_csv
 
 CONTRACT = parse_contract("""
 name: small

@@ -3,7 +3,7 @@
 import html.parser
 import re
 
-from credit_model.compare import compare
+from credit_model.gate import compare
 from credit_model.report import render_card, render_report
 from credit_model.training import train
 
@@ -90,10 +90,30 @@ def test_the_card_names_purpose_limits_and_what_a_reviewer_decides(bundle):
         assert words in bundle.model_card
 
 
-def test_a_learning_curve_is_drawn_where_there_is_one(bundle):
-    curve = [{"rows": 500, "roc_auc": 0.7}, {"rows": 1000, "roc_auc": 0.75}, {"rows": 2000, "roc_auc": 0.76}]
-    document = bundle.document.model_copy(update={"evidence": bundle.document.evidence | {"learning_curve": curve}})
+def test_the_choices_made_in_training_are_shown(bundle):
+    studies, table = bundle.document.evidence["studies"], bundle.document.evidence["calibration"]
+    for words in (
+        "Would more applications help?",
+        "Without the monotone constraints",
+        f"{studies['unconstrained']['difference']:+.4f}",
+        "A points scorecard instead",
+        "Penalised log loss",
+        table["reason"].capitalize(),
+    ):
+        assert words in bundle.report
+    assert "What the search found" not in bundle.report
+
+
+def test_a_search_is_shown_with_its_best_trial_and_why_it_stopped(bundle):
+    params = {"num_leaves": 12, "learning_rate": 0.05}
+    losses = [(0, "complete", 0.2), (1, "pruned", 0.4), (2, "complete", 0.19)]
+    trials = [{"number": n, "state": state, "loss": loss, "params": params} for n, state, loss in losses]
+    search = {"folds": "time", "rows": 900, "best": 2, "stopped_by": "seconds", "trials": trials}
+    document = bundle.document.model_copy(update={"evidence": bundle.document.evidence | {"search": search}})
     report = render_report(document)
-    assert "Would more applications help?" in report
+    assert "3 parameter sets were tried on 900 applications with folds that go forward in time" in report
+    assert "2 were judged on every fold" in report
+    assert "its time was over" in report
+    assert "by 0.01000 against" in report
     assert report.count("<svg") == bundle.report.count("<svg") + 1
     assert not parsed(report).faults

@@ -16,7 +16,7 @@ from credit_model.encoding import Encoder
 from credit_model.lightgbm_text import ModelText
 from credit_model.scorecard import fit_scorecard, scorecard_table, unused_features
 from credit_model.scoring import calibrated, points
-from credit_model.simulate import simulate
+from credit_model.simulation import simulate
 
 HEADER = (
     *("tree", "version=v4", "num_class=1", "num_tree_per_iteration=1", "label_index=0", "max_feature_idx=1"),

@@ -13,7 +13,7 @@ from credit_model.errors import TrainingError
 from credit_model.reading import read_applications
 from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulate import simulate
+from credit_model.simulation import simulate
 from credit_model.training import train
 
 

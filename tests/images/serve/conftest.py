@@ -12,7 +12,7 @@ from credit_model.bundle import Bundle
 from credit_model.contract import load_contract
 from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulate import simulate
+from credit_model.simulation import simulate
 from credit_model.training import train
 from tests.images.serve.serve_process import Server, free_port
 

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from credit_model.settings import TrainSettings
-from credit_model.simulate import simulate
+from credit_model.simulation import simulate
 
 ROOT = Path(__file__).resolve().parents[3]
-QUICK = {"folds": "3", "max_rounds": "60", "learning_rate": "0.1", "min_data_in_leaf": "20", "min_data_per_group": "20"}
-if "studies" in TrainSettings.model_fields:
-    QUICK["studies"] = "false"
+QUICK = {
+    "folds": "3",
+    "max_rounds": "60",
+    "learning_rate": "0.1",
+    "min_data_in_leaf": "20",
+    "min_data_per_group": "20",
+    "studies": "false",
+}
 
 
 def write_channels(folder: Path, *, rows: int = 4000, seed: int = 5) -> Path:

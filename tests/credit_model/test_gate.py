@@ -8,10 +8,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from credit_model.bundle import Calibration
-from credit_model.compare import GateLimits, compare
 from credit_model.errors import TrainingError
+from credit_model.gate import GateLimits, compare
 from credit_model.scoring import Scorer
-from credit_model.simulate import simulate
+from credit_model.simulation import simulate
 from credit_model.training import train
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from credit_model.encoding import conform
 from credit_model.reading import read_applications
-from credit_model.simulate import SimulationError, simulate, write_raw_csv
+from credit_model.simulation import SimulationError, simulate, write_raw_csv
 
 # Published aggregate facts of the case, typed in by hand: share of missing values, ...
 MISSING = {
