@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
+from credit_model.booster import Matrix
 from credit_model.bundle import Reference
 from credit_model.contract import Column
 from credit_model.encoding import Encoder
@@ -12,9 +12,8 @@ from credit_model.metrics.discrimination import Floats
 from credit_model.metrics.stability import bin_shares, psi, quantile_edges
 
 
-def references(features: pa.Table, encoder: Encoder) -> dict[str, Reference]:
-    """Reference distribution of every feature."""
-    matrix = encoder.matrix(features)
+def references(matrix: Matrix, encoder: Encoder) -> dict[str, Reference]:
+    """Reference distribution of every feature of an encoded matrix."""
     return {
         column.name: _reference(matrix[:, position], column, encoder) for position, column in enumerate(encoder.columns)
     }

@@ -216,7 +216,7 @@ def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Doc
         grades=LETTERS[: len(edges) + 1],
         grade_edges=edges,
         cutoffs=choose_cutoffs(pds, settings),
-        reference=references(checked.features, encoder),
+        reference=references(fitted.task.matrix, encoder),
         score_reference=_score_reference(fitted, calibration, scale),
         metrics={"cross_validation": measured},
         importance=_importance(fitted.model, encoder),

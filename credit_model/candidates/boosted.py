@@ -33,7 +33,7 @@ class Boosted:
 
     def cross_validate(self, task: Task, progress: Progress, on_fold: OnFold | None = None) -> Folds:
         """Boosts every fold and takes the round with the lowest mean loss over the folds: one number for all."""
-        whole = task.dataset()
+        whole = task.dataset
         parts = [(_some(whole, task.share.of(train)), _some(whole, test)) for train, test in task.splits]
         tracker = _RoundProgress(progress, task)
         fits: list[_Fit] = []
@@ -122,7 +122,7 @@ class _RoundProgress:
 
 
 def _boost_all(task: Task, rounds: int) -> str:
-    dataset = task.dataset()
+    dataset = task.dataset
     if not task.share.alone:
         dataset = _some(dataset, task.share.of(np.arange(len(task.matrix))))
     parameters = task.parameters(threads=thread_count() if task.many else 1)

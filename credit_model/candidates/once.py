@@ -80,7 +80,7 @@ def learn_forest(task: Task) -> str:
         "bagging_fraction": 0.632,
         "lambda_l2": 0.0,
     }
-    dataset = task.dataset()
+    dataset = task.dataset
     if not task.share.alone:
         dataset = dataset.subset(task.share.of(np.arange(len(task.matrix)))).construct()  # type: ignore[arg-type]
     booster = lgb.train(parameters, dataset, num_boost_round=settings.forest_trees)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 import lightgbm as lgb
@@ -74,15 +75,15 @@ class Task:
         monotone = [_DIRECTIONS[column.monotone] if constrained else 0 for column in self.encoder.columns]
         return self.settings.lightgbm(monotone=monotone, threads=threads) | self.share.parameters
 
+    @cached_property
     def dataset(self) -> lgb.Dataset:
-        """All rows, binned."""
+        """All rows, binned once for the folds and the final fit."""
         dataset = lgb.Dataset(
             self.matrix,
             label=self.outcomes.astype(np.float64),
             feature_name=list(self.encoder.names),
             categorical_feature=self.encoder.categorical,
             params={"verbosity": -1, "deterministic": True, "force_row_wise": True, "feature_pre_filter": False},
-            free_raw_data=False,
         )
         return dataset.construct()
 
