@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from credit_model.booster import Booster, Matrix
+from credit_model.booster import BLOCK_ROWS, Booster, Matrix
 from credit_model.bundle import Bundle, Cutoffs, ScoreScale
 from credit_model.calibration import Calibration
 from credit_model.contract import ID
-from credit_model.encoding import conform
-from credit_model.errors import BundleError
+from credit_model.encoding import identifiers
+from credit_model.errors import BundleError, InputError
+from credit_model.parallel import in_order
 from credit_model.reasons import Explainer, Reason
 from credit_model.rows import RowReader
 
@@ -58,6 +59,23 @@ class Score:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Answers for several applicants, column by column and in order, as plain Python values.
+
+    Attributes:
+        pds: Probabilities of default.
+        scores: Points.
+        grades: Grades.
+        decisions: approve, refer or decline.
+    """
+
+    pds: list[float]
+    scores: list[int]
+    grades: list[str]
+    decisions: list[str]
+
+
 def calibrated(margins: Matrix, calibration: Calibration) -> Matrix:
     """PDs of raw margins, same shape."""
     return calibration.pds(margins)
@@ -93,7 +111,7 @@ class Scorer:
         self._document = bundle.document
         self._encoder = bundle.document.encoder
         self._booster = Booster(bundle.model_text)
-        self._reader = RowReader(self._encoder)
+        self.reader = RowReader(self._encoder)
         self._explainer = (
             Explainer(bundle.document.reasons, bundle.contract, bundle.document.features)
             if bundle.document.reasons
@@ -107,8 +125,8 @@ class Scorer:
         Raises:
             InputError: Names the first column and row that break the contract.
         """
-        matrix = self._encoder.matrix(conform(table, self.contract))
-        return calibrated(self._booster.margins(matrix), self._document.calibration)
+        pds = [block["pd"].to_numpy() for block in self.score_blocks(_blocks(table))]
+        return np.concatenate(pds) if pds else np.empty(0)
 
     def margins(self, matrix: Matrix) -> Matrix:
         """Raw margins, shape (rows,), of an encoded matrix."""
@@ -134,18 +152,39 @@ class Scorer:
             InputError: Names the first column and row that break the contract.
             BundleError: Reasons are asked of a bundle that was written without.
         """
-        conformed = conform(table, self.contract)
-        matrix = self._encoder.matrix(conformed)
+        scored = list(self.score_blocks(_blocks(table), reasons=reasons))
+        return pa.concat_tables(scored).combine_chunks() if scored else self._score_block(table, reasons=reasons)
+
+    def score_blocks(self, blocks: Iterable[pa.Table], *, reasons: bool = False) -> Iterator[pa.Table]:
+        """Scores of a stream of tables on all cores, as `score_table` gives them, with a few tables in memory.
+
+        Args:
+            blocks: Tables of a few thousand rows.
+            reasons: As in `score_table`.
+
+        Raises:
+            InputError: As `score_table`; rows are counted from the first row of the first table.
+        """
+        yield from in_order(lambda numbered: self._score_numbered(*numbered, reasons=reasons), _numbered(blocks))
+
+    def _score_numbered(self, offset: int, block: pa.Table, *, reasons: bool) -> pa.Table:
+        try:
+            return self._score_block(block, reasons=reasons)
+        except InputError as error:
+            raise error.moved(offset) from None
+
+    def _score_block(self, table: pa.Table, *, reasons: bool) -> pa.Table:
+        ids = identifiers(table, self.contract)
+        matrix = self._encoder.read(table)
         pds = calibrated(self._booster.margins(matrix), self._document.calibration)
-        rows = len(pds)
         scores = pa.table(
             [
-                conformed.column(ID) if ID in conformed.column_names else pa.nulls(rows, pa.string()),
+                ids,
                 pa.array(pds),
                 pa.array(points(pds, self._document.scale)),
                 pa.array(self._document.grades, pa.string()).take(pa.array(self._grade_index(pds))),
                 pa.array(DECISIONS, pa.string()).take(pa.array(decisions(pds, self._document.cutoffs))),
-                pa.repeat(self.version, rows).cast(pa.string()),
+                pa.repeat(pa.scalar(self.version, pa.string()), len(pds)),
             ],
             schema=SCORES_SCHEMA,
         )
@@ -154,7 +193,7 @@ class Scorer:
     def _codes(self, matrix: Matrix, pds: Matrix) -> pa.Array:
         adverse = np.flatnonzero(decisions(pds, self._document.cutoffs))
         codes: list[list[str]] = [[] for _ in range(len(pds))]
-        for row, reasons in zip(adverse.tolist(), self._explain(matrix[adverse]), strict=True):
+        for row, reasons in zip(adverse.tolist(), self.explain(matrix[adverse]), strict=True):
             codes[row] = [reason.code for reason in reasons]
         return pa.array(codes, pa.list_(pa.string()))
 
@@ -164,12 +203,23 @@ class Scorer:
         Raises:
             InputError: Names the row, the column and what is wrong; no row is scored then.
         """
-        matrix = self._reader.matrix(rows)
-        if len(rows) == 1:
-            return [self._scored(rows[0], self._booster.margin(matrix[0]))]
-        return [
-            self._scored(row, margin) for row, margin in zip(rows, self._booster.margins(matrix).tolist(), strict=True)
-        ]
+        matrix, ids = self.reader.read(rows)
+        found = self.verdicts(matrix)
+        columns = (ids, found.pds, found.scores, found.grades, found.decisions)
+        return [Score(*values, model_version=self.version) for values in zip(*columns, strict=True)]
+
+    def verdicts(self, matrix: Matrix) -> Verdicts:
+        """Answers for the rows of an encoded matrix."""
+        if len(matrix) == 1:
+            return self._verdict(self._booster.margin(matrix[0]))
+        pds = calibrated(self._booster.margins(matrix), self._document.calibration)
+        grades = self._document.grades
+        return Verdicts(
+            pds=pds.tolist(),
+            scores=points(pds, self._document.scale).tolist(),
+            grades=[grades[index] for index in self._grade_index(pds).tolist()],
+            decisions=[DECISIONS[index] for index in decisions(pds, self._document.cutoffs).tolist()],
+        )
 
     def explain_rows(self, rows: Sequence[Mapping[str, object]]) -> list[tuple[Reason, ...]]:
         """Up to four adverse reasons of each applicant, the strongest first, in the same order.
@@ -178,7 +228,7 @@ class Scorer:
             InputError: Names the row, the column and what is wrong; no row is explained then.
             BundleError: The bundle was written without reasons.
         """
-        return self._explain(self._reader.matrix(rows))
+        return self.explain(self.reader.matrix(rows))
 
     def score_one(self, row: Mapping[str, object]) -> Score:
         """Score of one applicant.
@@ -188,12 +238,17 @@ class Scorer:
         """
         return self.score_rows([row])[0]
 
-    def _explain(self, matrix: Matrix) -> list[tuple[Reason, ...]]:
+    def explain(self, matrix: Matrix) -> list[tuple[Reason, ...]]:
+        """Adverse reasons of each row of an encoded matrix, as `explain_rows` gives them.
+
+        Raises:
+            BundleError: The bundle was written without reasons.
+        """
         if self._explainer is None:
             raise BundleError("the bundle holds no baseline for reasons; train it again with this version")
         return self._explainer.explain(self._booster.contributions(matrix))
 
-    def _scored(self, row: Mapping[str, object], margin: float) -> Score:
+    def _verdict(self, margin: float) -> Verdicts:
         """The table's arithmetic for one applicant, without the cost of arrays of one."""
         document = self._document
         pd = document.calibration.pd(margin)
@@ -202,14 +257,24 @@ class Scorer:
         # NumPy's log, not math's: the last bit must be the one a table gets.
         exact = scale.base_score + scale.pdo / _LN2 * float(np.log((1 - safe) / safe / scale.base_odds))
         decline, refer = pd >= document.cutoffs.decline_from, pd >= document.cutoffs.approve_below
-        return Score(
-            application_id=self._reader.identifier(row),
-            pd=pd,
-            score=round(exact),
-            grade=document.grades[bisect_right(document.grade_edges, pd)],
-            decision=DECISIONS[2 if decline else int(refer)],
-            model_version=self.version,
+        return Verdicts(
+            pds=[pd],
+            scores=[round(exact)],
+            grades=[document.grades[bisect_right(document.grade_edges, pd)]],
+            decisions=[DECISIONS[2 if decline else int(refer)]],
         )
 
     def _grade_index(self, pds: Matrix) -> npt.NDArray[np.intp]:
         return np.searchsorted(self._edges, pds, side="right")
+
+
+def _blocks(table: pa.Table) -> Iterator[pa.Table]:
+    return (table.slice(start, BLOCK_ROWS) for start in range(0, table.num_rows, BLOCK_ROWS))
+
+
+def _numbered(blocks: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
+    """Each block with the number of rows before it."""
+    offset = 0
+    for block in blocks:
+        yield offset, block
+        offset += block.num_rows

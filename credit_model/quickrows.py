@@ -1,0 +1,175 @@
+"""Reads applicants that are plainly legal many values at a time; whoever is not is left to the careful reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from sys import float_info
+from types import NoneType
+from typing import Any
+
+import numpy as np
+
+from credit_model.booster import Matrix
+from credit_model.contract import ID, Column
+from credit_model.derived import Derived
+from credit_model.encoding import Encoder
+
+Row = Mapping[str, object]
+Ids = list[str | None]
+Convert = Callable[[object], float]
+# float64 holds every whole number up to here; a larger one might be another than the client sent.
+EXACT = float(2**53)
+_NUMBERS = frozenset({int, float, NoneType})
+_NAMES = frozenset({str, int, float, NoneType})
+
+
+class QuickReader:
+    """Turns applicants with columns under canonical names into the matrix, or declines.
+
+    It never says what is wrong and accepts nothing that the careful reader refuses.
+    """
+
+    def __init__(self, encoder: Encoder, places: Sequence[str], converters: Mapping[str, Convert]) -> None:
+        """Prepares lookups and limits.
+
+        Args:
+            encoder: Levels and derived features of the model.
+            places: Model features, then whatever derived features need besides; the matrix has these columns.
+            converters: The careful reader's converter of each contract feature.
+        """
+        features = {column.name: column for column in encoder.contract.features}
+        unread = [name for name in features if name not in places]
+        self._columns = [features.get(name) for name in (*places, *unread)]
+        self._width = len(self._columns)
+        # A derived feature is no column a client may send: its key is one that no JSON object can have.
+        keys: list[object] = [column.name if column else (position,) for position, column in enumerate(self._columns)]
+        fillers: list[object] = [None if column else 0.0 for column in self._columns]
+        self._blank: dict[Any, object] = dict(zip((*keys, ID), (*fillers, None), strict=True))
+        self._positions = {key: position for position, key in enumerate(self._blank)}
+        self._levels = [
+            (position, _codes(column, encoder), converters[column.name])
+            for position, column in enumerate(self._columns)
+            if column and not _is_number(column)
+        ]
+        self._derived = _derived(encoder, places)
+        self._set_limits()
+
+    def _set_limits(self) -> None:
+        limits = [_limits(column) for column in self._columns]
+        self._low, self._high = np.array(limits).T.copy()
+        # Levels and booleans that are required have no code for a null; numbers are looked at all together.
+        self._required = np.array([bool(c and _is_number(c) and not c.nullable) for c in self._columns])
+        self._needed = int(self._required.sum())
+        self._whole = np.array([bool(column and column.kind == "integer") for column in self._columns])
+
+    def rows(self, rows: Sequence[Row]) -> tuple[Matrix, Ids] | None:
+        """Matrix of shape (rows, places and unread columns) and the ids, or None."""
+        flat: list[object] = []
+        try:
+            for row in rows:
+                flat.extend({**self._blank, **row}.values())
+        except TypeError:
+            return None
+        # A row with another key than the known ones is longer; none can be shorter.
+        return self._read(flat, len(rows)) if len(flat) == len(rows) * (self._width + 1) else None
+
+    def columns(self, columns: Mapping[str, Sequence[object]], count: int) -> tuple[Matrix, Ids] | None:
+        """The same for applicants given column by column, each `count` long."""
+        flat = list(chain.from_iterable([self._blank.values()] * count))
+        for name, values in columns.items():
+            position = self._positions.get(name)
+            if position is None:
+                return None
+            flat[position :: self._width + 1] = values
+        return self._read(flat, count)
+
+    def _read(self, flat: list[object], count: int) -> tuple[Matrix, Ids] | None:
+        ids = flat[self._width :: self._width + 1]
+        del flat[self._width :: self._width + 1]
+        if not _NAMES.issuperset(map(type, ids)):
+            return None
+        try:
+            self._encode(flat, count)
+            if not _NUMBERS.issuperset(map(type, flat)):
+                return None
+            matrix = np.array(flat, dtype=np.float64).reshape(count, self._width)
+        except (ValueError, OverflowError):
+            return None
+        if not self._is_legal(matrix, flat.count(None)):
+            return None
+        self._derive(matrix)
+        return matrix, [None if name is None else str(name) for name in ids]
+
+    def _encode(self, flat: list[object], count: int) -> None:
+        """Replaces levels by codes.
+
+        Raises:
+            ValueError: One is refused.
+        """
+        for position, codes, convert in self._levels:
+            if count == 1:
+                flat[position] = _code(flat[position], codes, convert)
+                continue
+            values = flat[position :: self._width]
+            try:
+                flat[position :: self._width] = [codes[value] for value in values]
+            except (KeyError, TypeError):
+                flat[position :: self._width] = [_code(value, codes, convert) for value in values]
+
+    def _is_legal(self, matrix: Matrix, missing: int) -> bool:
+        # NaN is never within limits, so a NaN that was not a null makes the sum too small.
+        legal = (matrix >= self._low) & (matrix <= self._high)
+        return (
+            np.count_nonzero(legal) + missing == matrix.size
+            and np.count_nonzero(legal & self._required) == self._needed * len(matrix)
+            and not np.count_nonzero((np.floor(matrix) < matrix) & self._whole)
+        )
+
+    def _derive(self, matrix: Matrix) -> None:
+        if len(matrix) == 1 and self._derived:
+            row = matrix[0].tolist()
+            for position, parts, derived in self._derived:
+                matrix[0, position] = derived.of_values([row[part] for part in parts])
+            return
+        for position, parts, derived in self._derived:
+            matrix[:, position] = derived.of_columns([matrix[:, part] for part in parts])
+
+
+def _is_number(column: Column) -> bool:
+    return column.kind in ("numeric", "integer")
+
+
+def _code(value: object, codes: Mapping[object, float | None], convert: Convert) -> float | None:
+    try:
+        return codes[value]
+    except (KeyError, TypeError):
+        number = convert(value)
+        return None if number != number else number  # noqa: PLR0124 - NaN is what differs from itself
+
+
+def _codes(column: Column, encoder: Encoder) -> dict[object, float | None]:
+    """Codes of exact spellings; a missing value is None until the whole matrix is checked."""
+    if column.kind == "boolean":
+        # True == 1 and False == 0, so these are exactly the legal spellings.
+        codes: dict[object, float | None] = {False: 0.0, True: 1.0}
+    else:
+        levels = encoder.codes(column) if column.name in encoder.names else column.levels
+        codes = {level: float(code) for code, level in enumerate(levels)}
+    return codes | {None: None} if column.nullable else codes
+
+
+def _limits(column: Column | None) -> tuple[float, float]:
+    if column is None or not _is_number(column):
+        return 0.0, float_info.max
+    most = EXACT if column.kind == "integer" else float_info.max
+    low = -most if column.min is None else max(column.min, -most)
+    return low, most if column.max is None else min(column.max, most)
+
+
+def _derived(encoder: Encoder, places: Sequence[str]) -> list[tuple[int, list[int], Derived]]:
+    positions = {name: position for position, name in enumerate(places)}
+    return [
+        (positions[name], [positions[part] for part in derived.inputs], derived)
+        for name, derived in encoder.derived.items()
+    ]
