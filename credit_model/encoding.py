@@ -15,6 +15,7 @@ from credit_model.coercion import coerce, flat, is_plain
 from credit_model.contract import ID, Column, Contract
 from credit_model.derived import Derived
 from credit_model.errors import InputError
+from credit_model.quickcolumns import read_quickly
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,32 @@ class Encoder:
             matrix[:, position] = self._feature(table, column)
         return matrix
 
+    def read(self, table: pa.Table) -> Matrix:
+        """Matrix of shape (rows, features), column by column in memory, of a raw table: `conform` and `matrix` in one.
+
+        Args:
+            table: As `conform` takes it.
+
+        Raises:
+            InputError: As `conform` raises it.
+        """
+        found = _found(table, self.contract)
+        hidden = {name: None for derived in self.derived.values() for name in derived.inputs}
+        places = {name: place for place, name in enumerate(dict.fromkeys((*self.names, *hidden)))}
+        matrix = np.empty((table.num_rows, len(places) + 1), dtype=np.float64, order="F")
+        for column in self.contract.features:
+            # The last column takes what the model does not read: it is checked all the same.
+            self._read_column(table, column, found.get(column.name), matrix[:, places.get(column.name, -1)])
+        for derived in self.derived.values():
+            matrix[:, places[derived.name]] = derived.of_columns([matrix[:, places[name]] for name in derived.inputs])
+        return matrix[:, : len(self.names)]
+
+    def _read_column(self, table: pa.Table, column: Column, position: int | None, out: Matrix) -> None:
+        raw = None if position is None else _whole(table.column(position))
+        if raw is None or not read_quickly(raw, column, out, self._numbers):
+            canonical = _conformed(table, column, position)
+            np.copyto(out, self._numbers(canonical, column))
+
     def _feature(self, table: pa.Table, column: Column) -> Matrix:
         derived = self.derived.get(column.name)
         if derived is None:
@@ -79,9 +106,15 @@ class Encoder:
 
     def _numbers(self, values: pa.Array, column: Column) -> Matrix:
         if column.has_levels:
-            values = pc.index_in(values, value_set=pa.array(self.codes(column), pa.string()))
+            # Levels of a column that the model does not read were never learnt, and are never looked at.
+            codes = self.codes(column) if column.name in self.names else column.levels
+            values = pc.index_in(values, value_set=pa.array(codes, pa.string()))
         numbers: Matrix = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return numbers
+
+
+def _whole(values: pa.ChunkedArray) -> pa.Array:
+    return values.chunk(0) if values.num_chunks == 1 else values.unify_dictionaries().combine_chunks()
 
 
 def _levels_of(values: pa.ChunkedArray) -> tuple[str, ...]:
@@ -115,6 +148,16 @@ def _found(table: pa.Table, contract: Contract) -> dict[str, int]:
         if name is not None:
             found[name] = position
     return found
+
+
+def identifiers(table: pa.Table, contract: Contract) -> pa.Array:
+    """Application ids of any table as text; nulls where it has none.
+
+    Raises:
+        InputError: The ids are neither text nor numbers, or there are two columns of them.
+    """
+    position = _found(table, contract).get(ID)
+    return pa.nulls(table.num_rows, pa.string()) if position is None else _identifiers(table, position)
 
 
 def _identifiers(table: pa.Table, position: int) -> pa.Array:

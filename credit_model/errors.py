@@ -40,3 +40,7 @@ class InputError(CreditModelError):
         self.column = column
         self.value = value
         self.reason = reason
+
+    def moved(self, rows: int) -> InputError:
+        """The same fault that many rows further down: of a part, told as of the whole."""
+        return InputError(index=self.index + rows, column=self.column, value=self.value, reason=self.reason)
