@@ -1,0 +1,226 @@
+"""The prediction log: who was answered what by which model, to S3 as Parquet, without ever slowing an answer."""
+
+import asyncio
+import hashlib
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# About 25 MB of rows wait at most while S3 does not answer; what comes on top is dropped and counted.
+CAPACITY = 100_000
+CLOSE_SECONDS = 8.0
+SCHEMA = pa.schema(
+    [
+        pa.field("application_id", pa.string()),
+        pa.field("features_digest", pa.string()),
+        pa.field("pd", pa.float64()),
+        pa.field("model_version", pa.string()),
+        pa.field("scored_at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+log = logging.getLogger(__name__)
+_Entry = tuple[float, str | None, str, float]
+
+
+class PredictionLogSetupError(Exception):
+    """The settings of the prediction log do not fit; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """Where predictions go, and when.
+
+    Attributes:
+        uri: `s3://bucket/prefix`.
+        rows: a file is written as soon as so many predictions wait.
+        seconds: longest a prediction waits while S3 answers.
+        capacity: predictions that wait at most.
+    """
+
+    uri: str
+    rows: int = 10_000
+    seconds: float = 60.0
+    capacity: int = CAPACITY
+
+
+@dataclass
+class _Object:
+    """A Parquet file on its way: written again under the same key when writing fails, so that no row comes twice."""
+
+    key: str
+    rows: int
+    body: bytes = field(repr=False)
+
+
+class PredictionLog:
+    """Takes predictions from the event loop and writes them from a thread of its own.
+
+    Attributes:
+        written: predictions that have reached S3.
+    """
+
+    def __init__(self, settings: LogSettings, *, version: str, portfolio: str) -> None:
+        self.written = 0
+        # Two counters, because each is only ever raised by one thread.
+        self._refused = 0
+        self._lost = 0
+        self._settings = settings
+        self._bucket, _, prefix = settings.uri.removeprefix("s3://").partition("/")
+        self._prefix = "/".join([*([prefix.strip("/")] if prefix.strip("/") else []), f"portfolio={portfolio}"])
+        self._version = version
+        self._entries: deque[_Entry] = deque()
+        self._objects: deque[_Object] = deque()
+        self._unwritten = 0
+        self._client: Any = None
+        self._closing = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Predictions that were not kept: too many waited, or the server went down before S3 took them."""
+        return self._refused + self._lost
+
+    def add(self, *, application_id: str | None, features: bytes, pd: float) -> None:
+        """Keep one prediction, or drop and count it where too many wait; takes about two microseconds.
+
+        Args:
+            application_id: whom it is about, where the request said so.
+            features: the encoded features; only their digest is kept, so equal digests mean equal features.
+            pd: probability of default that was answered.
+        """
+        if self._closing or len(self._entries) + self._unwritten >= self._settings.capacity:
+            self._refused += 1
+            return
+        digest = hashlib.blake2b(features, digest_size=16).hexdigest()
+        self._entries.append((time.time(), application_id, digest, pd))
+        if len(self._entries) >= self._settings.rows and not self._wake.is_set():
+            self._wake.set()
+
+    async def close(self) -> None:
+        """Write what waits; what has not reached S3 after `CLOSE_SECONDS` is dropped, counted and said."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        lost = len(self._entries) + self._unwritten
+        if lost:
+            self._lost += lost
+            log.error("predictions lost: S3 did not take them in time", extra={"facts": {"rows": lost}})
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait(self._settings.seconds)
+            self._wake.clear()
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write everything that waits; what cannot be written stays and is tried again the next time."""
+        try:
+            while self._entries or self._objects:
+                if not self._objects:
+                    self._encode()
+                self._put(self._objects[0])
+                done = self._objects.popleft()
+                self.written += done.rows
+                self._unwritten -= done.rows
+        except Exception as error:  # whatever it is: the log must live on, and no request may notice
+            # Neither the message nor the values: they may be somebody's data.
+            facts = {"type": type(error).__name__, "waiting": len(self._entries) + self._unwritten}
+            facts |= {"dropped": self.dropped, "bucket": self._bucket}
+            log.warning("the prediction log cannot be written; it is tried again", extra={"facts": facts})
+
+    def _encode(self) -> None:
+        """Turn the oldest waiting predictions into Parquet, one object for each day they are of."""
+        count = min(len(self._entries), self._settings.rows)
+        self._unwritten += count  # first, so that `add` never counts too little
+        batch = [self._entries.popleft() for _ in range(count)]
+        try:
+            self._objects += [self._object(list(rows)) for _, rows in groupby(batch, key=_day)]
+        except Exception:
+            self._unwritten -= count
+            self._lost += count
+            raise
+
+    def _object(self, entries: Sequence[_Entry]) -> _Object:
+        name = f"{datetime.fromtimestamp(entries[0][0], UTC):%H%M%S}-{uuid.uuid4().hex}.parquet"
+        return _Object(f"{self._prefix}/date={_day(entries[0])}/{name}", len(entries), self._parquet(entries))
+
+    def _parquet(self, entries: Sequence[_Entry]) -> bytes:
+        times, ids, digests, pds = zip(*entries, strict=True)
+        micros = pa.array([int(moment * 1e6) for moment in times], pa.int64()).cast(SCHEMA.field("scored_at").type)
+        versions = pa.repeat(pa.scalar(self._version, pa.string()), len(entries))
+        columns = [pa.array(ids, pa.string()), pa.array(digests), pa.array(pds, pa.float64()), versions, micros]
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns, schema=SCHEMA), sink, compression="zstd")
+        body: bytes = sink.getvalue().to_pybytes()
+        return body
+
+    def _put(self, item: _Object) -> None:
+        if self._client is None:
+            self._client = _s3_client()
+        self._client.put_object(Bucket=self._bucket, Key=item.key, Body=item.body)
+
+
+def _day(entry: _Entry) -> date:
+    return datetime.fromtimestamp(entry[0], UTC).date()
+
+
+def _s3_client() -> Any:  # noqa: ANN401 - botocore builds its clients at run time
+    import botocore.session  # noqa: PLC0415 - only where predictions are logged
+    from botocore.config import Config  # noqa: PLC0415
+
+    patience = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+    return botocore.session.Session().create_client("s3", region_name=os.environ.get("AWS_REGION"), config=patience)
+
+
+def log_from_environment(
+    version: str, portfolio: str, environment: Mapping[str, str] = os.environ
+) -> PredictionLog | None:
+    """Return the prediction log that the environment asks for, or None where it names no place.
+
+    Args:
+        version: model version of the server.
+        portfolio: whose applicants it answers.
+        environment: `CREDIT_PREDICTION_LOG` (`s3://bucket/prefix`), `CREDIT_PREDICTION_LOG_ROWS` and
+            `CREDIT_PREDICTION_LOG_SECONDS` are read.
+
+    Raises:
+        PredictionLogSetupError: a setting is malformed.
+    """
+    uri = environment.get("CREDIT_PREDICTION_LOG")
+    if not uri:
+        return None
+    if not uri.removeprefix("s3://").partition("/")[0] or not uri.startswith("s3://"):
+        raise PredictionLogSetupError(
+            f"CREDIT_PREDICTION_LOG={uri!r} is not an address such as s3://bucket/predictions"
+        )
+    rows = _positive(environment, "CREDIT_PREDICTION_LOG_ROWS", LogSettings.rows)
+    seconds = _positive(environment, "CREDIT_PREDICTION_LOG_SECONDS", LogSettings.seconds)
+    return PredictionLog(
+        LogSettings(uri, rows=min(int(rows), CAPACITY), seconds=seconds), version=version, portfolio=portfolio
+    )
+
+
+def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name) or str(default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 1 <= number <= 86_400_000:
+        raise PredictionLogSetupError(f"{name}={text!r} is not a number from 1 upwards")
+    return number
