@@ -75,7 +75,8 @@ def _labelled(table: pa.Table, role: str) -> pa.Table:
     for name in (ID, TARGET):
         if name not in table.column_names:
             raise TrainingError(f"{role}: column '{name}' is missing; join the outcomes before training")
-    labelled = table.filter(pc.is_valid(table.column(TARGET)))
+    known = table.column(TARGET)
+    labelled = table.filter(pc.is_valid(known)) if known.null_count else table
     ids = labelled.column(ID)
     if ids.null_count or pc.count_distinct(ids).as_py() != len(ids):
         raise TrainingError(f"{role}: an application_id is missing or repeated; keep one row for each application")

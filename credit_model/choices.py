@@ -11,9 +11,9 @@ from credit_model.bundle import Document
 from credit_model.plots import Axis, Series, chart
 
 CANDIDATES = {
-    "lightgbm": "gradient-boosted trees (LightGBM)",
-    "random_forest": "random forest (LightGBM)",
-    "scorecard": "points scorecard (weight of evidence)",
+    "lightgbm": "Gradient-boosted trees (LightGBM)",
+    "random_forest": "Random forest (LightGBM)",
+    "scorecard": "Points scorecard (weight of evidence)",
 }
 CALIBRATIONS = {
     "none": "none: the model's own log-odds",
@@ -95,17 +95,19 @@ def _learning(curve: Sequence[Mapping[str, float]]) -> Markup:
 
 
 def _history(trials: Sequence[Mapping[str, Any]]) -> Markup:
-    """Loss of each finished trial, and the best so far."""
-    spots = [(float(trial["number"]), trial["loss"]) for trial in trials if trial["state"] == "complete"]
+    """How far each finished trial is above the best, and the best so far; in thousandths of log loss."""
+    done = [(float(trial["number"]), trial["loss"]) for trial in trials if trial["state"] == "complete"]
+    lowest = min(loss for _, loss in done)
+    spots = [(number, 1000 * (loss - lowest)) for number, loss in done]
     best = [(number, min(loss for other, loss in spots if other <= number)) for number, _ in spots]
     losses = sorted(loss for _, loss in spots)
     # One hopeless trial must not flatten the differences that matter.
     high = losses[int(0.9 * (len(losses) - 1))]
-    room = max(high - losses[0], 1e-5) * 0.15
+    room = max(high, 0.01) * 0.15
     shown = [(number, loss) for number, loss in spots if loss <= high + room]
     return chart(
         "What the search found",
         Axis("Trial", 0, max(number for number, _ in spots) or 1),
-        Axis("Cross-validated log loss", losses[0] - room, high + room),
+        Axis("Log loss above the best, in thousandths", -room, high + room),
         [Series(best, "best so far", look="steps", hue=0), Series(shown, "trial", look="dots", hue=1)],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,8 +132,7 @@ def gather_evidence(
         "drift": _drift_evidence(document, holdout) if holdout else None,
         "influence": _influence(scorer, document, sample, judged, seed=seed),
     }
-    rounded: dict[str, Any] = _rounded(found)
-    return rounded
+    return rounded(found)
 
 
 def economics_of(table: pa.Table, contract: Contract, settings: TrainSettings) -> Economics:
@@ -250,9 +250,14 @@ def _sample(rows: int, seed: int) -> npt.NDArray[np.intp]:
     return np.random.default_rng(seed).choice(rows, _SAMPLE_ROWS, replace=False)
 
 
+def rounded(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The same JSON value with every number cut to six significant digits, which is all that anybody reads."""
+    return {key: _rounded(value) for key, value in found.items()}
+
+
 def _rounded(value: object) -> Any:  # noqa: ANN401 - a JSON value of any shape
     if isinstance(value, dict):
-        return {key: _rounded(entry) for key, entry in value.items()}
+        return rounded(value)
     if isinstance(value, list | tuple):
         return [_rounded(entry) for entry in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -26,7 +26,7 @@ from credit_model.decisions import LETTERS, choose_cutoffs, grade_edges
 from credit_model.encoding import Encoder
 from credit_model.errors import TrainingError
 from credit_model.evaluation import evaluate
-from credit_model.evidence import Judged, explain_sample, gather_evidence, learn_book
+from credit_model.evidence import Judged, explain_sample, gather_evidence, learn_book, rounded
 from credit_model.reference import reference_of, references
 from credit_model.report import render_card, render_report
 from credit_model.scorecard import scorecard_table
@@ -46,7 +46,8 @@ class _Fitted:
     """Everything training learnt.
 
     Attributes:
-        checked: Rows, and the features left out.
+        checked: Outcomes, rows without their features, and the features left out.
+        golden: Some applicants, canonical.
         task: What the model was asked to learn; its settings are those the search ended with.
         folds: Cross-validation, on the features before the useless ones were dropped.
         model: LightGBM text.
@@ -55,6 +56,7 @@ class _Fitted:
     """
 
     checked: Checked
+    golden: pa.Table
     task: Task
     folds: Folds
     model: str
@@ -94,9 +96,9 @@ def train(
     """
     settings, report = settings or TrainSettings(), progress or _silent
     report("prepare", 0.0, f"checking {table.num_rows:,} rows")
-    checked, task = _prepared(table, contract, settings)
+    checked, golden, task = _prepared(table, contract, settings)
     report("prepare", 0.05, f"{len(task.matrix):,} rows, {int(task.outcomes.sum()):,} defaults")
-    fitted = _learn(checked, _kept(replace(task, share=share), checkpoint), report)
+    fitted = _learn(checked, golden, _kept(replace(task, share=share), checkpoint), report)
     report("evaluate", 0.9, "measuring")
     document = _document(fitted, settings, lineage or Lineage())
     bundle = _with_papers(document, fitted, settings, holdout)
@@ -135,7 +137,7 @@ def _kept(task: Task, checkpoint: Checkpoint | None) -> Task:
     return replace(task, checkpoint=checkpoint)
 
 
-def _learn(checked: Checked, task: Task, report: Progress) -> _Fitted:
+def _learn(checked: Checked, golden: pa.Table, task: Task, report: Progress) -> _Fitted:
     settings = task.settings
     task, found = _searched(checked, task, _part(report, 0.05, 0.4))
     candidate = candidate_of(task.settings)
@@ -152,8 +154,8 @@ def _learn(checked: Checked, task: Task, report: Progress) -> _Fitted:
         found["scorecard"] = _points_table(task, model, choice.calibration)
     if settings.studies:
         report("study", 0.78, "what the constraints cost, what a scorecard reaches, whether more rows help")
-        found["studies"] = study(task, folds.rounds)
-    return _Fitted(checked, task, folds, model, choice, found)
+        found["studies"] = rounded(study(task, folds.rounds))
+    return _Fitted(checked, golden, task, folds, model, choice, found)
 
 
 def _points_table(task: Task, model: str, calibration: Calibration) -> list[dict[str, Any]]:
@@ -164,8 +166,8 @@ def _points_table(task: Task, model: str, calibration: Calibration) -> list[dict
     return scorecard_table(model, task.encoder, task.matrix, task.outcomes, scale, **line)
 
 
-def _prepared(table: pa.Table, contract: Contract, settings: TrainSettings) -> tuple[Checked, Task]:
-    """Checked rows with the features worth a look, and the task of learning them."""
+def _prepared(table: pa.Table, contract: Contract, settings: TrainSettings) -> tuple[Checked, pa.Table, Task]:
+    """Checked rows with the features worth a look, golden rows, and the task of learning them."""
     checked = check_table(table, contract, settings)
     encoder = Encoder.learn(checked.features, contract, names=checked.names)
     task = Task(encoder.matrix(checked.features), checked.outcomes, encoder, settings)
@@ -177,7 +179,16 @@ def _prepared(table: pa.Table, contract: Contract, settings: TrainSettings) -> t
     check_leaks(task.matrix, task.outcomes, task.encoder, settings)
     splitter = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
     splits = list(splitter.split(task.matrix, task.outcomes))
-    return replace(checked, names=names, dropped=dropped), replace(task, splits=splits)
+    golden = _some(checked.features, seed=settings.seed)
+    checked = replace(_slim(checked, contract, settings), names=names, dropped=dropped)
+    return checked, golden, replace(task, splits=splits)
+
+
+def _slim(checked: Checked, contract: Contract, settings: TrainSettings) -> Checked:
+    """The rows without the features, which the matrix holds by now: two copies of a large table are one too many."""
+    wanted = {ID, APPLIED_AT, settings.amount_column, *(column.name for column in contract.protected)}
+    rows = checked.rows.select([name for name in checked.rows.column_names if name in wanted])
+    return replace(checked, features=checked.features.select([]), rows=rows)
 
 
 def _searched(checked: Checked, task: Task, report: Progress) -> tuple[Task, dict[str, Any]]:
@@ -249,11 +260,11 @@ def _with_papers(document: Document, fitted: _Fitted, settings: TrainSettings, h
     book = learn_book(scorer, document, sample)
     evidence = gather_evidence(scorer, document, settings, training=training, holdout=judged, sample=sample)
     document = document.model_copy(update={"reasons": book, "evidence": document.evidence | evidence})
-    golden_source = judged.checked if judged else fitted.checked
+    golden = _some(judged.checked.features, seed=settings.seed) if judged else fitted.golden
     return Bundle(
         document,
         fitted.model,
-        golden=_golden(golden_source, scorer, seed=settings.seed),
+        golden=_golden(golden, scorer),
         report=render_report(document),
         model_card=render_card(document),
     )
@@ -265,10 +276,14 @@ def _importance(model: str, encoder: Encoder) -> dict[str, float]:
     return {name: float(share) for name, share in zip(encoder.names, shares, strict=True)}
 
 
-def _golden(source: Checked, scorer: Scorer, *, seed: int) -> tuple[GoldenRow, ...]:
-    rows = source.features.num_rows
+def _some(features: pa.Table, *, seed: int) -> pa.Table:
+    """Some of the applicants, for golden rows."""
+    rows = features.num_rows
     chosen = np.sort(np.random.default_rng(seed).choice(rows, size=min(_GOLDEN_ROWS, rows), replace=False))
-    picked = source.features.take(pa.array(chosen))
+    return features.take(pa.array(chosen))
+
+
+def _golden(picked: pa.Table, scorer: Scorer) -> tuple[GoldenRow, ...]:
     features = picked.drop_columns([ID]).to_pylist()
     pds = scorer.pd_of_table(picked).tolist()
     ids = picked.column(ID).to_pylist()
