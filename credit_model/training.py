@@ -181,6 +181,8 @@ def _prepared(table: pa.Table, contract: Contract, settings: TrainSettings) -> t
     splits = list(splitter.split(task.matrix, task.outcomes))
     golden = _some(checked.features, seed=settings.seed)
     checked = replace(_slim(checked, contract, settings), names=names, dropped=dropped)
+    # Arrow keeps what the tables took, and LightGBM could not use it.
+    pa.default_memory_pool().release_unused()
     return checked, golden, replace(task, splits=splits)
 
 
