@@ -165,17 +165,31 @@ class Scorer:
         Raises:
             InputError: As `score_table`; rows are counted from the first row of the first table.
         """
-        yield from in_order(lambda numbered: self._score_numbered(*numbered, reasons=reasons), _numbered(blocks))
+        yield from self.in_one_count(in_order(lambda block: self._score_block(block, reasons=reasons), blocks))
 
-    def _score_numbered(self, offset: int, block: pa.Table, *, reasons: bool) -> pa.Table:
+    @staticmethod
+    def in_one_count(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The same tables; an `InputError` on the way counts its row from the first row of the first table."""
+        done = 0
         try:
-            return self._score_block(block, reasons=reasons)
+            for part in parts:
+                done += part.num_rows
+                yield part
         except InputError as error:
-            raise error.moved(offset) from None
+            raise error.moved(done) from None
 
     def _score_block(self, table: pa.Table, *, reasons: bool) -> pa.Table:
         ids = identifiers(table, self.contract)
-        matrix = self._encoder.read(table)
+        return self.answers(self._encoder.read(table), ids, reasons=reasons)
+
+    def answers(self, matrix: Matrix, ids: pa.Array, *, reasons: bool = False) -> pa.Table:
+        """Scores of an encoded matrix, as `score_table` gives them.
+
+        Args:
+            matrix: Shape (rows, features), as the encoder or the row reader makes it.
+            ids: Application ids, null where there is none.
+            reasons: As in `score_table`.
+        """
         pds = calibrated(self._booster.margins(matrix), self._document.calibration)
         scores = pa.table(
             [
@@ -238,6 +252,11 @@ class Scorer:
         """
         return self.score_rows([row])[0]
 
+    @property
+    def can_explain(self) -> bool:
+        """Whether the bundle holds what reasons need."""
+        return self._explainer is not None
+
     def explain(self, matrix: Matrix) -> list[tuple[Reason, ...]]:
         """Adverse reasons of each row of an encoded matrix, as `explain_rows` gives them.
 
@@ -270,11 +289,3 @@ class Scorer:
 
 def _blocks(table: pa.Table) -> Iterator[pa.Table]:
     return (table.slice(start, BLOCK_ROWS) for start in range(0, table.num_rows, BLOCK_ROWS))
-
-
-def _numbered(blocks: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
-    """Each block with the number of rows before it."""
-    offset = 0
-    for block in blocks:
-        yield offset, block
-        offset += block.num_rows

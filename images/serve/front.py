@@ -69,6 +69,7 @@ class Front:
             ("GET", model): metadata,
             ("GET", f"{model}/versions/{scorer.version}"): metadata,
             ("GET", "/ping"): Route(self._ping, 0),
+            ("GET", "/execution-parameters"): Route(self._execution_parameters, 0),
             ("POST", "/invocations"): Route(self._invocations, settings.max_table),
         }
 
@@ -139,6 +140,9 @@ class Front:
             tables.score, body, self._scorer, content_type=content_type, accept=accept
         )
         return Answer(answer, kind)
+
+    async def _execution_parameters(self, _headers: Headers, _body: bytes) -> Answer:
+        return Answer(orjson.dumps(tables.EXECUTION_PARAMETERS))
 
     async def _closed(self, _headers: Headers, _body: bytes) -> Answer:
         raise NotServedError(f"not served here; this server holds {NAME} version {self._scorer.version} alone")

@@ -1,129 +1,105 @@
 """SageMaker's `/invocations`: a table of applicants in, their scores out, in Parquet, CSV or JSON Lines."""
 
-import csv
-import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import orjson
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
+from credit_model.errors import BundleError
 from credit_model.scoring import SCORES_SCHEMA, Scorer
+from images.serve import readers, writers
 from images.serve.faults import NotAcceptableError, RequestError, UnsupportedTypeError
+from images.serve.readers import Scored
 
 PARQUET, CSV, JSON_LINES = "application/x-parquet", "text/csv", "application/jsonlines"
 ALIASES = {"application/parquet": PARQUET, "application/x-jsonlines": JSON_LINES, "application/json-lines": JSON_LINES}
+_READERS: dict[str, Callable[[bytes, Scorer, bool, str | None], Scored]] = {
+    PARQUET: readers.parquet,
+    CSV: readers.comma_separated,
+    JSON_LINES: readers.json_lines,
+}
+# What a batch transform that says nothing else is told: one request at a time keeps all cores busy.
+EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
 SCORED_AT = pa.field("scored_at", pa.timestamp("us", tz="UTC"))
 
 
+@dataclass(frozen=True)
+class MediaType:
+    """A content type or one choice of an Accept header, with its parameters.
+
+    Attributes:
+        name: Without parameters, lower case, by the name this server uses.
+        parameters: Lower case.
+    """
+
+    name: str
+    parameters: dict[str, str]
+
+    def choice(self, parameter: str, *values: str) -> str | None:
+        """Value of a parameter; None where it is not given.
+
+        Raises:
+            RequestError: it has another value than those.
+        """
+        value = self.parameters.get(parameter)
+        if value is not None and value not in values:
+            raise RequestError(f"{parameter}={value} in a content type: it is one of {', '.join(values)}")
+        return value
+
+
 def score(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> tuple[bytes, str]:
-    """Score a whole object.
+    """Score a whole object, block by block on all cores.
 
     Args:
-        body: the object; CSV needs a header line, JSON Lines holds an applicant a line.
-        scorer: the model.
-        content_type: of the body; parameters such as a charset are ignored.
-        accept: what the client takes; empty or `*/*` for the type it sent.
+        body: The object. A CSV without a header line holds the id and the features in the contract's order, or the
+            features alone; JSON Lines holds an applicant a line.
+        scorer: The model.
+        content_type: Of the body; `text/csv` may say `header=present` or `header=absent`.
+        accept: What the client takes, empty or `*/*` for the type it sent. `reasons=true` asks for reason codes;
+            `text/csv` may say `header=present` or `header=absent`, else the answer has a header where the body has.
 
     Returns:
-        The scores (application_id, pd, score, grade, decision, model_version, scored_at), a row an applicant in the
-        same order, and their content type.
+        The scores (application_id, pd, score, grade, decision, model_version, on demand reasons, scored_at), a row an
+        applicant in the same order, and their content type.
 
     Raises:
-        RequestError: the body cannot be read.
-        InputError: an applicant breaks the contract.
+        RequestError: The body cannot be read, or is too large.
+        InputError: An applicant breaks the contract.
     """
-    given = _media_type(content_type)
-    if given not in _READERS:
+    given = media_type(content_type)
+    if given.name not in _READERS:
         raise UnsupportedTypeError(f"content type {content_type!r}: send one of {', '.join(_READERS)}")
     wanted = _accepted(accept, given)
-    scores = _READERS[given](body, scorer)
+    header = given.choice("header", "present", "absent")
+    reasons = wanted.choice("reasons", "true", "false") == "true"
+    found = _READERS[given.name](body, scorer, reasons, header)
+    try:
+        scores = pa.concat_tables([_empty(reasons=reasons), *found.parts])
+    except BundleError as error:
+        raise RequestError(f"reasons cannot be given: {error}") from error
     moment = pa.repeat(pa.scalar(datetime.now(UTC), SCORED_AT.type), scores.num_rows)
-    return _WRITERS[wanted](scores.append_column(SCORED_AT, moment)), wanted
+    heading = wanted.choice("header", "present", "absent") or ("present" if found.header else "absent")
+    return writers.WRITERS[wanted.name](scores.append_column(SCORED_AT, moment), heading == "present"), wanted.name
 
 
-def _media_type(header: str) -> str:
-    plain = header.split(";", maxsplit=1)[0].strip().lower()
-    return ALIASES.get(plain, plain)
+def media_type(header: str) -> MediaType:
+    """Read a content type such as `text/csv; header=absent`."""
+    plain, *more = (part.strip().lower() for part in header.split(";"))
+    pairs = (part.partition("=") for part in more if part)
+    return MediaType(ALIASES.get(plain, plain), {name.strip(): value.strip(' "') for name, _, value in pairs})
 
 
-def _accepted(accept: str, given: str) -> str:
-    choices = [_media_type(part) for part in accept.split(",") if part.strip()]
-    for choice in choices or ["*/*"]:
-        if choice in ("*/*", "application/*", "text/*"):
-            return given
-        if choice in _WRITERS:
+def _accepted(accept: str, given: MediaType) -> MediaType:
+    choices = [media_type(part) for part in accept.split(",") if part.strip()]
+    for choice in choices or [MediaType("*/*", {})]:
+        if choice.name in ("*/*", "application/*", "text/*"):
+            return MediaType(given.name, choice.parameters)
+        if choice.name in writers.WRITERS:
             return choice
-    raise NotAcceptableError(f"accept {accept!r}: this route answers {', '.join(_WRITERS)}")
+    raise NotAcceptableError(f"accept {accept!r}: this route answers {', '.join(writers.WRITERS)}")
 
 
-def _score_parquet(body: bytes, scorer: Scorer) -> pa.Table:
-    try:
-        table = pq.read_table(pa.BufferReader(body))
-        table.validate(full=True)  # Arrow reads text that is not UTF-8 without a word
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"the body is not Parquet: {error}") from error
-    return scorer.score_table(table)
-
-
-def _score_csv(body: bytes, scorer: Scorer) -> pa.Table:
-    """Everything is read as text: which type a column has is the contract's business."""
-    try:
-        header = next(csv.reader([re.split(rb"[\r\n]", body, maxsplit=1)[0].decode("utf-8-sig")]), [])
-    except UnicodeDecodeError as error:
-        raise RequestError(f"the CSV body is not UTF-8: {error}") from error
-    except csv.Error as error:
-        raise RequestError(f"the CSV body's header cannot be read: {error}") from error
-    if not any(name.lower() in scorer.contract.by_header for name in header):
-        raise RequestError("the CSV body has no header line with the model's columns; send one")
-    options = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=["", "NA"]
-    )
-    try:
-        table = pyarrow.csv.read_csv(pa.BufferReader(body), convert_options=options)
-    except pa.ArrowException as error:
-        raise RequestError(f"the body is not CSV: {error}") from error
-    return scorer.score_table(table)
-
-
-def _score_json_lines(body: bytes, scorer: Scorer) -> pa.Table:
-    rows = []
-    for number, line in enumerate(filter(None, map(bytes.strip, body.split(b"\n")))):
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise RequestError(f"line {number + 1} is not JSON: {error}", index=number) from error
-        if not isinstance(row, dict):
-            raise RequestError(f"line {number + 1} is not an object of columns", index=number)
-        rows.append(row)
-    return pa.Table.from_pylist([score.as_dict() for score in scorer.score_rows(rows)], schema=SCORES_SCHEMA)
-
-
-def _write_parquet(scores: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(scores, sink, compression="zstd")
-    return bytes(sink.getvalue())
-
-
-def _write_csv(scores: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(scores, sink)
-    return bytes(sink.getvalue())
-
-
-def _write_json_lines(scores: pa.Table) -> bytes:
-    return b"".join(orjson.dumps(row) + b"\n" for row in scores.to_pylist())
-
-
-_READERS: dict[str, Callable[[bytes, Scorer], pa.Table]] = {
-    PARQUET: _score_parquet,
-    CSV: _score_csv,
-    JSON_LINES: _score_json_lines,
-}
-_WRITERS: dict[str, Callable[[pa.Table], bytes]] = {
-    PARQUET: _write_parquet,
-    CSV: _write_csv,
-    JSON_LINES: _write_json_lines,
-}
+def _empty(*, reasons: bool) -> pa.Table:
+    table = SCORES_SCHEMA.empty_table()
+    return table.append_column("reasons", pa.array([], pa.list_(pa.string()))) if reasons else table
