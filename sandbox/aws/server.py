@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from sandbox.aws import athena, events, sagemaker
+from sandbox.aws import athena, dynamodb, events, sagemaker
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ServerError
 
@@ -46,7 +46,9 @@ class AwsServer:
         """Extend moto, listen, and return once the port answers."""
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._context.folder()
-        self._stops = [install(self._context) for install in (athena.install, sagemaker.install, events.install)]
+        self._stops = [
+            install(self._context) for install in (athena.install, dynamodb.install, sagemaker.install, events.install)
+        ]
         self._server.start()
         host, port = self._server.get_host_and_port()
         self._context.endpoint = f"http://{host}:{port}"
