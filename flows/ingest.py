@@ -1,14 +1,15 @@
-"""The ingest flow: one landing object becomes rows of the lake, once."""
+"""The ingest flow: one landing object becomes rows of the lake and of the online table, once."""
 
 from prefect import flow
 
 from tasks import events
 from tasks.lake import IngestReport, find_landed, publish, show_ingest
+from tasks.online import keep_online
 
 
 @flow(name="ingest", flow_run_name="ingest {uri}")
 def ingest(uri: str, version_id: str | None = None, retrain: bool = True) -> IngestReport:
-    """Publish a landing object to the lake and say so.
+    """Publish a landing object to the lake, say so, and keep the online table current.
 
     Args:
         uri: `s3://bucket/landing/PORTFOLIO/applications/FILE` (or `…/outcomes/FILE`).
@@ -22,4 +23,6 @@ def ingest(uri: str, version_id: str | None = None, retrain: bool = True) -> Ing
         payload = report.model_dump(mode="json", include={"ingest_id", "accepted", "labelled", "months"})
         wanted = "true" if retrain and report.labelled else "false"
         events.announce(events.INGESTED, landed.portfolio, payload, retrain=wanted)
+    # Last, so that a run that fails here has announced what it will not announce a second time.
+    keep_online(report)
     return report

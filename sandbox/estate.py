@@ -57,6 +57,9 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
         "CREDIT_TRAIN_IMAGE": images["credit-train"],
         "CREDIT_SERVE_IMAGE": images["credit-serve"],
         "CREDIT_GIT_COMMIT": _git_commit(root),
+        "CREDIT_ONLINE_TABLES": "credit-online",
+        "CREDIT_ONLINE_TIMEOUT_MS": "1000",  # this DynamoDB is one Python process that does much else
+        "CREDIT_PREDICTION_LOG": f"s3://{BUCKET}/predictions",
         "CREDIT_POLL_SECONDS": "0.5",
     }
 

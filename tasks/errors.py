@@ -13,6 +13,10 @@ class LakeError(TaskError):
     """A landing object cannot be published, or a lake table does not fit its contract."""
 
 
+class OnlineError(TaskError):
+    """The online table does not hold what the lake holds."""
+
+
 class SnapshotError(TaskError):
     """No training data can be drawn from the lake."""
 

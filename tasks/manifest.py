@@ -3,6 +3,7 @@
 from typing import Any
 
 from tasks.names import dashed
+from tasks.online import table_name
 from tasks.registry import RegisteredModel
 from tasks.settings import settings
 
@@ -16,7 +17,7 @@ def service_name(portfolio: str) -> str:
 
 
 def predictor(model: RegisteredModel) -> dict[str, Any]:
-    """Return `spec.predictor`: a change of image or bundle makes a new revision."""
+    """Return `spec.predictor`: a change of image, bundle or settings makes a new revision."""
     here = settings()
     return {
         "serviceAccountName": here.service_account,
@@ -27,7 +28,10 @@ def predictor(model: RegisteredModel) -> dict[str, Any]:
                 "name": "kserve-container",
                 "image": here.serve_image,
                 "args": ["--model_dir=/mnt/models"],
-                "env": [{"name": "STORAGE_URI", "value": model.bundle_uri}],
+                "env": [
+                    {"name": "STORAGE_URI", "value": model.bundle_uri},
+                    *({"name": name, "value": value} for name, value in server_settings(model.portfolio).items()),
+                ],
                 "ports": [{"containerPort": 8080, "protocol": "TCP"}],
                 "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
                 "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 2},
@@ -41,11 +45,26 @@ def predictor(model: RegisteredModel) -> dict[str, Any]:
     }
 
 
-def served(spec: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return what a predictor spec serves: image and bundle address. The webhook may default the fields around them."""
+def server_settings(portfolio: str) -> dict[str, str]:
+    """Return what the model servers of a portfolio are told: where they look ids up and where they log predictions."""
+    here = settings()
+    found = {}
+    if table := table_name(portfolio):
+        found = {"CREDIT_ONLINE_TABLE": table, "CREDIT_ONLINE_TIMEOUT_MS": f"{here.online_timeout_ms:g}"}
+    if here.prediction_log:
+        found["CREDIT_PREDICTION_LOG"] = here.prediction_log
+    return found
+
+
+def served(spec: dict[str, Any]) -> tuple[str | None, str | None, dict[str, str | None]]:
+    """Return what a predictor spec serves: image, bundle address, and our settings.
+
+    The webhook may default the fields around them.
+    """
     container: dict[str, Any] = next(iter(spec.get("containers", [])), {})
     environment = {variable["name"]: variable.get("value") for variable in container.get("env", [])}
-    return container.get("image"), environment.get("STORAGE_URI")
+    ours = {name: value for name, value in environment.items() if name.startswith("CREDIT_")}
+    return container.get("image"), environment.get("STORAGE_URI"), ours
 
 
 def inference_service(model: RegisteredModel) -> dict[str, Any]:

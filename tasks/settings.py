@@ -34,6 +34,16 @@ class Settings(BaseSettings):
     )
     namespace: str = Field("ml", description="Kubernetes namespace of the InferenceServices")
     service_account: str = Field("credit-serve", description="Kubernetes service account of the model servers (IRSA)")
+    online_tables: str = Field(
+        "",
+        max_length=100,
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="DynamoDB tables PREFIX-portfolio; none where empty",
+    )
+    online_timeout_ms: float = Field(5.0, gt=0, le=60_000, description="longest a model server waits for a look-up")
+    prediction_log: str = Field(
+        "", pattern=r"^(s3://[^/]+.*)?$", description="s3:// address under which model servers log; none where empty"
+    )
     poll_seconds: float = Field(5.0, gt=0, description="pause between two looks at a job, a query or a rollout")
     ready_timeout_seconds: float = Field(600.0, gt=0, description="longest a new revision may take to become ready")
     git_commit: str = Field("unknown", description="commit of the code that runs, for lineage")

@@ -14,6 +14,7 @@ import aiohttp
 import botocore.session
 import orjson
 from botocore.exceptions import BotoCoreError
+from yarl import URL
 
 from images.serve.lookup import LookupFault, LookupSetupError
 from images.serve.signing import Credentials, Signer
@@ -80,7 +81,7 @@ class DynamoLookup:
         self, table: str, *, endpoint: str, signer: Signer, credentials: Callable[[], Credentials], timeout: float
     ) -> None:
         self._table = table
-        self._endpoint = endpoint
+        self._endpoint = URL(endpoint)
         self._signer = signer
         self._credentials = credentials
         self._timeout = timeout
@@ -191,7 +192,11 @@ class DynamoLookup:
         body = orjson.dumps({"RequestItems": request})
         headers = self._signer.headers(TARGET, body, time.time())
         async with session.post(
-            self._endpoint, data=body, headers=headers, allow_redirects=False, trace_request_ctx=ask
+            self._endpoint,
+            data=aiohttp.BytesPayload(body),  # bytes alone would have aiohttp look for what to do with them
+            headers=headers,
+            allow_redirects=False,
+            trace_request_ctx=ask,
         ) as reply:
             answer = await reply.read()
         document = _document(answer, reply.status)
