@@ -1,6 +1,6 @@
 """The data scientist's command line: simulate, validate, train, score and compare on a laptop.
 
-Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 `validate` found bad rows, 4 `compare` refuses.
+Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 there were bad rows, 4 `compare` refuses.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from credit_model.archive import write_archive
 from credit_model.bundle import Bundle
 from credit_model.comparing import add_compare
 from credit_model.contract import APPLIED_AT, ID, load_contract
 from credit_model.errors import CreditModelError, DataError
+from credit_model.files import score_files
 from credit_model.reading import ReadResult, read_applications
 from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
@@ -93,9 +94,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundle", type=Path, help="folder of a bundle")
-    parser.add_argument("input", type=Path, help="CSV or Parquet")
-    parser.add_argument("output", type=Path, help="scores, .csv or .parquet")
+    parser.add_argument("--bundle", required=True, type=Path, help="folder of a bundle")
+    parser.add_argument("--input", required=True, type=Path, help="CSV or Parquet file, or a folder of them")
+    parser.add_argument("--output", required=True, type=Path, help="scores, .csv or .parquet")
+    parser.add_argument("--reasons", action="store_true", help="add the reason codes of everyone not approved")
+    parser.add_argument("--rejected", type=Path, help="CSV to write the faults of rows left out to")
     parser.set_defaults(command=_score)
 
 
@@ -143,16 +146,38 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    bundle = Bundle.load(options.bundle)
-    result = read_applications(options.input, bundle.contract)
-    _show_rejected(result, options.input)
-    scores = Scorer(bundle).score_table(result.accepted)
-    if options.output.suffix == ".parquet":
-        pq.write_table(scores, options.output)
-    else:
-        pacsv.write_csv(scores, options.output)
-    print(f"{scores.num_rows:,} scores in {options.output}")
-    return _BAD_ROWS if result.rejected.num_rows else 0
+    found = score_files(
+        Scorer(Bundle.load(options.bundle)),
+        options.input,
+        options.output,
+        reasons=options.reasons,
+        rejected=options.rejected,
+        progress=_Steps(),
+    )
+    for path in found.passed_over:
+        print(f"{path}: passed over, for it is neither CSV nor Parquet", file=sys.stderr)
+    if found.rejected:
+        print(f"{options.input}: {found.rejected:,} rows left out:", file=sys.stderr)
+    for fault in found.examples.slice(0, 5).to_pylist():
+        print(f"  {fault['file']} column '{fault['column']}' row {fault['row']}: {fault['reason']}", file=sys.stderr)
+    if found.rejected and not options.rejected:
+        print("  to have them all in a file, add --rejected FILE", file=sys.stderr)
+    print(f"{found.rows:,} scores in {options.output}")
+    return _BAD_ROWS if found.rejected else 0
+
+
+class _Steps:
+    """Shows progress of scoring: on a terminal at every hundredth, in a log at every tenth."""
+
+    def __init__(self) -> None:
+        self._every = 0.01 if sys.stderr.isatty() else 0.1
+        self._next, self._began = self._every, time.monotonic()
+
+    def __call__(self, share: float, rows: int) -> None:
+        if share >= min(self._next, 1):
+            self._next = share + self._every
+            speed = rows / max(time.monotonic() - self._began, 1e-9)
+            _bar("score", share, f"{rows:,} rows, {speed:,.0f} rows/s")
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from credit_model.booster import BLOCK_ROWS
 from credit_model.contract import ID, Contract
 from credit_model.errors import InputError
 
-# About as many bytes of CSV as a block of rows has; a line must not be longer.
-_BLOCK_BYTES = 2 << 20
+# Arrow reads some thirty of these ahead; a line must not be longer.
+_BLOCK_BYTES = 1 << 20
 _LEVELS = pa.dictionary(pa.int32(), pa.string())
 
 

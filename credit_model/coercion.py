@@ -62,6 +62,8 @@ def show(value: object) -> str:
     """A value as it appears in a message: text quoted, what is long or deep cut."""
     if isinstance(value, str):
         return repr(value if len(value) <= 40 else value[:37] + "...")
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))  # whole numbers of a CSV are read as float64
     return reprlib.repr(value) if isinstance(value, list | tuple | dict | bytes) else str(value)
 
 

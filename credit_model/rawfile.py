@@ -48,7 +48,7 @@ class RawFile:
         Raises:
             DataError: The file is cut off, ragged or wrongly encoded; names the row.
         """
-        with _file_faults(self):
+        with file_faults(self):
             yield from self._parquet(columns) if self.separator is None else self._csv(columns)
 
     def _parquet(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -152,8 +152,12 @@ def _bytes(path: Path, *, compressed: bool) -> pa.NativeFile:
 
 
 @contextmanager
-def _file_faults(raw: RawFile) -> Iterator[None]:
-    """Turns Arrow's errors into ours, with the row looked up where Arrow does not tell it."""
+def file_faults(raw: RawFile) -> Iterator[None]:
+    """Turns Arrow's errors into ours, with the row looked up where Arrow does not tell it.
+
+    Raises:
+        DataError: Instead of what Arrow raised.
+    """
     try:
         yield
     except pa.ArrowInvalid as error:

@@ -108,6 +108,7 @@ class Scorer:
         self.version = bundle.version
         self.contract = bundle.contract
         self.columns = tuple(column.name for column in bundle.contract.features)
+        self.features = bundle.document.features
         self._document = bundle.document
         self._encoder = bundle.document.encoder
         self._booster = Booster(bundle.model_text)
@@ -153,7 +154,7 @@ class Scorer:
             BundleError: Reasons are asked of a bundle that was written without.
         """
         scored = list(self.score_blocks(_blocks(table), reasons=reasons))
-        return pa.concat_tables(scored).combine_chunks() if scored else self._score_block(table, reasons=reasons)
+        return pa.concat_tables(scored).combine_chunks() if scored else self.score_block(table, reasons=reasons)
 
     def score_blocks(self, blocks: Iterable[pa.Table], *, reasons: bool = False) -> Iterator[pa.Table]:
         """Scores of a stream of tables on all cores, as `score_table` gives them, with a few tables in memory.
@@ -165,7 +166,7 @@ class Scorer:
         Raises:
             InputError: As `score_table`; rows are counted from the first row of the first table.
         """
-        yield from self.in_one_count(in_order(lambda block: self._score_block(block, reasons=reasons), blocks))
+        yield from self.in_one_count(in_order(lambda block: self.score_block(block, reasons=reasons), blocks))
 
     @staticmethod
     def in_one_count(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -178,9 +179,19 @@ class Scorer:
         except InputError as error:
             raise error.moved(done) from None
 
-    def _score_block(self, table: pa.Table, *, reasons: bool) -> pa.Table:
-        ids = identifiers(table, self.contract)
-        return self.answers(self._encoder.read(table), ids, reasons=reasons)
+    def score_block(self, table: pa.Table, *, ids: pa.Array | None = None, reasons: bool = False) -> pa.Table:
+        """Scores of a few thousand rows on one core, as `score_table` gives them.
+
+        Args:
+            table: As in `score_table`.
+            ids: Application ids to give out instead of the table's own.
+            reasons: As in `score_table`.
+
+        Raises:
+            InputError: As `score_table`.
+        """
+        found = identifiers(table, self.contract) if ids is None else ids
+        return self.answers(self._encoder.read(table), found, reasons=reasons)
 
     def answers(self, matrix: Matrix, ids: pa.Array, *, reasons: bool = False) -> pa.Table:
         """Scores of an encoded matrix, as `score_table` gives them.

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+
+from credit_model.files import flattened
 
 
 def write_parquet(scores: pa.Table, _header: bool) -> bytes:
@@ -28,14 +29,6 @@ def write_json_lines(scores: pa.Table, _header: bool) -> bytes:
     columns = [column.to_pylist() for column in scores.columns]
     names = scores.column_names
     return b"".join(orjson.dumps(dict(zip(names, row, strict=True))) + b"\n" for row in zip(*columns, strict=True))
-
-
-def flattened(scores: pa.Table) -> pa.Table:
-    """The same table with lists of codes as text."""
-    for position, field in enumerate(scores.schema):
-        if pa.types.is_list(field.type):
-            scores = scores.set_column(position, field.name, pc.binary_join(scores.column(position), "|"))
-    return scores
 
 
 WRITERS: dict[str, Callable[[pa.Table, bool], bytes]] = {

@@ -43,11 +43,15 @@ def test_training_leaves_a_bundle_and_prints_its_measures(work, tmp_path):
 
 def test_scoring_writes_csv_and_parquet_alike(work, tmp_path):
     for name in ("scores.csv", "scores.parquet"):
-        done = run("score", work / "model", work / "case.csv", tmp_path / name)
+        done = score(work, work / "case.csv", tmp_path / name)
         assert done.returncode == 0, done.stderr
     from_csv = pacsv.read_csv(tmp_path / "scores.csv").column("pd").to_pylist()
     assert from_csv == pq.read_table(tmp_path / "scores.parquet").column("pd").to_pylist()
     assert len(from_csv) == 4000
+
+
+def score(work, source, target, *more):
+    return run("score", "--bundle", work / "model", "--input", source, "--output", target, *more)
 
 
 def test_validate_shows_bad_rows_and_fails(work, tmp_path):
@@ -85,7 +89,11 @@ def test_compare_prints_the_checks_and_writes_the_report(work, tmp_path):
     [
         (["train", "none.csv", "out", "--contract", "case"], 1, "none.csv: cannot be read"),
         (["validate", "none.csv", "--contract", "nope"], 1, "use one of case, uci_credit_card"),
-        (["score", "no-model", "none.csv", "out.csv"], 1, "manifest.json is missing"),
+        (
+            ["score", "--bundle", "no-model", "--input", "none.csv", "--output", "out.csv"],
+            1,
+            "manifest.json is missing",
+        ),
         (["train", "none.csv", "out", "--contract", "case", "--set", "folds"], 1, "name=value"),
         (["simulate", "/nowhere/case.csv", "--rows", "100"], 1, "/nowhere/case.csv"),
         (["fly"], 2, "invalid choice"),

@@ -1,0 +1,274 @@
+"""Scores files of any size: block by block from CSV or Parquet, one file or a folder of them, into one file."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from credit_model.blocks import csv_blocks, parquet_blocks, parquet_levels, wanted
+from credit_model.coercion import Fault, coerce, flat, show, to_identifier
+from credit_model.contract import ID, Contract
+from credit_model.errors import DataError, InputError
+from credit_model.parallel import in_order
+from credit_model.rawfile import RawFile, file_faults, open_raw
+from credit_model.reading import REJECTED_SCHEMA
+from credit_model.scoring import SCORES_SCHEMA, Scorer
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+REJECTIONS_SCHEMA = pa.schema([pa.field("file", pa.string(), nullable=False), *REJECTED_SCHEMA])
+# Scores are written in row groups of about so many rows.
+_GROUP_ROWS = 131_072
+# Share of all bytes read so far, and rows scored so far.
+Progress = Callable[[float, int], None]
+
+
+@dataclass(frozen=True)
+class FilesScored:
+    """What became of the rows of the input.
+
+    Attributes:
+        rows: Rows scored.
+        rejected: Rows left out because they break the contract.
+        examples: The first faults, as `REJECTIONS_SCHEMA`.
+        passed_over: Files of an input folder that are neither CSV nor Parquet.
+    """
+
+    rows: int
+    rejected: int
+    examples: pa.Table
+    passed_over: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A block on its way: what was read, from where, and then what came of it."""
+
+    file: str
+    first_row: int
+    table: pa.Table
+    share: float
+
+
+def score_files(
+    scorer: Scorer,
+    source: Path,
+    target: Path,
+    *,
+    reasons: bool = False,
+    rejected: Path | None = None,
+    progress: Progress = lambda _share, _rows: None,
+) -> FilesScored:
+    """Scores every row of a file, or of all CSV and Parquet files under a folder in order of name.
+
+    Memory does not grow with the rows. A row that breaks the contract is left out and told; an id that appears twice is
+    scored twice. The output appears whole or not at all.
+
+    Args:
+        scorer: The model.
+        source: File (CSV with comma or semicolon, also gzipped, or Parquet) or folder.
+        target: File to write, `.csv` or `.parquet`; replaced where it exists.
+        reasons: Whether to add reason codes, separated by `|` in CSV.
+        rejected: CSV to write every fault to, as `REJECTIONS_SCHEMA`.
+        progress: Called after each block.
+
+    Raises:
+        DataError: A file cannot be used as a whole, or the target has another ending.
+        BundleError: Reasons are asked of a bundle that was written without.
+    """
+    files, passed_over = _files(source)
+    # What can be seen at once is told before any work is done.
+    raws = [_opened(path, scorer.contract) for path in files]
+    schema = SCORES_SCHEMA.append(pa.field("reasons", pa.list_(pa.string()))) if reasons else SCORES_SCHEMA
+    scored = left_out = 0
+    examples: list[pa.Table] = []
+    with _sink(target, schema) as write, _sink(rejected, REJECTIONS_SCHEMA) as reject:
+        parts = chain.from_iterable(_parts(raw, scorer.contract) for raw in raws)
+        for part, scores, faults in in_order(lambda part: _score(part, scorer, reasons), _shared(parts, raws)):
+            write(scores)
+            reject(faults)
+            scored += scores.num_rows
+            left_out += part.table.num_rows - scores.num_rows
+            if faults.num_rows and sum(table.num_rows for table in examples) < 5:
+                examples.append(faults.slice(0, 5))
+            progress(min(part.share, 0.999), scored)
+    progress(1.0, scored)
+    found = pa.concat_tables([REJECTIONS_SCHEMA.empty_table(), *examples])
+    return FilesScored(scored, left_out, found, passed_over)
+
+
+def _files(source: Path) -> tuple[list[Path], tuple[Path, ...]]:
+    if not source.is_dir():
+        return [source], ()
+    present = sorted(path for path in source.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = [path for path in present if path.name.lower().endswith(SUFFIXES)]
+    if not files:
+        raise DataError(f"{source}: the folder has no file that ends in {', '.join(SUFFIXES)}")
+    return files, tuple(path for path in present if path not in files)
+
+
+def _opened(path: Path, contract: Contract) -> RawFile:
+    raw = open_raw(path, label=str(path))
+    try:
+        found = set(wanted(raw.headers, contract).values())
+    except InputError as error:
+        raise DataError(f"{raw.label}: column '{error.column}': {error.reason}") from error
+    required = [ID] * contract.id.required + [column.name for column in contract.features if not column.nullable]
+    missing = [name for name in required if name not in found]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DataError(f"{raw.label}: column '{missing[0]}'{more} is missing; add it to the file")
+    return raw
+
+
+def _parts(raw: RawFile, contract: Contract) -> Iterator[_Part]:
+    rows = 0
+    with file_faults(raw):
+        for table, share in _parquet(raw, contract) if raw.separator is None else _csv(raw, contract):
+            yield _Part(raw.label, rows, table, share)
+            rows += table.num_rows
+
+
+def _parquet(raw: RawFile, contract: Contract) -> Iterator[tuple[pa.Table, float]]:
+    levels = parquet_levels(pq.read_schema(raw.path), contract)
+    with pq.ParquetFile(raw.path, read_dictionary=levels) as file:
+        rows = 0
+        for table in parquet_blocks(file, contract):
+            rows += table.num_rows
+            yield table, rows / file.metadata.num_rows
+
+
+def _csv(raw: RawFile, contract: Contract) -> Iterator[tuple[pa.Table, float]]:
+    size, per_row, rows = raw.path.stat().st_size, _bytes_per_row(raw), 0
+
+    def source() -> pa.NativeFile:
+        return pa.input_stream(str(raw.path), compression="gzip" if raw.compressed else None)
+
+    for table in csv_blocks(source, raw.headers, contract, separator=raw.separator or ","):
+        rows += table.num_rows
+        yield table, min(rows * per_row / size, 1.0)
+
+
+def _bytes_per_row(raw: RawFile) -> float:
+    """Of the file as it lies there, judged by its first megabyte; only progress is told by it."""
+    with raw.path.open("rb") as file:
+        head = file.read(1 << 20)
+    text = zlib.decompressobj(wbits=31).decompress(head) if raw.compressed else head
+    return len(head) / max(text.count(b"\n"), 1)
+
+
+def _shared(parts: Iterable[_Part], raws: list[RawFile]) -> Iterator[_Part]:
+    """The same parts, with their share of the bytes of all files instead of their own."""
+    sizes = {raw.label: raw.path.stat().st_size for raw in raws}
+    before = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
+    total = sum(sizes.values()) or 1
+    for part in parts:
+        share = (before[part.file] + part.share * sizes[part.file]) / total
+        yield _Part(part.file, part.first_row, part.table, share)
+
+
+def _score(part: _Part, scorer: Scorer, reasons: bool) -> tuple[_Part, pa.Table, pa.Table]:
+    """Scores of the good rows of a part, and the faults of the others."""
+    ids = _identifiers(part.table, scorer.contract)
+    if not ids.null_count:
+        try:
+            return part, scorer.score_block(part.table, ids=ids, reasons=reasons), REJECTIONS_SCHEMA.empty_table()
+        except InputError:
+            pass
+    faults = list(_faults(part.table, scorer.contract))
+    keep = np.ones(part.table.num_rows, dtype=np.bool_)
+    keep[[fault.row for _, _, fault in faults]] = False
+    mask = pa.array(keep)
+    scores = scorer.score_block(part.table.filter(mask), ids=ids.filter(mask), reasons=reasons)
+    return part, scores, _rejected(part, ids, faults)
+
+
+def _identifiers(table: pa.Table, contract: Contract) -> pa.Array:
+    header = next((header for header, name in wanted(table.column_names, contract).items() if name == ID), None)
+    if header is None:
+        return pa.array([""] * table.num_rows, pa.string())
+    return to_identifier(flat(table.column(header))).values
+
+
+def _faults(table: pa.Table, contract: Contract) -> Iterator[tuple[str, str | None, Fault]]:
+    """Column, value and fault of everything that keeps a row from being scored."""
+    for header, name in wanted(table.column_names, contract).items():
+        raw = flat(table.column(header))
+        coerced = to_identifier(raw) if name == ID else coerce(raw, contract.column(name), closed=False)
+        for fault in coerced.faults:
+            value = raw[fault.row].as_py()
+            yield name, value if value is None or isinstance(value, str) else show(value), fault
+
+
+def _rejected(part: _Part, ids: pa.Array, faults: list[tuple[str, str | None, Fault]]) -> pa.Table:
+    ordered = sorted(faults, key=lambda found: found[2].row)
+    rows = [fault.row for _, _, fault in ordered]
+    columns = [
+        [part.file] * len(rows),
+        [part.first_row + row + 1 for row in rows],
+        [name for name, _, _ in ordered],
+        [value for _, value, _ in ordered],
+        [fault.reason for _, _, fault in ordered],
+        ids.take(pa.array(rows, pa.int64())),
+    ]
+    return pa.table(columns, schema=REJECTIONS_SCHEMA)
+
+
+@contextmanager
+def _sink(target: Path | None, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Takes tables for a file, which is written aside and appears when all is done."""
+    if target is None:
+        yield lambda _table: None
+        return
+    if target.suffix not in (".csv", ".parquet"):
+        raise DataError(f"{target}: what to write is told by the ending; name it .csv or .parquet")
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with _writer(aside, schema, parquet=target.suffix == ".parquet") as write:
+            yield write
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writer(path: Path, schema: pa.Schema, *, parquet: bool) -> Iterator[Callable[[pa.Table], None]]:
+    if not parquet:
+        plain = pa.schema([_plain(field) for field in schema])
+        with pacsv.CSVWriter(str(path), plain) as lines:
+            yield lambda table: lines.write_table(flattened(table).cast(plain))
+        return
+    pending: list[pa.Table] = []
+    with pq.ParquetWriter(str(path), schema, compression="zstd") as groups:
+
+        def write(table: pa.Table) -> None:
+            pending.append(table)
+            if sum(part.num_rows for part in pending) >= _GROUP_ROWS:
+                groups.write_table(pa.concat_tables(pending))
+                pending.clear()
+
+        yield write
+        if pending:
+            groups.write_table(pa.concat_tables(pending))
+
+
+def flattened(table: pa.Table) -> pa.Table:
+    """The same table with lists of codes as text, for CSV."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            table = table.set_column(position, field.name, pc.binary_join(table.column(position), "|"))
+    return table
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    return pa.field(field.name, pa.string()) if pa.types.is_list(field.type) else field
