@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from sys import float_info
@@ -20,6 +21,8 @@ Ids = list[str | None]
 Convert = Callable[[object], float]
 # float64 holds every whole number up to here; a larger one might be another than the client sent.
 EXACT = float(2**53)
+# What a converter gives for a level that the model does not know: a NaN that is told from others by its identity.
+UNKNOWN = float("nan")
 _NUMBERS = frozenset({int, float, NoneType})
 _NAMES = frozenset({str, int, float, NoneType})
 
@@ -30,14 +33,18 @@ class QuickReader:
     It never says what is wrong and accepts nothing that the careful reader refuses.
     """
 
-    def __init__(self, encoder: Encoder, places: Sequence[str], converters: Mapping[str, Convert]) -> None:
+    def __init__(
+        self, encoder: Encoder, places: Sequence[str], converters: Mapping[str, Convert], unknown: Counter[str]
+    ) -> None:
         """Prepares lookups and limits.
 
         Args:
             encoder: Levels and derived features of the model.
             places: Model features, then whatever derived features need besides; the matrix has these columns.
             converters: The careful reader's converter of each contract feature.
+            unknown: Counter of unknown levels by column, to be raised.
         """
+        self._unknown = unknown
         features = {column.name: column for column in encoder.contract.features}
         unread = [name for name in features if name not in places]
         self._columns = [features.get(name) for name in (*places, *unread)]
@@ -48,7 +55,7 @@ class QuickReader:
         self._blank: dict[Any, object] = dict(zip((*keys, ID), (*fillers, None), strict=True))
         self._positions = {key: position for position, key in enumerate(self._blank)}
         self._levels = [
-            (position, _codes(column, encoder), converters[column.name])
+            (position, _codes(column, encoder), converters[column.name], column.name)
             for position, column in enumerate(self._columns)
             if column and not _is_number(column)
         ]
@@ -90,7 +97,7 @@ class QuickReader:
         if not _NAMES.issuperset(map(type, ids)):
             return None
         try:
-            self._encode(flat, count)
+            unknown = self._encode(flat, count)
             if not _NUMBERS.issuperset(map(type, flat)):
                 return None
             matrix = np.array(flat, dtype=np.float64).reshape(count, self._width)
@@ -98,24 +105,28 @@ class QuickReader:
             return None
         if not self._is_legal(matrix, flat.count(None)):
             return None
+        if unknown:
+            self._unknown.update(unknown)
         self._derive(matrix)
         return matrix, [None if name is None else str(name) for name in ids]
 
-    def _encode(self, flat: list[object], count: int) -> None:
-        """Replaces levels by codes.
+    def _encode(self, flat: list[object], count: int) -> list[str]:
+        """Replaces levels by codes, and names the column of each that the model does not know.
 
         Raises:
             ValueError: One is refused.
         """
-        for position, codes, convert in self._levels:
+        unknown: list[str] = []
+        for position, codes, convert, name in self._levels:
             if count == 1:
-                flat[position] = _code(flat[position], codes, convert)
+                flat[position] = _code(flat[position], codes, convert, unknown, name)
                 continue
             values = flat[position :: self._width]
             try:
                 flat[position :: self._width] = [codes[value] for value in values]
             except (KeyError, TypeError):
-                flat[position :: self._width] = [_code(value, codes, convert) for value in values]
+                flat[position :: self._width] = [_code(value, codes, convert, unknown, name) for value in values]
+        return unknown
 
     def _is_legal(self, matrix: Matrix, missing: int) -> bool:
         # NaN is never within limits, so a NaN that was not a null makes the sum too small.
@@ -140,12 +151,16 @@ def _is_number(column: Column) -> bool:
     return column.kind in ("numeric", "integer")
 
 
-def _code(value: object, codes: Mapping[object, float | None], convert: Convert) -> float | None:
+def _code(
+    value: object, codes: Mapping[object, float | None], convert: Convert, unknown: list[str], name: str
+) -> float | None:
     try:
         return codes[value]
     except (KeyError, TypeError):
         number = convert(value)
-        return None if number != number else number  # noqa: PLR0124 - NaN is what differs from itself
+    if number is UNKNOWN:
+        unknown.append(name)
+    return None if number != number else number  # noqa: PLR0124 - NaN is what differs from itself
 
 
 def _codes(column: Column, encoder: Encoder) -> dict[object, float | None]:

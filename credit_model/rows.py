@@ -15,7 +15,7 @@ from credit_model.coercion import show
 from credit_model.contract import ID, Column
 from credit_model.encoding import Encoder
 from credit_model.errors import InputError
-from credit_model.quickrows import EXACT, Convert, Ids, QuickReader, Row
+from credit_model.quickrows import EXACT, UNKNOWN, Convert, Ids, QuickReader, Row
 
 _WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 
@@ -28,18 +28,19 @@ class RowReader:
     """Reads applicants without Arrow, for the online path: the plainly legal at once, all others one by one.
 
     Attributes:
-        unknown: How many values of each feature were levels the model does not know, since the start.
+        unknown: How many values of each categorical column were levels the model does not know, since the start.
     """
 
     def __init__(self, encoder: Encoder) -> None:
-        self.unknown: Counter[str] = Counter()
+        levels = [column.name for column in encoder.contract.features if column.kind == "categorical"]
+        self.unknown: Counter[str] = Counter(dict.fromkeys(levels, 0))
         self._contract = encoder.contract
         self._columns = encoder.contract.features
         # Inputs of derived features that are no features themselves get a place behind them.
         hidden = {name: None for derived in encoder.derived.values() for name in derived.inputs}
         places = dict.fromkeys((*encoder.names, *hidden))
         positions = {name: position for position, name in enumerate(places)}
-        converters = {c.name: self._converter(c, encoder) for c in self._columns}
+        converters = {c.name: _converter(c, encoder) for c in self._columns}
         slots = {name: (positions.get(name), name, convert) for name, convert in converters.items()}
         # None marks a column the contract knows but the model does not read.
         self._slots = {header: slots.get(name) for header, name in encoder.contract.by_header.items()}
@@ -50,7 +51,7 @@ class RowReader:
             (positions[name], [positions[part] for part in derived.inputs], derived)
             for name, derived in encoder.derived.items()
         ]
-        self._quick = QuickReader(encoder, tuple(places), converters)
+        self._quick = QuickReader(encoder, tuple(places), converters, self.unknown)
 
     def read(self, rows: Sequence[Row]) -> tuple[Matrix, Ids]:
         """Matrix of shape (rows, features), and the application id of each row that has one.
@@ -85,14 +86,12 @@ class RowReader:
 
     def _carefully(self, rows: Sequence[Row]) -> Matrix:
         matrix = np.full((len(rows), self._places), nan)
+        unknown: list[str] = []
         for index, row in enumerate(rows):
-            self._fill(matrix[index], row, index)
+            self._fill(matrix[index], row, index, unknown)
             self._derive(matrix[index])
+        self.unknown.update(unknown)
         return matrix[:, : self._width]
-
-    def _converter(self, column: Column, encoder: Encoder) -> Convert:
-        convert = _typed_converter(column, encoder, self.unknown)
-        return lambda value: _absent(column) if value is None else convert(value)
 
     def _derive(self, out: Matrix) -> None:
         if self._derived:
@@ -111,7 +110,7 @@ class RowReader:
             return found
         return [value for name, value in row.items() if value is not None and name.strip().lower() in self._ids]
 
-    def _fill(self, out: Matrix, row: Row, index: int) -> None:
+    def _fill(self, out: Matrix, row: Row, index: int, unknown: list[str]) -> None:
         if not isinstance(row, Mapping):
             raise InputError(index=index, column=None, value=row, reason="an applicant is an object of columns")
         seen = set()
@@ -129,6 +128,8 @@ class RowReader:
                 raise InputError(index=index, column=name, value=value, reason=str(refused)) from None
             if position is not None:
                 out[position] = number
+            if number is UNKNOWN:
+                unknown.append(name)
         self._check_complete(seen, index)
         self._check_identifier(row, index)
 
@@ -158,11 +159,16 @@ class RowReader:
         raise InputError(index=index, column=name, value=None, reason="the column is missing; send a value")
 
 
-def _typed_converter(column: Column, encoder: Encoder, unknown: Counter[str]) -> Convert:
+def _converter(column: Column, encoder: Encoder) -> Convert:
+    convert = _typed_converter(column, encoder)
+    return lambda value: _absent(column) if value is None else convert(value)
+
+
+def _typed_converter(column: Column, encoder: Encoder) -> Convert:
     if column.has_levels:
         codes = encoder.codes(column) if column.name in encoder.names else column.levels
         known = {level: float(code) for code, level in enumerate(codes)}
-        return partial(_level, known=known, column=column, unknown=unknown)
+        return partial(_level, known=known, column=column)
     if column.kind == "boolean":
         return _boolean
     low = -inf if column.min is None else column.min
@@ -211,7 +217,7 @@ def _boolean(value: object) -> float:
     raise _RefusedError(f"{show(value)} is not true or false")
 
 
-def _level(value: object, *, known: dict[str, float], column: Column, unknown: Counter[str]) -> float:
+def _level(value: object, *, known: dict[str, float], column: Column) -> float:
     value = _plain(value)
     if isinstance(value, str) and value in known:
         return known[value]
@@ -224,8 +230,7 @@ def _level(value: object, *, known: dict[str, float], column: Column, unknown: C
         return known[text]
     if column.kind == "ordinal":
         raise _RefusedError(f"{show(value)} is not one of {', '.join(column.levels)}")
-    unknown[column.name] += 1
-    return nan
+    return UNKNOWN
 
 
 def _level_text(value: object) -> str:

@@ -7,6 +7,8 @@ import time
 from credit_model.bundle import Bundle
 from credit_model.errors import CreditModelError
 from images.serve import logs
+from images.serve.lookup import LookupSetupError, lookup_from_environment
+from images.serve.predictions import PredictionLogSetupError, log_from_environment
 from images.serve.settings import Settings, read_settings
 
 log = logging.getLogger("images.serve")
@@ -18,34 +20,33 @@ def main() -> int:
     settings = read_settings(sys.argv[1:])
     logs.configure()
     try:
-        bundle = Bundle.load(settings.model_dir)
-    except CreditModelError as error:
+        _serve(Bundle.load(settings.model_dir), settings, started)
+    except (CreditModelError, LookupSetupError, PredictionLogSetupError) as error:
         log.error("the model cannot be served: %s", error)
         return 1
-    _serve(bundle, settings, started)
     return 0
 
 
 def _serve(bundle: Bundle, settings: Settings, started: float) -> None:
     """Import KServe only now: a broken bundle is told in milliseconds, and KServe reads the command line."""
-    from kserve import ModelServer  # noqa: PLC0415
-    from kserve.model_server import app  # noqa: PLC0415
+    from prometheus_client import REGISTRY  # noqa: PLC0415
 
-    from images.serve.front import Front  # noqa: PLC0415
+    from images.serve.engine import Engine  # noqa: PLC0415
+    from images.serve.metrics import Metrics  # noqa: PLC0415
     from images.serve.model import CreditModel  # noqa: PLC0415
+    from images.serve.server import Server  # noqa: PLC0415
 
     model = CreditModel(bundle)
     model.load()
-    app.add_middleware(Front, scorer=model.scorer, settings=settings)
+    scorer = model.scorer
+    metrics = Metrics(scorer.features, version=scorer.version, unknown=scorer.reader.unknown)
+    REGISTRY.register(metrics)
+    lookup = lookup_from_environment()
+    predictions = log_from_environment(scorer.version, scorer.contract.name)
+    engine = Engine(scorer, metrics, lookup=lookup, predictions=predictions)
     facts = {"model_version": bundle.version, "seconds": round(time.perf_counter() - started, 2)}
     log.info("model loaded", extra={"facts": {**facts, "port": settings.http_port}})
-    ModelServer(
-        http_port=settings.http_port,
-        workers=1,
-        enable_grpc=False,
-        enable_latency_logging=False,
-        grace_period=settings.grace,
-    ).start([model])
+    Server(model, engine, settings).run()
 
 
 if __name__ == "__main__":

@@ -2,28 +2,31 @@
 
 import asyncio
 import logging
+import os
 import re
 import traceback
-import uuid
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from itertools import count
+from time import perf_counter
 from typing import Any, TypeAlias
 
 import orjson
 
 from credit_model.errors import InputError
-from credit_model.scoring import Score, Scorer
-from images.serve import tables, v1, v2
-from images.serve.faults import ApplicantError, NotServedError, RequestError, TooLargeError
+from images.serve import openapi, tables, v1, v2
+from images.serve.engine import Engine
+from images.serve.faults import ApplicantError, NotServedError, RequestError, TooLargeError, UnsupportedTypeError
 from images.serve.settings import Settings
 
 NAME = "credit-model"
-JSON = "application/json"
-# Above this many rows scoring takes long enough to keep other requests waiting, so a thread does it.
-INLINE_ROWS = 64
+JSON = b"application/json"
+OCTETS = b"application/octet-stream"
+BINARY_HEADER = b"inference-header-content-length"
 # KServe would answer for any version, and let anybody take the model away from everybody.
 CLOSED = (f"/v2/models/{NAME}/versions/", "/v2/repository/")
-SAFE_ID = re.compile(r"[\x21-\x7e]{1,128}")
+READINESS = ("/v2/health/ready", f"/v2/models/{NAME}/ready", f"/v1/models/{NAME}")
+SAFE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -35,68 +38,102 @@ Headers: TypeAlias = Mapping[bytes, bytes]
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole HTTP answer."""
+    """A whole HTTP answer; `json_length` where bytes follow its JSON."""
 
     body: bytes
-    content_type: str = JSON
+    content_type: bytes = JSON
     status: int = 200
+    json_length: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A handler and the largest body it takes, in bytes."""
+    """A handler, the largest body it takes in bytes, and what metrics call it."""
 
     handle: Callable[[Headers, bytes], Awaitable[Answer]]
     limit: int
+    name: str
 
 
 class Front:
-    """ASGI middleware: its own routes are answered here, everything else by the application behind."""
+    """ASGI application: its own routes are answered here, everything else by the application behind.
 
-    def __init__(self, app: Application, *, scorer: Scorer, settings: Settings) -> None:
+    Attributes:
+        closing: set when the server is to end; every answer then closes its connection, so that no client sends
+            another request where nobody reads it.
+    """
+
+    def __init__(self, app: Application, *, engine: Engine, settings: Settings, example: Mapping[str, object]) -> None:
+        """Prepare the routes.
+
+        Args:
+            app: answers every other route.
+            engine: scores.
+            settings: limits.
+            example: an applicant for the OpenAPI document and for warming up; may be empty.
+        """
+        self.closing = False
         self._app = app
-        self._scorer = scorer
+        self._engine = engine
+        self._scorer = engine.scorer
         self._settings = settings
-        infer = Route(self._infer, settings.max_body)
-        metadata = Route(self._metadata, 0)
-        model = f"/v2/models/{NAME}"
+        self._example = example
+        # Unique among servers and restarts, and a number on top: ten times cheaper than a UUID each.
+        self._numbers = count(1)
+        self._prefix = os.urandom(8).hex().encode()
+        self._openapi: bytes | None = None
+        infer = Route(self._infer, settings.max_body, "infer")
+        metadata = Route(self._metadata, 0, "metadata")
+        model, version = f"/v2/models/{NAME}", self._scorer.version
         self._routes = {
-            ("POST", f"/v1/models/{NAME}:predict"): Route(self._predict, settings.max_body),
+            ("POST", f"/v1/models/{NAME}:predict"): Route(self._predict, settings.max_body, "predict"),
             ("POST", f"{model}/infer"): infer,
-            ("POST", f"{model}/versions/{scorer.version}/infer"): infer,
+            ("POST", f"{model}/versions/{version}/infer"): infer,
             ("GET", model): metadata,
-            ("GET", f"{model}/versions/{scorer.version}"): metadata,
-            ("GET", "/ping"): Route(self._ping, 0),
-            ("GET", "/execution-parameters"): Route(self._execution_parameters, 0),
-            ("POST", "/invocations"): Route(self._invocations, settings.max_table),
+            ("GET", f"{model}/versions/{version}"): metadata,
+            ("GET", "/ping"): Route(self._ping, 0, "ping"),
+            ("GET", "/execution-parameters"): Route(self._execution_parameters, 0, "execution-parameters"),
+            ("POST", "/invocations"): Route(self._invocations, settings.max_table, "invocations"),
+            ("GET", "/openapi.json"): Route(self._document, 0, "openapi"),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
         route = self._route(scope) if scope["type"] == "http" else None
         if route is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, self._closing(send) if self.closing else send)
             return
+        began = perf_counter()
         headers = dict(scope["headers"])
-        request_id = _request_id(headers)
+        given = headers.get(b"x-request-id")
+        request_id = given if given and SAFE_ID.fullmatch(given) else b"%s-%x" % (self._prefix, next(self._numbers))
         answer = await self._answer(route, headers, receive, scope["path"], request_id)
         if answer is not None:
-            await _send(send, answer, request_id)
+            await self._send(send, answer, request_id)
+            self._engine.metrics.add_request(route.name, answer.status, perf_counter() - began)
+
+    async def warm(self) -> None:
+        """Answer the example by both protocols, so that the first client finds nothing left to do."""
+        await self._document({}, b"")
 
     def _route(self, scope: Scope) -> Route | None:
         path = scope["path"]
         route = self._routes.get((scope["method"], path))
+        if self.closing and path in READINESS:
+            return Route(self._unready, 0, "readiness")
         if route is None and path.startswith(CLOSED):
-            return Route(self._closed, self._settings.max_body)
+            return Route(self._closed, self._settings.max_body, "closed")
         return route
 
     async def _answer(
-        self, route: Route, headers: Headers, receive: Receive, path: str, request_id: str
+        self, route: Route, headers: Headers, receive: Receive, path: str, request_id: bytes
     ) -> Answer | None:
         """Turn every fault into an answer; None when the client has gone."""
         try:
+            if headers.get(b"content-encoding", b"identity") != b"identity":
+                raise UnsupportedTypeError("a compressed body is not read; send it as it is")
             body = await _read(receive, headers, route.limit)
             return None if body is None else await route.handle(headers, body)
         except InputError as error:
@@ -106,24 +143,27 @@ class Front:
         except Exception as error:
             # Neither the message nor the values: they may be somebody's data.
             stack = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-            failure = {"request_id": request_id, "path": path, "type": type(error).__name__, "stack": stack}
+            failure = {"request_id": request_id.decode(), "path": path, "type": type(error).__name__, "stack": stack}
             log.error("request failed", extra={"facts": failure})
-            return Answer(orjson.dumps({"error": f"internal error; request {request_id}"}), status=500)
+            return Answer(orjson.dumps({"error": f"internal error; request {request_id.decode()}"}), status=500)
         column = refusal.where.get("column")
-        facts = {"request_id": request_id, "path": path, "status": refusal.status, "column": column}
+        facts = {"request_id": request_id.decode(), "path": path, "status": refusal.status, "column": column}
         log.info("request refused", extra={"facts": facts})
         return Answer(orjson.dumps(refusal.body()), status=refusal.status)
 
     async def _predict(self, _headers: Headers, body: bytes) -> Answer:
-        rows = v1.read(_json(body), max_rows=self._settings.max_rows)
-        return Answer(orjson.dumps(v1.write(await self._score(rows), self._scorer.version)))
+        request = v1.read(_json(body), max_rows=self._settings.max_rows)
+        answered = await self._engine.score(request.rows, explain=request.explain)
+        return Answer(orjson.dumps(v1.write(answered, self._scorer.version)))
 
     async def _infer(self, headers: Headers, body: bytes) -> Answer:
-        if b"inference-header-content-length" in headers:
-            raise RequestError("binary tensors are not served; send the tensors' data as JSON")
-        request = v2.read(_json(body), self._scorer.contract, max_rows=self._settings.max_rows)
-        scores = await self._score(request.rows)
-        return Answer(orjson.dumps(v2.write(scores, request, name=NAME, version=self._scorer.version)))
+        rest = b""
+        if BINARY_HEADER in headers:
+            body, rest = _split(body, headers[BINARY_HEADER])
+        request = v2.read(_json(body), self._scorer.contract, max_rows=self._settings.max_rows, binary=rest)
+        answered = await self._engine.score_columns(request.columns, request.count, explain=request.explain)
+        answer, json_length = v2.write(answered, request, name=NAME, version=self._scorer.version)
+        return Answer(answer, JSON if json_length is None else OCTETS, json_length=json_length)
 
     async def _metadata(self, _headers: Headers, _body: bytes) -> Answer:
         contract = self._scorer.contract
@@ -131,15 +171,25 @@ class Front:
         inputs = v2.inputs_metadata(contract)
         return Answer(orjson.dumps({**facts, "inputs": inputs, "outputs": v2.outputs_metadata()}))
 
+    async def _document(self, _headers: Headers, _body: bytes) -> Answer:
+        if self._openapi is None:
+            rows = self._settings.max_rows
+            found = openapi.document(self._engine, NAME, example=self._example, max_rows=rows)
+            self._openapi = orjson.dumps(found)
+        return Answer(self._openapi)
+
+    async def _unready(self, _headers: Headers, _body: bytes) -> Answer:
+        return Answer(b'{"ready":false}', status=503)
+
     async def _ping(self, _headers: Headers, _body: bytes) -> Answer:
-        return Answer(b"")
+        return Answer(b"", status=503 if self.closing else 200)
 
     async def _invocations(self, headers: Headers, body: bytes) -> Answer:
         content_type, accept = (headers.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept"))
         answer, kind = await asyncio.to_thread(
             tables.score, body, self._scorer, content_type=content_type, accept=accept
         )
-        return Answer(answer, kind)
+        return Answer(answer, kind.encode())
 
     async def _execution_parameters(self, _headers: Headers, _body: bytes) -> Answer:
         return Answer(orjson.dumps(tables.EXECUTION_PARAMETERS))
@@ -147,15 +197,26 @@ class Front:
     async def _closed(self, _headers: Headers, _body: bytes) -> Answer:
         raise NotServedError(f"not served here; this server holds {NAME} version {self._scorer.version} alone")
 
-    async def _score(self, rows: Sequence[v1.Row]) -> list[Score]:
-        if len(rows) <= INLINE_ROWS:
-            return self._scorer.score_rows(rows)
-        return await asyncio.to_thread(self._scorer.score_rows, rows)
+    async def _send(self, send: Send, answer: Answer, request_id: bytes) -> None:
+        headers = [
+            (b"content-type", answer.content_type),
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"x-request-id", request_id),
+        ]
+        if answer.json_length is not None:
+            headers.append((BINARY_HEADER, b"%d" % answer.json_length))
+        if self.closing:
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
+    def _closing(self, send: Send) -> Send:
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
 
-def _request_id(headers: Headers) -> str:
-    given = headers.get(b"x-request-id", b"").decode("latin-1")
-    return given if SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+        return closing
 
 
 async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
@@ -179,14 +240,19 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _send(send: Send, answer: Answer, request_id: str) -> None:
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"x-request-id", request_id.encode()),
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+def _split(body: bytes, length: bytes) -> tuple[bytes, bytes]:
+    """The JSON of a request, and the bytes of its tensors.
+
+    Raises:
+        RequestError: the header does not say where one ends.
+    """
+    size = int(length) if length.isdigit() and len(length) < 12 else -1
+    if not 0 <= size <= len(body):
+        text = length.decode("latin-1")[:20]
+        raise RequestError(
+            f"Inference-Header-Content-Length {text!r} is not a length within the body's {len(body)} bytes"
+        )
+    return body[:size], body[size:]
 
 
 def _json(body: bytes) -> object:

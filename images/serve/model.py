@@ -15,6 +15,11 @@ class CreditModel(kserve.Model):  # type: ignore[misc]
         self.scorer = Scorer(bundle)
         self._golden = [golden.row for golden in bundle.golden]
 
+    @property
+    def example(self) -> dict[str, object]:
+        """An applicant of the bundle, or none."""
+        return dict(self._golden[0]) if self._golden else {}
+
     def load(self) -> bool:
         """Score the bundle's golden applicants, so that the first request finds everything warm."""
         if self._golden:

@@ -17,7 +17,8 @@ class Settings:
         max_rows: applicants in one online request.
         max_body: bytes in one online request.
         max_table: bytes in one `/invocations` request (SageMaker sends at most 100 MB).
-        grace: seconds that requests in flight have after SIGTERM.
+        drain: seconds after SIGTERM in which requests are still taken while readiness is false, for routers to notice.
+        grace: seconds that requests in flight have after that.
     """
 
     model_dir: Path
@@ -25,6 +26,7 @@ class Settings:
     max_rows: int = 1000
     max_body: int = 16 * MIB
     max_table: int = 128 * MIB
+    drain: float = 1.0
     grace: int = 20
 
 
@@ -42,5 +44,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.
     parser.add_argument("--model_dir", type=Path, default=folder, help="folder of an unpacked bundle")
     parser.add_argument("--http_port", type=int, default=port)
     parser.add_argument("--max_rows", type=int, default=Settings.max_rows, help="applicants in one online request")
+    parser.add_argument("--max_body", type=int, default=Settings.max_body, help="bytes in one online request")
+    parser.add_argument("--drain", type=float, default=Settings.drain, help="seconds from SIGTERM to the last request")
     given = parser.parse_args(arguments)
-    return Settings(model_dir=given.model_dir, http_port=given.http_port, max_rows=given.max_rows)
+    values = {name: value for name, value in vars(given).items() if name != "serve"}
+    return Settings(**values)

@@ -1,14 +1,29 @@
 """KServe's V1 protocol: `{"instances": [{column: value}, …]}` in, `{"predictions": [{pd, …}, …]}` out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from credit_model.scoring import Score
+from credit_model.contract import ID
+from images.serve.engine import Answered
 from images.serve.faults import RequestError, TooLargeError
 
 Row = Mapping[str, object]
 
 
-def read(document: object, *, max_rows: int) -> list[Row]:
+@dataclass(frozen=True)
+class Request:
+    """One checked V1 request.
+
+    Attributes:
+        rows: applicants; an id alone is an object of nothing but the id.
+        explain: whether the answer is to hold reasons.
+    """
+
+    rows: list[Row]
+    explain: bool
+
+
+def read(document: object, *, max_rows: int) -> Request:
     """Return the applicants of a request.
 
     Raises:
@@ -19,23 +34,36 @@ def read(document: object, *, max_rows: int) -> list[Row]:
         raise RequestError('the body must be a JSON object such as {"instances": [{"age": 41, …}]}')
     if unknown := sorted(document.keys() - {"instances", "parameters"}):
         raise RequestError(f"the body has an unknown field {unknown[0]!r}; it takes instances and parameters")
-    _check_parameters(document.get("parameters", {}))
+    explain = "parameters" in document and read_explain(document["parameters"])
     instances = document.get("instances")
     if not isinstance(instances, list):
         found = "is missing" if "instances" not in document else "is not a list"
         raise RequestError(f"instances {found}; send a list of applicants, each an object of columns")
     check_count(len(instances), max_rows=max_rows)
-    for index, instance in enumerate(instances):
-        if not isinstance(instance, dict):
-            raise RequestError(f"instances[{index}] is not an object; send columns by name", index=index)
-    return instances
+    if not {dict}.issuperset(map(type, instances)):
+        instances = [_row(instance, index) for index, instance in enumerate(instances)]
+    return Request(instances, explain)
 
 
-def write(scores: Sequence[Score], version: str) -> dict[str, object]:
+def write(answered: Answered, version: str) -> dict[str, object]:
     """Return the answer, one prediction an applicant in the request's order."""
-    predictions = [
-        {"id": s.application_id, "pd": s.pd, "score": s.score, "grade": s.grade, "decision": s.decision} for s in scores
+    found = answered.verdicts
+    scored = [index for index in range(len(answered.ids)) if index not in answered.faults]
+    ids = answered.ids if not answered.faults else [answered.ids[index] for index in scored]
+    columns = zip(ids, found.pds, found.scores, found.grades, found.decisions, strict=True)
+    predictions: list[dict[str, object]] = [
+        {"id": name, "pd": pd, "score": score, "grade": grade, "decision": decision}
+        for name, pd, score, grade, decision in columns
     ]
+    if answered.reasons is not None:
+        for prediction, reasons in zip(predictions, answered.reasons, strict=True):
+            prediction["reasons"] = [{"code": reason.code, "text": reason.text} for reason in reasons]
+    if answered.faults:
+        whole = dict(zip(scored, predictions, strict=True))
+        refused: dict[int, dict[str, object]] = {
+            index: {"id": answered.ids[index], "error": text} for index, text in answered.faults.items()
+        }
+        predictions = [whole.get(index) or refused[index] for index in range(len(answered.ids))]
     return {"predictions": predictions, "model_version": version}
 
 
@@ -52,8 +80,25 @@ def check_count(count: int, *, max_rows: int) -> None:
         raise TooLargeError(f"the request holds {count} applicants; send at most {max_rows} at a time")
 
 
-def _check_parameters(parameters: object) -> None:
+def read_explain(parameters: object) -> bool:
+    """Return whether reasons are asked for.
+
+    Raises:
+        RequestError: the parameters hold anything else.
+    """
     if not isinstance(parameters, dict):
         raise RequestError("parameters is not an object")
-    if parameters:
-        raise RequestError(f"parameters: {min(parameters)!r} is unknown; this model takes none")
+    if unknown := sorted(parameters.keys() - {"explain"}):
+        raise RequestError(f"parameters: {unknown[0]!r} is unknown; this model takes explain")
+    explain = parameters.get("explain", False)
+    if not isinstance(explain, bool):
+        raise RequestError("parameters: explain must be true or false")
+    return explain
+
+
+def _row(instance: object, index: int) -> Row:
+    if isinstance(instance, dict):
+        return instance
+    if isinstance(instance, str):
+        return {ID: instance}
+    raise RequestError(f"instances[{index}] is not an object; send columns by name, or an id as text", index=index)

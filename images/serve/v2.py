@@ -1,48 +1,62 @@
-"""KServe's V2 protocol (Open Inference Protocol) with JSON tensors: one tensor a column, or one ordered FP64 matrix."""
+"""KServe's V2 protocol (Open Inference Protocol): tensors by column name or one ordered FP64 matrix, JSON or binary."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+
+import numpy as np
+import orjson
 
 from credit_model.coercion import show
 from credit_model.contract import Column, Contract
-from credit_model.scoring import Score
-from images.serve.faults import RequestError
-from images.serve.v1 import Row, check_count
+from credit_model.errors import InputError
+from credit_model.reasons import MOST_REASONS
+from images.serve.engine import Answered
+from images.serve.faults import ApplicantError, RequestError
+from images.serve.tensors import FLOATS, Binary, Tensor, read_tensor
+from images.serve.v1 import check_count, read_explain
 
 DATATYPES = {"numeric": "FP64", "integer": "INT64", "boolean": "BOOL", "categorical": "BYTES", "ordinal": "BYTES"}
-FLOATS = ("FP64", "FP32", "FP16")
-INTEGERS = ("INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
-OUTPUTS = {"pd": "FP64", "score": "INT64", "grade": "BYTES", "decision": "BYTES", "id": "BYTES"}
+OUTPUTS = {
+    "pd": "FP64",
+    "score": "INT64",
+    "grade": "BYTES",
+    "decision": "BYTES",
+    "id": "BYTES",
+    "reasons": "BYTES",
+    "error": "BYTES",
+}
+_PACKED = {"FP64": "<f8", "INT64": "<i8"}
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """One checked input tensor; `values` are flat, row by row."""
-
-    name: str
-    datatype: str
-    rows: int
-    width: int
-    values: list[object]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """One checked V2 request.
 
     Attributes:
         id: the request's own id, to be echoed.
+        columns: values of every applicant by column.
+        count: applicants.
         outputs: names of the tensors asked for; empty for all.
+        binary: of those, the ones to be answered in bytes.
+        explain: whether the answer is to hold reasons.
     """
 
     id: str | None
-    rows: list[Row]
+    columns: dict[str, list[object]]
+    count: int
     outputs: tuple[str, ...]
+    binary: frozenset[str]
+    explain: bool
 
 
-def read(document: object, contract: Contract, *, max_rows: int) -> Request:
+def read(document: object, contract: Contract, *, max_rows: int, binary: bytes = b"") -> Request:
     """Return the applicants of a request.
+
+    Args:
+        document: the request's JSON.
+        contract: says which columns there are.
+        max_rows: applicants at most.
+        binary: what follows the JSON.
 
     Raises:
         RequestError: a tensor is malformed; the message names it and what is wrong.
@@ -53,33 +67,51 @@ def read(document: object, contract: Contract, *, max_rows: int) -> Request:
     inputs = document.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise RequestError("inputs must be a list of at least one tensor")
-    tensors = [_tensor(entry, position) for position, entry in enumerate(inputs)]
-    check_count(tensors[0].rows, max_rows=max_rows)
-    rows = _ordered(tensors[0], contract) if _is_matrix(tensors, contract) else _by_name(tensors)
     request_id = document.get("id")
     if request_id is not None and not isinstance(request_id, str):
         raise RequestError("id must be a string")
-    return Request(request_id, rows, _outputs(document.get("outputs") or []))
+    explain, all_binary = _parameters(document.get("parameters"))
+    outputs = _outputs(document.get("outputs") or [], binary=all_binary)
+    rest = Binary(binary)
+    tensors = [read_tensor(entry, position, rest) for position, entry in enumerate(inputs)]
+    rest.check_empty()
+    check_count(tensors[0].rows, max_rows=max_rows)
+    columns = _ordered(tensors[0], contract) if _is_matrix(tensors, contract) else _by_name(tensors)
+    wanted = frozenset(name for name, is_binary in outputs.items() if is_binary)
+    if all_binary and not outputs:
+        wanted = frozenset(OUTPUTS)
+    return Request(request_id, columns, tensors[0].rows, tuple(outputs), wanted, explain)
 
 
-def write(scores: Sequence[Score], request: Request, *, name: str, version: str) -> dict[str, object]:
-    """Return the answer: one tensor of shape [rows] an output."""
-    values: dict[str, list[object]] = {
-        "pd": [s.pd for s in scores],
-        "score": [s.score for s in scores],
-        "grade": [s.grade for s in scores],
-        "decision": [s.decision for s in scores],
-    }
-    if any(s.application_id is not None for s in scores):
-        values["id"] = [s.application_id for s in scores]
-    wanted = request.outputs or tuple(values)
-    outputs = [
-        {"name": key, "datatype": OUTPUTS[key], "shape": [len(scores)], "data": values[key]}
-        for key in wanted
-        if key in values
-    ]
+def write(answered: Answered, request: Request, *, name: str, version: str) -> tuple[bytes, int | None]:
+    """Return the answer's body, and the length of its JSON where bytes follow it.
+
+    Every tensor has shape [rows], `reasons` [rows, 4] with empty text where there are fewer; of an applicant that
+    could not be looked up everything but `error` and `id` is null.
+
+    Raises:
+        ApplicantError: bytes are asked for, which cannot hold a null, and an applicant could not be looked up.
+    """
+    if answered.faults and request.binary:
+        index, text = min(answered.faults.items())
+        reason = f"{text}; an answer in bytes cannot hold a missing value: leave this applicant out or ask for JSON"
+        raise ApplicantError(InputError(index=index, column="application_id", value=answered.ids[index], reason=reason))
+    values = _values(answered)
+    outputs, tail = [], []
+    for key in request.outputs or tuple(values):
+        if key not in values:
+            continue
+        shape = [len(answered.ids), MOST_REASONS] if key == "reasons" else [len(answered.ids)]
+        output: dict[str, object] = {"name": key, "datatype": OUTPUTS[key], "shape": shape}
+        if key in request.binary:
+            tail.append(_packed(values[key], OUTPUTS[key]))
+            output["parameters"] = {"binary_data_size": len(tail[-1])}
+        else:
+            output["data"] = values[key]
+        outputs.append(output)
     answer: dict[str, object] = {"model_name": name, "model_version": version, "outputs": outputs}
-    return answer if request.id is None else {"id": request.id, **answer}
+    head = orjson.dumps(answer if request.id is None else {"id": request.id, **answer})
+    return (b"".join([head, *tail]), len(head)) if tail else (head, None)
 
 
 def inputs_metadata(contract: Contract) -> list[dict[str, object]]:
@@ -89,77 +121,77 @@ def inputs_metadata(contract: Contract) -> list[dict[str, object]]:
 
 def outputs_metadata() -> list[dict[str, object]]:
     """Return the model's output tensors."""
-    return [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in OUTPUTS.items()]
+    wide = {"reasons": [-1, MOST_REASONS]}
+    return [
+        {"name": name, "datatype": datatype, "shape": wide.get(name, [-1])}
+        for name, datatype in OUTPUTS.items()
+        if name != "error"
+    ]
 
 
-def _tensor(entry: object, position: int) -> Tensor:
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        raise RequestError(f"inputs[{position}] must be an object with a name")
-    name, datatype, data = entry["name"], entry.get("datatype"), entry.get("data")
-    if datatype not in (*FLOATS, *INTEGERS, "BOOL", "BYTES"):
-        raise RequestError(f"tensor {name!r}: datatype {show(datatype)} is not FP64, INT64, BOOL or BYTES", column=name)
-    rows, width = _shape(entry.get("shape"), name)
-    if not isinstance(data, list):
-        raise RequestError(f"tensor {name!r}: data must be a list", column=name)
-    values = _flat(data, width, name)
-    if len(values) != rows * width:
-        shape = entry["shape"]
-        raise RequestError(
-            f"tensor {name!r}: shape {show(shape)} needs {rows * width} values, got {len(values)}", column=name
-        )
-    for index, value in enumerate(values):
-        if not _fits(value, datatype):
-            text = f"column {name!r} row {index // width}: {show(value)} is not {datatype}"
-            raise RequestError(text, index=index // width, column=name, value=value)
-    return Tensor(name, datatype, rows, width, values)
+def _values(answered: Answered) -> dict[str, Sequence[object]]:
+    found = answered.verdicts
+    columns: dict[str, Sequence[object]] = {
+        "pd": found.pds,
+        "score": found.scores,
+        "grade": found.grades,
+        "decision": found.decisions,
+    }
+    if answered.reasons is not None:
+        columns["reasons"] = [_codes([reason.code for reason in reasons]) for reasons in answered.reasons]
+    if answered.faults:
+        scored = [index for index in range(len(answered.ids)) if index not in answered.faults]
+        columns = {key: _spread(values, scored, len(answered.ids)) for key, values in columns.items()}
+        columns["error"] = [answered.faults.get(index) for index in range(len(answered.ids))]
+    if answered.reasons is not None:
+        blank = [None] * MOST_REASONS
+        columns["reasons"] = [code for codes in columns["reasons"] for code in (codes or blank)]  # type: ignore[attr-defined]
+    if any(name is not None for name in answered.ids):
+        columns["id"] = answered.ids
+    return columns
 
 
-def _shape(shape: object, name: str) -> tuple[int, int]:
-    sizes = shape if isinstance(shape, list) else []
-    if len(sizes) not in (1, 2) or not all(type(size) is int and size >= 0 for size in sizes):
-        raise RequestError(f"tensor {name!r}: shape must be [rows] or [rows, columns], got {show(shape)}", column=name)
-    if len(sizes) == 2 and sizes[1] == 0:
-        raise RequestError(f"tensor {name!r}: shape {show(shape)} has no columns", column=name)
-    return sizes[0], sizes[1] if len(sizes) == 2 else 1
+def _codes(codes: list[str]) -> list[str]:
+    return [*codes, *([""] * (MOST_REASONS - len(codes)))]
 
 
-def _flat(data: list[object], width: int, name: str) -> list[object]:
-    """The protocol allows nested rows as well as flat values."""
-    if not any(isinstance(item, list) for item in data):
-        return data
-    if any(not isinstance(item, list) or len(item) != width for item in data):
-        raise RequestError(f"tensor {name!r}: every row of nested data must hold {width} values", column=name)
-    return list(chain.from_iterable(item for item in data if isinstance(item, list)))
+def _spread(values: Sequence[object], places: Sequence[int], count: int) -> list[object]:
+    spread: list[object] = [None] * count
+    for place, value in zip(places, values, strict=True):
+        spread[place] = value
+    return spread
 
 
-def _fits(value: object, datatype: str) -> bool:
-    """Whether a JSON value is of a datatype; null is a missing value in any."""
-    if value is None:
-        return True
-    if datatype in FLOATS:
-        return type(value) in (int, float)
-    wanted = {"BOOL": bool, "BYTES": str}.get(datatype, int)
-    return type(value) is wanted
+def _packed(values: Sequence[object], datatype: str) -> bytes:
+    if datatype in _PACKED:
+        return np.asarray(values, dtype=_PACKED[datatype]).tobytes()
+    texts = [str(value or "").encode() for value in values]
+    return b"".join(part for text in texts for part in (len(text).to_bytes(4, "little"), text))
 
 
 def _is_matrix(tensors: Sequence[Tensor], contract: Contract) -> bool:
     """Whether the request is one matrix of all columns rather than tensors by name."""
-    return len(tensors) == 1 and (tensors[0].width > 1 or tensors[0].name not in contract.by_header)
+    return len(tensors) == 1 and (
+        tensors[0].width > 1 or tensors[0].name.strip().lower() not in {*contract.by_header, "id"}
+    )
 
 
-def _by_name(tensors: Sequence[Tensor]) -> list[Row]:
-    names = [tensor.name for tensor in tensors]
+def _by_name(tensors: Sequence[Tensor]) -> dict[str, list[object]]:
+    columns: dict[str, list[object]] = {}
+    count = tensors[0].rows
     for tensor in tensors:
-        if names.count(tensor.name) > 1:
+        if tensor.name in columns:
             raise RequestError(f"tensor {tensor.name!r} is given twice; send it once", column=tensor.name)
-        if tensor.width != 1 or tensor.rows != tensors[0].rows:
-            wanted = f"[{tensors[0].rows}] as the first tensor's"
-            text = f"tensor {tensor.name!r}: shape [{tensor.rows}, {tensor.width}] must be {wanted}"
+        if tensor.width != 1 or tensor.rows != count:
+            text = (
+                f"tensor {tensor.name!r}: shape [{tensor.rows}, {tensor.width}] must be [{count}] as the first tensor's"
+            )
             raise RequestError(text, column=tensor.name)
-    return [dict(zip(names, values, strict=True)) for values in zip(*(t.values for t in tensors), strict=True)]
+        columns[tensor.name] = tensor.values
+    return columns
 
 
-def _ordered(tensor: Tensor, contract: Contract) -> list[Row]:
+def _ordered(tensor: Tensor, contract: Contract) -> dict[str, list[object]]:
     columns = contract.features
     if tensor.datatype not in FLOATS:
         raise RequestError(f"tensor {tensor.name!r}: a matrix of all columns must be FP64, not {tensor.datatype}")
@@ -174,22 +206,36 @@ def _ordered(tensor: Tensor, contract: Contract) -> list[Row]:
                 f"column {column.name!r} has levels in text, which an FP64 matrix cannot hold; send one tensor a column"
             )
             raise RequestError(text, column=column.name)
-    names = [column.name for column in columns]
-    rows = (tensor.values[start : start + tensor.width] for start in range(0, len(tensor.values), tensor.width))
-    return [dict(zip(names, values, strict=True)) for values in rows]
+    return {column.name: tensor.values[place :: tensor.width] for place, column in enumerate(columns)}
 
 
 def _has_number_levels(column: Column) -> bool:
     return not column.has_levels or bool(column.levels and all(level.lstrip("-").isdigit() for level in column.levels))
 
 
-def _outputs(entries: object) -> tuple[str, ...]:
+def _parameters(parameters: object) -> tuple[bool, bool]:
+    if parameters is None:
+        return False, False
+    if not isinstance(parameters, dict):
+        raise RequestError("parameters is not an object")
+    binary = parameters.get("binary_data_output", False)
+    if not isinstance(binary, bool):
+        raise RequestError("parameters: binary_data_output must be true or false")
+    return read_explain({key: value for key, value in parameters.items() if key != "binary_data_output"}), binary
+
+
+def _outputs(entries: object, *, binary: bool) -> dict[str, bool]:
+    """Names of the tensors asked for, and whether each is to be in bytes."""
     if not isinstance(entries, list):
         raise RequestError("outputs must be a list of tensors")
-    names = []
+    names: dict[str, bool] = {}
     for entry in entries:
         name = entry.get("name") if isinstance(entry, Mapping) else None
         if not isinstance(name, str) or name not in OUTPUTS:
             raise RequestError(f"outputs: {show(name)} is not one of {', '.join(OUTPUTS)}")
-        names.append(name)
-    return tuple(names)
+        parameters = entry.get("parameters")
+        wanted = parameters.get("binary_data", binary) if isinstance(parameters, Mapping) else binary
+        if not isinstance(wanted, bool):
+            raise RequestError(f"outputs: binary_data of {name!r} must be true or false")
+        names[name] = wanted
+    return names

@@ -71,7 +71,7 @@ def test_levels_never_learnt_are_missing_and_counted(applications, encoder):
     rows = [row | {name: "level of tomorrow"} for row in plain_rows(applications.slice(0, 3), CASE)]
     reader = RowReader(encoder)
     assert np.isnan(reader.matrix(rows)[:, encoder.names.index(name)]).all()
-    assert reader.unknown == {name: 3}
+    assert +reader.unknown == {name: 3}
 
 
 def small(**levels):

@@ -14,6 +14,8 @@ from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
 from credit_model.simulation import simulate
 from credit_model.training import train
+from images.serve.engine import Engine
+from images.serve.metrics import Metrics
 from tests.images.serve.serve_process import Server, free_port
 
 
@@ -31,6 +33,11 @@ def scorer(bundle_folder: Path) -> Scorer:
 
 
 @pytest.fixture(scope="session")
+def engine(scorer: Scorer) -> Engine:
+    return Engine(scorer, Metrics(scorer.features, version=scorer.version, unknown=scorer.reader.unknown))
+
+
+@pytest.fixture(scope="session")
 def golden(bundle_folder: Path) -> list[dict]:
     return json.loads((bundle_folder / "golden.json").read_text())
 
@@ -44,7 +51,9 @@ def applications():
 def server(bundle_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     port = free_port()
     log = tmp_path_factory.mktemp("serve") / "log"
-    running = Server("--model_dir", str(bundle_folder), "--http_port", str(port), "--max_rows", "100", log=log)
+    running = Server(
+        "--model_dir", str(bundle_folder), "--http_port", str(port), "--max_rows", "100", "--drain", "0", log=log
+    )
     running.client = running.connect(port)
     yield running
     assert running.stop() == 0

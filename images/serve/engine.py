@@ -1,0 +1,177 @@
+"""Scores the applicants of one request, whichever protocol brought them: look-up, prediction, statistics, log."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from credit_model.booster import Matrix
+from credit_model.contract import ID
+from credit_model.errors import InputError
+from credit_model.reasons import Reason
+from credit_model.scoring import Scorer, Verdicts
+from images.serve.faults import ApplicantError, RequestError
+from images.serve.lookup import Lookup, LookupFault
+from images.serve.metrics import Metrics
+from images.serve.predictions import PredictionLog
+
+Row = Mapping[str, object]
+# Above so many rows scoring takes long enough to keep other requests waiting, so a thread does it.
+INLINE_ROWS = 128
+# Reasons take ten times as long as the PD.
+INLINE_EXPLAINED = 8
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What is known of each applicant, in the request's order.
+
+    Attributes:
+        ids: application ids, where known.
+        verdicts: PDs and what follows from them, of the applicants without a fault.
+        reasons: adverse reasons of the same, where the request asked for them.
+        faults: why an applicant that was looked up could not be scored, by position.
+    """
+
+    ids: list[str | None]
+    verdicts: Verdicts
+    reasons: list[tuple[Reason, ...]] | None = None
+    faults: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    ids: list[str | None]
+    matrix: Matrix
+    verdicts: Verdicts
+    reasons: list[tuple[Reason, ...]] | None
+
+
+_Read = Callable[[], tuple[Matrix, list[str | None]]]
+
+
+class Engine:
+    """The model and everything that happens around a prediction."""
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        metrics: Metrics,
+        *,
+        lookup: Lookup | None = None,
+        predictions: PredictionLog | None = None,
+    ) -> None:
+        self.scorer = scorer
+        self.metrics = metrics
+        self._lookup = lookup
+        self._predictions = predictions
+        self._id_names = frozenset({"id", ID, scorer.contract.id.source.lower()})
+        self._can_explain = scorer.can_explain
+
+    async def score(self, rows: Sequence[Row], *, explain: bool = False) -> Answered:
+        """Score applicants given as objects of columns; one that holds nothing but an id is looked up.
+
+        Raises:
+            InputError: an applicant breaks the contract.
+            RequestError: the server has no online table, or the model no reasons.
+        """
+        asked = [index for index, row in enumerate(rows) if len(row) == 1 and self._is_id(row)]
+        if asked:
+            return await self._with_lookup(rows, asked, explain=explain)
+        scored = await self._run(lambda: self.scorer.reader.read(rows), len(rows), explain=explain)
+        return Answered(scored.ids, scored.verdicts, scored.reasons)
+
+    async def score_columns(
+        self, columns: Mapping[str, Sequence[object]], count: int, *, explain: bool = False
+    ) -> Answered:
+        """Score applicants given column by column, each `count` long.
+
+        Raises:
+            InputError: an applicant breaks the contract.
+            RequestError: the server has no online table, or the model no reasons.
+        """
+        if len(columns) == 1 and self._is_id(columns):
+            ids = next(iter(columns.values()))
+            return await self.score([{ID: value} for value in ids], explain=explain)
+        scored = await self._run(lambda: self.scorer.reader.read_columns(columns, count), count, explain=explain)
+        return Answered(scored.ids, scored.verdicts, scored.reasons)
+
+    def score_now(self, rows: Sequence[Row]) -> Answered:
+        """Score without counting or logging: for examples and for warming up."""
+        matrix, ids = self.scorer.reader.read(rows)
+        return Answered(ids, self.scorer.verdicts(matrix))
+
+    async def close(self) -> None:
+        """Write what waits for the prediction log, and close connections."""
+        if self._predictions is not None:
+            await self._predictions.close()
+        if self._lookup is not None:
+            await self._lookup.close()
+
+    def _is_id(self, row: Mapping[str, object]) -> bool:
+        return next(iter(row)).strip().lower() in self._id_names
+
+    async def _run(self, read: _Read, count: int, *, explain: bool) -> _Scored:
+        if explain and not self._can_explain:
+            raise RequestError("parameters: explain: this model was trained without reasons; leave explain out")
+        if count <= (INLINE_EXPLAINED if explain else INLINE_ROWS):
+            scored = self._work(read, explain=explain)
+        else:
+            scored = await asyncio.to_thread(self._work, read, explain=explain)
+        self.metrics.add_rows(scored.matrix, scored.verdicts.pds)
+        if self._predictions is not None:
+            for position, pd in enumerate(scored.verdicts.pds):
+                row = scored.matrix[position].tobytes()
+                self._predictions.add(application_id=scored.ids[position], features=row, pd=pd)
+        return scored
+
+    def _work(self, read: _Read, *, explain: bool) -> _Scored:
+        matrix, ids = read()
+        return _Scored(ids, matrix, self.scorer.verdicts(matrix), self.scorer.explain(matrix) if explain else None)
+
+    async def _with_lookup(self, rows: Sequence[Row], asked: list[int], *, explain: bool) -> Answered:
+        """What comes from the table is its applicant's own: a fault in it fails nobody else."""
+        if self._lookup is None:
+            reason = "an id alone needs the online feature table, and this server has none; send the columns"
+            raise ApplicantError(InputError(index=asked[0], column=None, value=None, reason=reason))
+        names = {index: self._id(rows[index], index) for index in asked}
+        unique = list(dict.fromkeys(names.values()))
+        found = dict(zip(unique, await self._lookup.rows(unique), strict=True))
+        complete: dict[int, Row] = dict(enumerate(rows))
+        faults: dict[int, str] = {}
+        for index, name in names.items():
+            features = found[name]
+            if isinstance(features, LookupFault):
+                faults[index] = features.reason
+                del complete[index]
+            else:
+                complete[index] = {**features, ID: name}
+        scored = await self._tolerant(complete, set(asked), faults, explain=explain)
+        ids: list[str | None] = [names.get(index) for index in range(len(rows))]
+        for index, known in zip(complete, scored.ids, strict=True):
+            ids[index] = known
+        return Answered(ids, scored.verdicts, scored.reasons, faults)
+
+    async def _tolerant(
+        self, rows: dict[int, Row], asked: set[int], faults: dict[int, str], *, explain: bool
+    ) -> _Scored:
+        """Score; move every looked-up applicant that breaks the contract from `rows` to `faults`."""
+        while True:
+            places, values = list(rows), list(rows.values())
+            try:
+                return await self._run(lambda: self.scorer.reader.read(values), len(values), explain=explain)  # noqa: B023 - called before the next turn
+            except InputError as error:
+                index = places[error.index]
+                if index not in asked:
+                    raise error.moved(index - error.index) from None
+                faults[index] = f"the online table's values break the contract: {error}"
+                del rows[index]
+
+    def _id(self, row: Row, index: int) -> str:
+        value = next(iter(row.values()))
+        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+            raise ApplicantError(
+                InputError(
+                    index=index, column=ID, value=value, reason="is not an application id; send text or a number"
+                )
+            )
+        return str(value)
