@@ -53,7 +53,14 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     state = tmp_path_factory.mktemp("aws")
     images = state / "images.json"
     images.write_text(
-        json.dumps({"probe": [sys.executable, PROBE], "broken": [sys.executable, PROBE, "--broken"]}), encoding="utf-8"
+        json.dumps(
+            {
+                "probe": [sys.executable, PROBE],
+                "broken": [sys.executable, PROBE, "--broken"],
+                "shell": ["/bin/bash", "-c"],
+            }
+        ),
+        encoding="utf-8",
     )
     variables = {
         "AWS_ACCESS_KEY_ID": "test",

@@ -1,11 +1,11 @@
-"""The one process that stands for AWS: moto's threaded server with Athena, SageMaker and EventBridge made real."""
+"""The one process that stands for AWS: moto's threaded server with Athena, SageMaker, ECS and EventBridge made real."""
 
 import logging
 from pathlib import Path
 
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from sandbox.aws import athena, dynamodb, events, sagemaker
+from sandbox.aws import athena, dynamodb, ecs, events, sagemaker
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ServerError
 
@@ -47,7 +47,8 @@ class AwsServer:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._context.folder()
         self._stops = [
-            install(self._context) for install in (athena.install, dynamodb.install, sagemaker.install, events.install)
+            install(self._context)
+            for install in (athena.install, dynamodb.install, sagemaker.install, ecs.install, events.install)
         ]
         self._server.start()
         host, port = self._server.get_host_and_port()

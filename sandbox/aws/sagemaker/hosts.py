@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.aws.sagemaker.container import Container
+from sandbox.aws.container import Container
 
 _POLL_SECONDS = 0.05
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "checkpoints")

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sandbox.aws.container import Container
 from sandbox.aws.errors import JobError
+from sandbox.aws.logs import LogStream
 from sandbox.aws.sagemaker.archives import pack
 from sandbox.aws.sagemaker.checkpoints import Checkpoints
-from sandbox.aws.sagemaker.container import Container
 from sandbox.aws.sagemaker.hosts import Crew, Host, addresses
 from sandbox.aws.sagemaker.jobs import Job, now
-from sandbox.aws.sagemaker.logs import LogStream
 from sandbox.aws.storage import Location
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"

@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 from botocore.exceptions import ClientError
 
+from sandbox.aws.container import Container
 from sandbox.aws.errors import JobError
+from sandbox.aws.logs import LogStream
 from sandbox.aws.sagemaker.archives import unpack
 from sandbox.aws.sagemaker.batches import Batch, cut, inputs
-from sandbox.aws.sagemaker.container import Container
 from sandbox.aws.sagemaker.filters import Processing
 from sandbox.aws.sagemaker.jobs import STOP_GRACE, Job, now
-from sandbox.aws.sagemaker.logs import LogStream
 from sandbox.aws.storage import Location, Object
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"

@@ -24,6 +24,7 @@ class Container:
         environment: variables on top of this process's own.
         folder: working directory.
         on_line: called with each line of output (stdout and stderr, merged), from a thread of its own.
+        foreign: variables that begin like this are not handed on from this process.
 
     Raises:
         JobError: no local command stands for the image.
@@ -37,16 +38,18 @@ class Container:
         environment: dict[str, str],
         folder: Path,
         on_line: Callable[[str], None],
+        foreign: tuple[str, ...] = (),
     ) -> None:
         try:
             words = [*command(image), *arguments]
         except UnknownImageError as error:
             raise JobError(f"ClientError: Cannot find repository of image {image}: {error}") from error
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign or ("\0",))}
         path = os.pathsep.join(filter(None, [str(_REPOSITORY), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             words,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
+            env={**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,44 @@
+"""Moto's ECS with RunTask and StopTask that start and end processes."""
+
+import copy
+from typing import Any, ClassVar
+
+from moto.ecs.exceptions import EcsClientException
+from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
+
+from sandbox.aws.ecs.running import RunningTasks
+
+
+class EcsBackend(EC2ContainerServiceBackend):
+    """ECS of one account and region."""
+
+    running: ClassVar[RunningTasks]
+
+    @staticmethod
+    def _calculate_task_resource_requirements(task_definition: TaskDefinition) -> dict[str, Any]:
+        """What a task takes of an instance; on Fargate a container need not say how much of the task is its own."""
+        sized = copy.copy(task_definition)
+        sized.container_definitions = [{"cpu": 0, "memory": 0, **c} for c in task_definition.container_definitions]
+        found: dict[str, Any] = EC2ContainerServiceBackend._calculate_task_resource_requirements(sized)
+        return found
+
+    def run_task(self, *arguments: Any, **named: Any) -> list[Task]:  # noqa: ANN401 - moto's signature
+        """RunTask: the tasks are PROVISIONING in the answer, and go on from there by themselves."""
+        tasks: list[Task] = super().run_task(*arguments, **named)
+        for task in tasks:
+            self.running.launch(task, self.describe_task_definition(task.task_definition_arn))
+        return tasks
+
+    def stop_task(self, cluster_str: str, task_str: str, reason: str) -> Task:
+        """StopTask: SIGTERM, and SIGKILL after the container's stop timeout; the answer does not wait for either.
+
+        Raises:
+            EcsClientException: There is no such task.
+        """
+        cluster = self._get_cluster(cluster_str)
+        wanted = task_str.rsplit("/", 1)[-1]
+        for task in self.tasks.get(cluster.name, {}).values():
+            if task.id == wanted:
+                self.running.stop(task, reason or "Task stopped by user")
+                return task
+        raise EcsClientException("The referenced task was not found.")

@@ -1,0 +1,187 @@
+"""The processes behind ECS tasks: started from the task definition, logged, followed, reported and surely ended."""
+
+import os
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.ecs.models import TaskDefinition
+
+from sandbox.aws.container import Container
+from sandbox.aws.context import Context
+from sandbox.aws.errors import JobError
+from sandbox.aws.events.bus import publish
+from sandbox.aws.events.sources import event
+from sandbox.aws.logs import LogStream
+
+STOP_TIMEOUT_SECONDS = 30.0
+POLL_SECONDS = 0.1
+# A container sees its task definition and nothing of the machine's own settings.
+FOREIGN = ("AWS_", "CREDIT_", "PREFECT_", "KUBECONFIG")
+
+
+@dataclass
+class _Run:
+    """One task under way, as moto has it: an object that answers are made of, attribute by attribute."""
+
+    task: Any
+    definition: dict[str, Any]
+    stopping: threading.Event = field(default_factory=threading.Event)
+    thread: threading.Thread | None = None
+
+
+class RunningTasks:
+    """All tasks of the sandbox's ECS.
+
+    Args:
+        context: The AWS sandbox.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._runs: dict[str, _Run] = {}
+
+    def launch(self, task: Any, definition: TaskDefinition) -> None:  # noqa: ANN401 - moto's
+        """Start a task; returns at once."""
+        task.advance = lambda: None  # it moves by itself, not when it is looked at
+        task.created_at = datetime.now(UTC)
+        task.containers = task.containers[:1]
+        task.containers[0].exitCode = None
+        task.containers[0].task_arn = task.task_arn
+        task.containers[0].container_arn = f"{task.task_arn.replace(':task/', ':container/')}/{uuid.uuid4()}"
+        run = _Run(task, definition.container_definitions[0])
+        _move(task, "PROVISIONING")
+        self._runs[task.id] = run
+        run.thread = threading.Thread(target=self._live, args=(run,), name=f"ecs-{task.id}", daemon=True)
+        run.thread.start()
+
+    def stop(self, task: Any, reason: str, *, code: str = "UserInitiated") -> None:  # noqa: ANN401 - moto's
+        """Ask a task to end; returns at once."""
+        if task.last_status == "STOPPED" or self._runs[task.id].stopping.is_set():
+            return
+        task.desired_status, task.stopped_reason, task.stop_code = "STOPPED", reason, code
+        self._runs[task.id].stopping.set()
+
+    def close(self) -> None:
+        """End every task and wait for its process."""
+        runs = list(self._runs.values())
+        for run in runs:
+            self.stop(run.task, "The sandbox ends", code="ServiceSchedulerInitiated")
+        for run in runs:
+            if run.thread is not None:
+                run.thread.join(STOP_TIMEOUT_SECONDS + 10)
+
+    def _live(self, run: _Run) -> None:
+        task = run.task
+        log = self._log(run)
+        _move(task, "PENDING")
+        try:
+            container = Container(
+                run.definition["image"],
+                _override(run, "command") or run.definition.get("command") or [],
+                environment=self._environment(run),
+                folder=self._context.folder("ecs", task.id),
+                on_line=log.line if log else lambda _: None,
+                foreign=FOREIGN,
+            )
+        except JobError as error:
+            task.stopped_reason = f"CannotPullContainerError: {error}"
+            task.stop_code = "TaskFailedToStart"
+            self._stopped(run, None)
+            return
+        task.containers[0].runtimeId = f"{task.id}-{container.pid}"
+        task.started_at = datetime.now(UTC)
+        _move(task, "RUNNING")
+        while container.poll() is None and not run.stopping.wait(POLL_SECONDS):
+            pass
+        code = container.end(float(run.definition.get("stopTimeout") or STOP_TIMEOUT_SECONDS))
+        if log:
+            log.flush()
+        # A container ended by signal n reports 128 + n, as the shell and the ECS agent do.
+        self._stopped(run, code if code >= 0 else 128 - code)
+
+    def _stopped(self, run: _Run, code: int | None) -> None:
+        task = run.task
+        task.containers[0].exitCode = code
+        if not task.stopped_reason:
+            task.stopped_reason, task.stop_code = "Essential container in task exited", "EssentialContainerExited"
+        task.desired_status, task.stopped_at = "STOPPED", datetime.now(UTC)
+        _move(task, "STOPPED")
+        del self._runs[task.id]
+
+    def _environment(self, run: _Run) -> dict[str, str]:
+        region = run.task.region_name
+        own = {entry["name"]: entry["value"] for entry in run.definition.get("environment") or []}
+        given = {entry["name"]: entry["value"] for entry in _override(run, "environment") or []}
+        # What the agent and the region give a container: credentials of the task role, and where AWS is.
+        agent = {
+            "AWS_ENDPOINT_URL": self._context.endpoint,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+        return agent | own | given
+
+    def _log(self, run: _Run) -> LogStream | None:
+        logging = run.definition.get("logConfiguration") or {}
+        if logging.get("logDriver") != "awslogs":
+            return None
+        options = logging["options"]
+        name = f"{options['awslogs-stream-prefix']}/{run.definition['name']}/{run.task.id}"
+        return LogStream(self._context.client("logs", run.task.region_name), options["awslogs-group"], name)
+
+
+def _override(run: _Run, name: str) -> Any:  # noqa: ANN401 - JSON of the request
+    overrides = (run.task.overrides or {}).get("containerOverrides") or []
+    return next((o.get(name) for o in overrides if o.get("name") == run.definition["name"]), None)
+
+
+def _move(task: Any, status: str) -> None:  # noqa: ANN401 - moto's
+    """Set the status and tell the event bus."""
+    task.last_status = status
+    task.containers[0].last_status = "PENDING" if status == "PROVISIONING" else status
+    publish(
+        event(
+            kind="ECS Task State Change",
+            source="aws.ecs",
+            account=task._account_id,
+            region=task.region_name,
+            resources=[task.task_arn],
+            detail=_detail(task),
+        )
+    )
+
+
+def _detail(task: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's
+    container = task.containers[0]
+    shown = {
+        "containerArn": container.container_arn,
+        "lastStatus": container.last_status,
+        "name": container.name,
+        "image": container.image,
+        "taskArn": task.task_arn,
+        "exitCode": container.exitCode,
+    }
+    detail = {
+        "clusterArn": task.cluster_arn,
+        "taskArn": task.task_arn,
+        "taskDefinitionArn": task.task_definition_arn,
+        "lastStatus": task.last_status,
+        "desiredStatus": task.desired_status,
+        "launchType": task.launch_type or None,
+        "group": task.group,
+        "startedBy": task.started_by or None,
+        "containers": [{name: value for name, value in shown.items() if value is not None}],
+        "createdAt": task.created_at.isoformat(),
+        "stoppedReason": task.stopped_reason or None,
+        "stopCode": getattr(task, "stop_code", None),
+        "version": 1,
+        "eventVersion": str(uuid.uuid4()),
+    }
+    return {name: value for name, value in detail.items() if value is not None}

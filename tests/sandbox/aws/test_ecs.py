@@ -1,0 +1,169 @@
+"""ECS tasks run the image's process: statuses, exit codes, logs, environment, StopTask, and events on the bus."""
+
+import json
+import os
+import time
+import uuid
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+GRACE = 20
+
+
+@pytest.fixture(scope="module")
+def ecs(aws):
+    return boto3.client("ecs")
+
+
+@pytest.fixture(scope="module")
+def subnet(aws):
+    return boto3.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
+
+
+@pytest.fixture
+def task_of(ecs, subnet):
+    """Runs a shell command as a Fargate task of a family of its own."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    ecs.create_cluster(clusterName=name)
+
+    def run(command, *, image="shell", stop_timeout=5, environment=(), **more):
+        container = {
+            "name": "work",
+            "image": f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{image}:1",
+            "essential": True,
+            "stopTimeout": stop_timeout,
+            "environment": [{"name": "FROM_DEFINITION", "value": "one"}, {"name": "BOTH", "value": "one"}],
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {
+                    "awslogs-group": f"/ecs/{name}",
+                    "awslogs-region": "eu-west-1",
+                    "awslogs-stream-prefix": "w",
+                },
+            },
+        }
+        ecs.register_task_definition(
+            family=name,
+            networkMode="awsvpc",
+            requiresCompatibilities=["FARGATE"],
+            cpu="256",
+            memory="512",
+            containerDefinitions=[container],
+        )
+        answer = ecs.run_task(
+            cluster=name,
+            taskDefinition=name,
+            launchType="FARGATE",
+            networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet], "securityGroups": []}},
+            overrides={
+                "containerOverrides": [{"name": "work", "command": [command], "environment": list(environment)}]
+            },
+            **more,
+        )
+        return name, answer["tasks"][0]
+
+    return run
+
+
+def await_status(ecs, cluster, task, status):
+    deadline = time.monotonic() + GRACE
+    while time.monotonic() < deadline:
+        [found] = ecs.describe_tasks(cluster=cluster, tasks=[task["taskArn"]], include=["TAGS"])["tasks"]
+        if found["lastStatus"] == status:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{found['lastStatus']} and not {status} after {GRACE} s")
+
+
+def test_a_task_runs_its_command_and_keeps_its_exit_code_and_log(ecs, task_of):
+    cluster, task = task_of("echo to the log; exit 3", tags=[{"key": "run", "value": "7"}])
+    assert task["lastStatus"] in {"PROVISIONING", "PENDING"}
+    found = await_status(ecs, cluster, task, "STOPPED")
+    assert found["containers"][0]["exitCode"] == 3
+    assert found["stopCode"] == "EssentialContainerExited"
+    assert found["stoppedReason"] == "Essential container in task exited"
+    assert found["createdAt"] <= found["startedAt"] <= found["stoppedAt"]
+    assert found["tags"] == [{"key": "run", "value": "7"}]
+    stream = f"w/work/{task['taskArn'].rsplit('/', 1)[-1]}"
+    events = boto3.client("logs").get_log_events(logGroupName=f"/ecs/{cluster}", logStreamName=stream)["events"]
+    assert [entry["message"] for entry in events] == ["to the log"]
+
+
+def test_a_container_sees_its_definition_its_overrides_and_none_of_the_machines_settings(ecs, task_of, tmp_path):
+    target = tmp_path / "seen.json"
+    code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
+    given = [{"name": "BOTH", "value": "two"}, {"name": "PREFECT__FLOW_RUN_ID", "value": "x"}]
+    cluster, task = task_of(f'python3 -c "{code}" {target}', environment=given)
+    await_status(ecs, cluster, task, "STOPPED")
+    seen = json.loads(target.read_text())
+    assert (seen["FROM_DEFINITION"], seen["BOTH"], seen["PREFECT__FLOW_RUN_ID"]) == ("one", "two", "x")
+    assert seen["AWS_ENDPOINT_URL"] == os.environ["AWS_ENDPOINT_URL"]
+    assert not [name for name in seen if name.startswith(("CREDIT_", "KUBECONFIG"))]
+
+
+def test_stop_task_asks_first(ecs, task_of, tmp_path):
+    flag = tmp_path / "asked"
+    cluster, task = task_of(f"trap 'touch {flag}; exit 0' TERM; while true; do sleep 0.1; done")
+    await_status(ecs, cluster, task, "RUNNING")
+    time.sleep(0.3)
+    ecs.stop_task(cluster=cluster, task=task["taskArn"], reason="cancelled")
+    found = await_status(ecs, cluster, task, "STOPPED")
+    assert flag.exists()
+    assert found["containers"][0]["exitCode"] == 0
+    assert (found["stoppedReason"], found["stopCode"]) == ("cancelled", "UserInitiated")
+
+
+def test_stop_task_kills_what_does_not_listen(ecs, task_of, tmp_path):
+    pid = tmp_path / "pid"
+    cluster, task = task_of(f"trap '' TERM; echo $$ > {pid}; while true; do sleep 0.1; done", stop_timeout=2)
+    await_status(ecs, cluster, task, "RUNNING")
+    deadline = time.monotonic() + GRACE
+    while not (pid.exists() and pid.read_text().strip()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    ecs.stop_task(cluster=cluster, task=task["taskArn"])
+    assert await_status(ecs, cluster, task, "STOPPED")["containers"][0]["exitCode"] == 137
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+def test_an_image_nobody_has_fails_to_start(ecs, task_of):
+    cluster, task = task_of("true", image="nowhere")
+    found = await_status(ecs, cluster, task, "STOPPED")
+    assert found["stopCode"] == "TaskFailedToStart"
+    assert found["stoppedReason"].startswith("CannotPullContainerError")
+    assert "exitCode" not in found["containers"][0]
+
+
+def test_every_status_is_an_event_on_the_bus(ecs, task_of):
+    sqs, events = boto3.client("sqs"), boto3.client("events")
+    queue = sqs.create_queue(QueueName=f"q{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule = f"r{uuid.uuid4().hex[:8]}"
+    pattern = {"source": ["aws.ecs"], "detail-type": ["ECS Task State Change"]}
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": arn}])
+    cluster, task = task_of("exit 4")
+    await_status(ecs, cluster, task, "STOPPED")
+    found = []
+    for _ in range(40):
+        messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        found += [
+            body for message in messages if (body := json.loads(message["Body"]))["resources"] == [task["taskArn"]]
+        ]
+        if len(found) == 4:
+            break
+        time.sleep(0.1)
+    events.remove_targets(Rule=rule, Ids=["1"])
+    statuses = [entry["detail"]["lastStatus"] for entry in found]
+    assert sorted(statuses) == sorted(["PROVISIONING", "PENDING", "RUNNING", "STOPPED"])
+    last = next(entry["detail"] for entry in found if entry["detail"]["lastStatus"] == "STOPPED")
+    assert last["containers"][0]["exitCode"] == 4
+    assert last["clusterArn"].endswith(cluster)
+
+
+def test_a_task_nobody_knows_is_refused(ecs, task_of):
+    cluster, task = task_of("true")
+    with pytest.raises(ClientError, match="not found"):
+        ecs.stop_task(cluster=cluster, task=task["taskArn"][:-4] + "0000")
