@@ -14,7 +14,6 @@ import aiohttp
 import botocore.session
 import orjson
 from botocore.exceptions import BotoCoreError
-from yarl import URL
 
 from images.serve.lookup import LookupFault, LookupSetupError
 from images.serve.signing import Credentials, Signer
@@ -81,7 +80,7 @@ class DynamoLookup:
         self, table: str, *, endpoint: str, signer: Signer, credentials: Callable[[], Credentials], timeout: float
     ) -> None:
         self._table = table
-        self._endpoint = URL(endpoint)
+        self._endpoint = endpoint
         self._signer = signer
         self._credentials = credentials
         self._timeout = timeout
