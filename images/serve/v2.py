@@ -12,7 +12,7 @@ from credit_model.errors import InputError
 from credit_model.reasons import MOST_REASONS
 from images.serve.engine import Answered
 from images.serve.faults import ApplicantError, RequestError
-from images.serve.tensors import FLOATS, Binary, Tensor, read_tensor
+from images.serve.tensors import FLOATS, Binary, Tensor, plain_columns, read_tensor
 from images.serve.v1 import check_count, read_explain
 
 DATATYPES = {"numeric": "FP64", "integer": "INT64", "boolean": "BOOL", "categorical": "BYTES", "ordinal": "BYTES"}
@@ -72,15 +72,15 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
         raise RequestError("id must be a string")
     explain, all_binary = _parameters(document.get("parameters"))
     outputs = _outputs(document.get("outputs") or [], binary=all_binary)
-    rest = Binary(binary)
-    tensors = [read_tensor(entry, position, rest) for position, entry in enumerate(inputs)]
-    rest.check_empty()
-    check_count(tensors[0].rows, max_rows=max_rows)
-    columns = _ordered(tensors[0], contract) if _is_matrix(tensors, contract) else _by_name(tensors)
+    columns = None if binary else plain_columns(inputs)
+    if columns is None:
+        columns = _columns(inputs, contract, Binary(binary))
+    count = len(next(iter(columns.values())))
+    check_count(count, max_rows=max_rows)
     wanted = frozenset(name for name, is_binary in outputs.items() if is_binary)
     if all_binary and not outputs:
         wanted = frozenset(OUTPUTS)
-    return Request(request_id, columns, tensors[0].rows, tuple(outputs), wanted, explain)
+    return Request(request_id, columns, count, tuple(outputs), wanted, explain)
 
 
 def write(answered: Answered, request: Request, *, name: str, version: str) -> tuple[bytes, int | None]:
@@ -167,6 +167,12 @@ def _packed(values: Sequence[object], datatype: str) -> bytes:
         return np.asarray(values, dtype=_PACKED[datatype]).tobytes()
     texts = [str(value or "").encode() for value in values]
     return b"".join(part for text in texts for part in (len(text).to_bytes(4, "little"), text))
+
+
+def _columns(inputs: list[object], contract: Contract, binary: Binary) -> dict[str, list[object]]:
+    tensors = [read_tensor(entry, position, binary) for position, entry in enumerate(inputs)]
+    binary.check_empty()
+    return _ordered(tensors[0], contract) if _is_matrix(tensors, contract) else _by_name(tensors)
 
 
 def _is_matrix(tensors: Sequence[Tensor], contract: Contract) -> bool:
