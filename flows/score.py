@@ -10,6 +10,7 @@ from tasks.batch import PublishedScores, draw_batch, publish_scores, reconcile, 
 from tasks.errors import RegistryError
 from tasks.registry import get_champion
 from tasks.sagemaker import transform_batch
+from tasks.sizing import size_batch
 
 
 @flow(name="score", flow_run_name="score {portfolio}")
@@ -24,7 +25,9 @@ def score(portfolio: Portfolio, day: date | None = None) -> PublishedScores:
     if champion is None:
         raise RegistryError(f"portfolio {portfolio} has no released model to score with; run train and release first")
     batch = draw_batch(portfolio, champion)
-    transform_batch(portfolio, champion.version, champion.archive_uri, batch.input_uri, batch.output_uri)
+    uris = {"input_uri": batch.input_uri, "output_uri": batch.output_uri}
+    size = size_batch(batch.rows, batch.input_uri)
+    transform_batch(portfolio, champion.version, champion.archive_uri, **uris, size=size)
     reconcile(batch)
     published = publish_scores(batch, champion, day or datetime.now(UTC).date())
     show_scores(published)

@@ -35,6 +35,7 @@ from tasks.logs import JobLog
 from tasks.names import dashed
 from tasks.runs import is_cancelling
 from tasks.settings import settings
+from tasks.sizing import TransformSize
 from tasks.snapshot import Snapshot
 
 MAX_ATTEMPTS = 20
@@ -78,7 +79,7 @@ def train_model(snapshot: Snapshot, hyperparameters: dict[str, str]) -> TrainedM
 
 @task(cache_policy=NO_CACHE)
 def transform_batch(
-    portfolio: str, model_version: str, archive_uri: str, input_uri: str, output_uri: str
+    portfolio: str, model_version: str, archive_uri: str, *, input_uri: str, output_uri: str, size: TransformSize
 ) -> TransformedBatch:
     """Score every Parquet object under `input_uri` with a model; the same request finds its finished job.
 
@@ -90,7 +91,9 @@ def transform_batch(
     here = settings()
     model = ensure_model(portfolio, model_version, archive_uri)
     stem = f"credit-{dashed(portfolio)}-{storage.digest(model, input_uri, output_uri)}"
-    job = _attach_or_create(TransformJob, stem, lambda name: _create_transform(name, model, input_uri, output_uri))
+    job = _attach_or_create(
+        TransformJob, stem, lambda name: _create_transform(name, model, input_uri, output_uri, size)
+    )
     job = _follow(job, job.transform_job_name, "/aws/sagemaker/TransformJobs")
     get_run_logger().info("batch scored under %s on %s", output_uri, here.transform_instance_type)
     return TransformedBatch(job_name=job.transform_job_name, output_uri=output_uri)
@@ -153,18 +156,20 @@ def _channel(name: str, uri: str) -> Channel:
     return Channel(channel_name=name, data_source=DataSource(s3_data_source=source))
 
 
-def _create_transform(name: str, model: str, input_uri: str, output_uri: str) -> None:
+def _create_transform(name: str, *, model: str, input_uri: str, output_uri: str, size: TransformSize) -> None:
     parquet = "application/x-parquet"
     source = TransformDataSource(s3_data_source=TransformS3DataSource(s3_data_type="S3Prefix", s3_uri=input_uri))
     TransformJob.create(
         transform_job_name=name,
         model_name=model,
-        transform_input=TransformInput(data_source=source, content_type=parquet, split_type="None"),
+        transform_input=TransformInput(data_source=source, content_type=parquet, split_type=size.split_type),
         transform_output=TransformOutput(s3_output_path=output_uri, accept=parquet, assemble_with="None"),
-        transform_resources=TransformResources(instance_type=settings().transform_instance_type, instance_count=1),
-        max_payload_in_mb=100,
-        max_concurrent_transforms=1,
-        batch_strategy="SingleRecord",
+        transform_resources=TransformResources(
+            instance_type=settings().transform_instance_type, instance_count=size.instance_count
+        ),
+        max_payload_in_mb=size.max_payload_mb,
+        max_concurrent_transforms=size.max_concurrent_transforms,
+        batch_strategy=size.batch_strategy,
     )
 
 

@@ -60,9 +60,14 @@ def write_bytes(uri: str, body: bytes) -> None:
 
 def list_keys(prefix_uri: str) -> list[str]:
     """Return the addresses of all objects under a prefix, sorted."""
+    return sorted(sizes(prefix_uri))
+
+
+def sizes(prefix_uri: str) -> dict[str, int]:
+    """Return the bytes of every object under a prefix, by address."""
     bucket, prefix = split(prefix_uri)
     pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return sorted(f"s3://{bucket}/{item['Key']}" for page in pages for item in page.get("Contents", []))
+    return {f"s3://{bucket}/{item['Key']}": item["Size"] for page in pages for item in page.get("Contents", [])}
 
 
 def delete(uris: list[str]) -> None:
