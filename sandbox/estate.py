@@ -19,10 +19,10 @@ IMAGE_SOURCES = {
     "credit-worker": ["credit_model", "flows", "tasks", "images/worker"],
 }
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-}
+CLUSTER = "credit"
+FLOWS = "credit-flows"
+# The Prefect worker watches this queue to learn how its tasks end; the name is prefect-aws's own.
+TASK_EVENTS = "prefect-ecs-tasks-events"
 # One Prefect event per landing object, in the form that `POST /api/events` takes.
 EVENT_PATHS = {
     "id": "$.id",
@@ -45,7 +45,7 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
         root: the repository, whose files are what the images hold.
         prefect_api_url: where events about landing objects go.
     """
-    role = boto3.client("iam").create_role(RoleName="credit-sagemaker", AssumeRolePolicyDocument=json.dumps(TRUST))
+    role = _role("credit-sagemaker", "sagemaker.amazonaws.com")
     _lake()
     _landing_rule(prefect_api_url)
     images = {name: _push(root, name) for name in IMAGE_SOURCES}
@@ -53,7 +53,7 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
         "CREDIT_BUCKET": BUCKET,
         "CREDIT_DATABASE": DATABASE,
         "CREDIT_WORKGROUP": WORKGROUP,
-        "CREDIT_SAGEMAKER_ROLE": role["Role"]["Arn"],
+        "CREDIT_SAGEMAKER_ROLE": role,
         "CREDIT_TRAIN_IMAGE": images["credit-train"],
         "CREDIT_SERVE_IMAGE": images["credit-serve"],
         "CREDIT_GIT_COMMIT": _git_commit(root),
@@ -62,6 +62,75 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
         "CREDIT_PREDICTION_LOG": f"s3://{BUCKET}/predictions",
         "CREDIT_POLL_SECONDS": "0.5",
     }
+
+
+def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
+    """Create what the Prefect worker needs to run flows as ECS tasks.
+
+    Args:
+        environment: What a flow's container sees.
+
+    Returns:
+        Prefect variables by name, which the work pool's template refers to.
+    """
+    ec2: Any = boto3.client("ec2")
+    subnets = ec2.describe_subnets()["Subnets"]
+    ecs: Any = boto3.client("ecs")
+    ecs.create_cluster(clusterName=CLUSTER)
+    log = {"awslogs-group": "/credit/flows", "awslogs-region": REGION, "awslogs-stream-prefix": "flow"}
+    container = {
+        "name": "prefect",
+        "image": _image_uri("credit-worker"),
+        "essential": True,
+        "stopTimeout": 30,
+        "environment": [{"name": name, "value": value} for name, value in sorted(environment.items())],
+        "logConfiguration": {"logDriver": "awslogs", "options": log},
+    }
+    ecs.register_task_definition(
+        family=FLOWS,
+        networkMode="awsvpc",
+        requiresCompatibilities=["FARGATE"],
+        cpu="1024",
+        memory="4096",
+        taskRoleArn=_role("credit-flows", "ecs-tasks.amazonaws.com"),
+        executionRoleArn=_role("credit-flows-execution", "ecs-tasks.amazonaws.com"),
+        containerDefinitions=[container],
+    )
+    _task_events()
+    vpc = subnets[0]["VpcId"]
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
+    network = {
+        "subnets": [subnet["SubnetId"] for subnet in subnets],
+        "securityGroups": [groups[0]["GroupId"]],
+        "assignPublicIp": "DISABLED",
+    }
+    return {"credit_ecs_cluster": CLUSTER, "credit_vpc": vpc, "credit_ecs_network": network}
+
+
+def _task_events() -> None:
+    """ECS task state changes → EventBridge rule → the queue that the worker watches."""
+    sqs: Any = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName=TASK_EVENTS)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events: Any = boto3.client("events")
+    pattern = {"source": ["aws.ecs"], "detail-type": ["ECS Task State Change"]}
+    events.put_rule(Name="ecs-tasks", EventPattern=json.dumps(pattern), State="ENABLED")
+    events.put_targets(Rule="ecs-tasks", Targets=[{"Id": "prefect-worker", "Arn": arn}])
+
+
+def _image_uri(name: str) -> str:
+    ecr: Any = boto3.client("ecr")
+    uri = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryUri"]
+    digest = ecr.describe_images(repositoryName=name)["imageDetails"][0]["imageDigest"]
+    return f"{uri}@{digest}"
+
+
+def _role(name: str, service: str) -> str:
+    """Create a role that a service may take on; return its ARN."""
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn: str = boto3.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    return arn
 
 
 def _lake() -> None:

@@ -153,18 +153,20 @@ class Sandbox:
         raise AssertionError("the last attempt returns or raises")
 
     def _deploy(self) -> None:
-        """Start a worker, which makes its pool, and deploy everything in prefect.yaml to it."""
-        arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--limit", "4"]
-        worker = self._run("worker", [sys.executable, "-m", "prefect", *arguments])
-        worker.wait_until(lambda: self._answers(f"/work_pools/{POOL}"))
-        self._run_in_repository()
+        """Make the pool and what it needs in AWS, start its worker, and deploy everything in prefect.yaml to it."""
+        variables = estate.build_orchestration(self._of_containers())
+        for name, value in variables.items():
+            self._ask("POST", "/variables/", {"name": name, "value": value})
+        template = json.loads((ROOT / "deployments" / "prefect" / "ecs-base-job-template.json").read_text())
+        self._ask("POST", "/work_pools/", {"name": POOL, "type": "ecs", "base_job_template": template})
+        arguments = ["worker", "start", "--pool", POOL, "--type", "ecs", "--limit", "4"]
+        self._run("worker", [sys.executable, "-m", "prefect", *arguments])
         self._prefect("--no-prompt", "deploy", "--all")
 
-    def _run_in_repository(self) -> None:
-        """Let flow runs start in the repository's folder, as they start in the image's."""
-        template = json.loads(self._ask("GET", f"/work_pools/{POOL}"))["base_job_template"]
-        template["variables"]["properties"]["working_dir"]["default"] = str(ROOT)
-        self._ask("PATCH", f"/work_pools/{POOL}", {"base_job_template": template})
+    def _of_containers(self) -> dict[str, str]:
+        """What a flow's container is told; where AWS and Prefect are, the service and the worker tell it."""
+        told = ("CREDIT_", "KUBECONFIG", "PREFECT_LOGGING_", "PREFECT_SERVER_ANALYTICS", "NO_PROXY", "no_proxy")
+        return {name: value for name, value in self.environment.items() if name.startswith(told)}
 
     def _prefect(self, *arguments: str) -> None:
         done = subprocess.run(

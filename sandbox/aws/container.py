@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import sandbox
 from sandbox.aws.errors import JobError
 from sandbox.images import UnknownImageError, command
 
-_REPOSITORY = Path(sandbox.__file__).resolve().parent.parent
+REPOSITORY = Path(sandbox.__file__).resolve().parent.parent
 
 
 class Container:
@@ -45,11 +46,13 @@ class Container:
         except UnknownImageError as error:
             raise JobError(f"ClientError: Cannot find repository of image {image}: {error}") from error
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign or ("\0",))}
-        path = os.pathsep.join(filter(None, [str(_REPOSITORY), os.environ.get("PYTHONPATH")]))
+        path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+        # An image has the commands of its Python environment in the path.
+        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         self._process = subprocess.Popen(
             words,
             cwd=folder,
-            env={**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
+            env={**inherited, "PATH": programs, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

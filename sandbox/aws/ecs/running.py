@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.ecs.models import TaskDefinition
 
-from sandbox.aws.container import Container
+from sandbox.aws.container import REPOSITORY, Container
 from sandbox.aws.context import Context
 from sandbox.aws.errors import JobError
 from sandbox.aws.events.bus import publish
@@ -82,7 +82,7 @@ class RunningTasks:
                 run.definition["image"],
                 _override(run, "command") or run.definition.get("command") or [],
                 environment=self._environment(run),
-                folder=self._context.folder("ecs", task.id),
+                folder=REPOSITORY,
                 on_line=log.line if log else lambda _: None,
                 foreign=FOREIGN,
             )
@@ -117,6 +117,7 @@ class RunningTasks:
         given = {entry["name"]: entry["value"] for entry in _override(run, "environment") or []}
         # What the agent and the region give a container: credentials of the task role, and where AWS is.
         agent = {
+            "HOME": str(self._context.folder("ecs", run.task.id)),
             "AWS_ENDPOINT_URL": self._context.endpoint,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
