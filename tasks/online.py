@@ -48,7 +48,9 @@ Item = dict[str, dict[str, Any]]
 def client() -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
     """Return this process's DynamoDB client, which slows down by itself where the table is throttled."""
     retries = {"mode": "adaptive", "total_max_attempts": 10}
-    return boto3.client("dynamodb", config=Config(retries=retries, max_pool_connections=WRITERS))
+    # Checking each attribute of each row against the API's model would take longer than sending them.
+    lean = Config(retries=retries, max_pool_connections=WRITERS, parameter_validation=False)
+    return boto3.client("dynamodb", config=lean)
 
 
 def table_name(portfolio: str) -> str | None:

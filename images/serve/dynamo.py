@@ -113,8 +113,7 @@ class DynamoLookup:
     async def rows(self, ids: Sequence[str]) -> list[Row | LookupFault]:
         """Return the columns of each id, or why there are none, in the order of `ids`."""
         session = self._start()
-        # An empty or over-long key would make DynamoDB refuse the whole request.
-        unique = [key for key in dict.fromkeys(ids) if 0 < len(key.encode(errors="replace")) <= MAX_KEY_BYTES]
+        unique = [key for key in dict.fromkeys(ids) if _askable(key)]
         found: dict[str, Row] = {}
         deadline = self._now() + self._timeout
         asks = [_Ask(unique[start : start + CHUNK], found, deadline) for start in range(0, len(unique), CHUNK)]
@@ -126,7 +125,7 @@ class DynamoLookup:
         tasks = {asyncio.create_task(self._ask(ask, session)): ask for ask in asks}
         self._running |= tasks.keys()
         for task in tasks:
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._end)
         pending = set(tasks)
         while pending and max(tasks[task].deadline for task in pending) > self._now():
             _, pending = await asyncio.wait(pending, timeout=self._timeout)
@@ -137,6 +136,11 @@ class DynamoLookup:
                 self._say(error)
                 faults |= {key: self._fault(key, error) for key in ask.keys if key not in ask.found}
         return faults
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, or asyncio complains of those that nobody waits for any more
 
     def _fault(self, key: str, error: BaseException) -> LookupFault:
         late = isinstance(error, TimeoutError)
@@ -179,7 +183,9 @@ class DynamoLookup:
             if not error.retryable:
                 raise
             return request
-        except aiohttp.ServerDisconnectedError:
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             return request  # a kept connection that was closed in this moment
         for item in answer["Responses"].get(self._table, ()):
             row = plain(item)
@@ -258,6 +264,14 @@ class DynamoLookup:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+
+
+def _askable(key: str) -> bool:
+    """Whether a key may be part of a request: one that may not would have DynamoDB refuse all of it."""
+    try:
+        return 0 < len(key.encode()) <= MAX_KEY_BYTES
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 def _error(task: asyncio.Task[None]) -> BaseException | None:

@@ -1,6 +1,7 @@
 """Look-ups by id: the right applicant in the right place, in time, whatever DynamoDB does."""
 
 import asyncio
+import gc
 import json
 import time
 import uuid
@@ -60,9 +61,9 @@ def test_rows_come_in_the_order_of_the_ids_each_as_often_as_it_is_asked_for(tabl
 
 
 def test_an_unknown_id_is_its_own_fault_alone(table):
-    known, unknown, empty, long = ask(table, "3", "nobody", "", "x" * 2049)
+    known, unknown, empty, long, half_a_pair = ask(table, "3", "nobody", "", "x" * 2049, "\ud800")
     assert known["age"] == 3.0
-    for fault, key in [(unknown, "nobody"), (empty, ""), (long, "x" * 2049)]:
+    for fault, key in [(unknown, "nobody"), (empty, ""), (long, "x" * 2049), (half_a_pair, "\ud800")]:
         assert isinstance(fault, LookupFault)
         assert (fault.id, fault.missing) == (key, True)
         assert "not found" in fault.reason
@@ -78,7 +79,7 @@ def test_a_table_that_is_not_there_is_a_fault_and_not_an_error(table):
     assert "cannot be asked" in fault.reason
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(key=st.text(max_size=30))
 def test_any_text_may_be_asked_for(table, key):
     [answer] = ask(table, key)
@@ -185,6 +186,18 @@ def test_what_is_known_when_the_time_is_over_is_answered():
     asyncio.run(run())
 
 
+def test_a_request_that_fails_when_its_caller_has_gone_makes_no_noise(caplog):
+    async def run():
+        async with asked(Host(half, slow, half, refuses("AccessDeniedException")), timeout=0.05) as lookup:
+            await lookup.rows(["a", "b", "c"])
+            await asyncio.sleep(0.3)
+            assert not lookup._running
+            gc.collect()
+
+    asyncio.run(run())
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+
+
 def test_a_late_answer_costs_its_caller_the_time_and_nobody_the_connection():
     async def run():
         host = Host(well, slow, well)
@@ -266,8 +279,11 @@ def test_nobody_there_is_a_fault():
     async def run():
         signer = Signer(KEYS, region="eu-west-1", host="127.0.0.1:9", service="dynamodb")
         lookup = DynamoLookup("t", endpoint="http://127.0.0.1:9", signer=signer, credentials=lambda: KEYS, timeout=0.1)
+        begin = time.perf_counter()
         [fault] = await lookup.rows(["a"])
+        assert time.perf_counter() - begin < 0.5
         assert not fault.missing
+        assert "cannot be asked" in fault.reason
         await lookup.close()
 
     asyncio.run(run())
