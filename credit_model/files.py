@@ -246,7 +246,13 @@ def _writer(path: Path, schema: pa.Schema, *, parquet: bool) -> Iterator[Callabl
     if not parquet:
         plain = pa.schema([_plain(field) for field in schema])
         with pacsv.CSVWriter(str(path), plain) as lines:
-            yield lambda table: lines.write_table(flattened(table).cast(plain))
+
+            def write_lines(table: pa.Table) -> None:
+                # Arrow 25 may write what its buffer holds when it is given a table without rows.
+                if table.num_rows:
+                    lines.write_table(flattened(table).cast(plain).combine_chunks())
+
+            yield write_lines
         return
     pending: list[pa.Table] = []
     with pq.ParquetWriter(str(path), schema, compression="zstd") as groups:

@@ -20,7 +20,8 @@ def write_parquet(scores: pa.Table, _header: bool) -> bytes:
 def write_csv(scores: pa.Table, header: bool) -> bytes:
     """Write CSV, the reason codes separated by `|`."""
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(flattened(scores), sink, pyarrow.csv.WriteOptions(include_header=header))
+    # Arrow 25 writes what its buffer happens to hold for a first chunk without rows, so there must be no such chunk.
+    pyarrow.csv.write_csv(flattened(scores).combine_chunks(), sink, pyarrow.csv.WriteOptions(include_header=header))
     return bytes(sink.getvalue())
 
 

@@ -101,6 +101,22 @@ def test_bad_rows_are_left_out_and_told(scorer, table, tmp_path, ending):
     assert kept["pd"].to_pylist() == clean["pd"].to_pylist()
 
 
+def test_a_fault_in_one_of_many_blocks_is_told_once(scorer, table, tmp_path):
+    ages = [203 if row == 5 else age for row, age in enumerate(table["age"].to_pylist())]
+    spoilt = table.set_column(table.column_names.index("age"), "age", pa.array(ages))
+    pq.write_table(spoilt, tmp_path / "in.parquet")
+    score_files(scorer, tmp_path / "in.parquet", tmp_path / "out.csv", rejected=tmp_path / "bad.csv")
+    assert pacsv.read_csv(tmp_path / "bad.csv")["row"].to_pylist() == [6]
+
+
+def test_a_file_without_a_good_row_gives_a_header_alone(scorer, table, tmp_path):
+    few = table.slice(0, 3)
+    ages = pa.array([203, 203, 203])
+    pq.write_table(few.set_column(table.column_names.index("age"), "age", ages), tmp_path / "in.parquet")
+    assert score_files(scorer, tmp_path / "in.parquet", tmp_path / "out.csv").rejected == 3
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1
+
+
 def test_legal_spellings_that_only_text_can_hold_are_read(scorer, table, tmp_path):
     lines = tmp_path / "in.csv"
     text = table.slice(0, 3000)

@@ -10,6 +10,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from credit_model.simulation import simulate
+
 PARQUET, CSV, LINES = "application/x-parquet", "text/csv", "application/jsonlines"
 COLUMNS = ["application_id", "pd", "score", "grade", "decision", "model_version", "scored_at"]
 
@@ -154,3 +156,97 @@ def test_lines_of_a_csv_may_end_in_any_way(http, applications, scorer, expected)
     for ending in (b"\r\n", b"\r"):
         answer = invoke(http, body.replace(b"\n", ending), CSV, Accept=LINES)
         assert [row["pd"] for row in READ[LINES](answer.content)] == [row["pd"] for row in expected[:3]]
+
+
+def without_header(table, scorer):
+    """The id and the features in contract order, and nothing that says so."""
+    return as_csv(table.select(["application_id", *scorer.columns])).split(b"\n", 1)[1]
+
+
+@pytest.mark.parametrize("content_type", [CSV, "text/csv; header=absent"])
+def test_a_csv_without_header_is_in_contract_order(http, applications, scorer, expected, content_type):
+    answer = invoke(http, without_header(applications, scorer), content_type)
+    assert answer.status_code == 200, answer.text
+    lines = answer.text.splitlines()
+    assert len(lines) == len(expected)
+    assert [float(line.split(",")[1]) for line in lines] == [row["pd"] for row in expected]
+    assert lines[0].split(",")[0].strip('"') == expected[0]["application_id"]
+
+
+def test_a_csv_of_features_alone_has_no_ids(http, applications, scorer, expected):
+    body = as_csv(applications.select(scorer.columns)).split(b"\n", 1)[1]
+    rows = READ[LINES](invoke(http, body, CSV, Accept=LINES).content)
+    assert [row["pd"] for row in rows] == [row["pd"] for row in expected]
+    assert {row["application_id"] for row in rows} == {None}
+
+
+def test_the_answer_has_a_header_where_asked(http, applications, scorer):
+    bare, headed = without_header(applications, scorer), as_csv(features(applications, scorer))
+    assert invoke(http, bare, CSV, Accept="text/csv; header=present").text.startswith('"application_id"')
+    assert invoke(http, headed, CSV).text.startswith('"application_id"')
+    assert not invoke(http, headed, CSV, Accept="text/csv;header=absent").text.startswith('"application_id"')
+
+
+def test_a_wrong_parameter_is_told(http, applications, scorer):
+    answer = invoke(http, as_csv(features(applications, scorer)), "text/csv; header=maybe")
+    assert (answer.status_code, "header=maybe" in answer.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("accept", [PARQUET, CSV, LINES])
+def test_reason_codes_on_demand(http, applications, scorer, accept):
+    wanted = scorer.score_table(applications, reasons=True)["reasons"].to_pylist()
+    assert any(wanted)
+    rows = READ[accept](invoke(http, as_parquet(applications), PARQUET, Accept=f"{accept}; reasons=true").content)
+    told = ["|".join(codes) for codes in wanted] if accept == CSV else wanted
+    assert [row["reasons"] for row in rows] == told
+    assert list(rows[0]) == [*COLUMNS[:-1], "reasons", COLUMNS[-1]]
+
+
+@pytest.mark.parametrize("sent", [PARQUET, CSV, LINES])
+def test_a_fault_in_a_later_block_is_told_by_its_row(http, scorer, sent):
+    table = features(simulate(20_000, months=1, seed=9).applications, scorer)
+    ages = table["age"].to_pylist()
+    ages[19_000] = 999
+    spoilt = table.set_column(table.column_names.index("age"), "age", pa.array(ages))
+    answer = invoke(http, WRITE[sent](spoilt), sent)
+    assert answer.status_code == 422
+    assert (answer.json()["index"], answer.json()["column"]) == (19_000, "age")
+
+
+@pytest.mark.parametrize("sent", [PARQUET, CSV, LINES])
+def test_many_blocks_are_answered_in_order(http, scorer, sent):
+    table = features(simulate(20_000, months=1, seed=9).applications, scorer)
+    found = pq.read_table(io.BytesIO(invoke(http, WRITE[sent](table), sent, Accept=PARQUET).content))
+    expected = scorer.score_table(table)
+    assert found["application_id"].to_pylist() == table["application_id"].to_pylist()
+    assert found["pd"].to_pylist() == expected["pd"].to_pylist()
+
+
+def test_json_lines_may_write_values_in_every_legal_way(http, applications, scorer, expected):
+    lines = [json.loads(line) for line in as_lines(features(applications, scorer)).splitlines()][:3]
+    lines[0]["age"] = float(lines[0]["age"])
+    lines[1] = {name.upper(): value for name, value in lines[1].items()}
+    lines[2]["account_status"] = int(lines[2]["account_status"] or 1)
+    body = b"\n\n".join(json.dumps(line).encode() for line in lines)
+    rows = READ[LINES](invoke(http, body, LINES).content)
+    assert [row["pd"] for row in rows][:2] == [row["pd"] for row in expected[:2]]
+    assert rows[2]["application_id"] == expected[2]["application_id"]
+
+
+def test_a_broken_line_is_told_by_its_number(http, applications, scorer):
+    body = as_lines(features(simulate(20_000, months=1, seed=9).applications, scorer)) + b"\n{"
+    answer = invoke(http, body, LINES)
+    assert (answer.status_code, answer.json()["index"]) == (400, 20_000)
+
+
+def test_a_table_that_unpacks_to_too_much_is_refused(http):
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"age": pa.array(np.full(2_000_001, 30))}), sink)
+    assert len(sink.getvalue()) < 100_000
+    answer = invoke(http, sink.getvalue(), PARQUET)
+    assert (answer.status_code, "2000000 rows" in answer.json()["error"]) == (413, True)
+
+
+def test_sagemaker_is_told_what_suits(http):
+    told = http.get("/execution-parameters").json()
+    assert told == {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
