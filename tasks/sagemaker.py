@@ -91,9 +91,8 @@ def transform_batch(
     here = settings()
     model = ensure_model(portfolio, model_version, archive_uri)
     stem = f"credit-{dashed(portfolio)}-{storage.digest(model, input_uri, output_uri)}"
-    job = _attach_or_create(
-        TransformJob, stem, lambda name: _create_transform(name, model, input_uri, output_uri, size)
-    )
+    create = partial(_create_transform, model=model, input_uri=input_uri, output_uri=output_uri, size=size)
+    job = _attach_or_create(TransformJob, stem, create)
     job = _follow(job, job.transform_job_name, "/aws/sagemaker/TransformJobs")
     get_run_logger().info("batch scored under %s on %s", output_uri, here.transform_instance_type)
     return TransformedBatch(job_name=job.transform_job_name, output_uri=output_uri)
