@@ -14,6 +14,7 @@ import aiohttp
 import botocore.session
 import orjson
 from botocore.exceptions import BotoCoreError
+from prometheus_client import Counter
 
 from images.serve.lookup import LookupFault, LookupSetupError
 from images.serve.signing import Credentials, Signer
@@ -39,6 +40,8 @@ RETRYABLE = frozenset(
     }
 )
 
+LOOKUPS = Counter("credit_serve_lookups", "Applicants looked up by id", ["outcome"])
+FOUND, UNKNOWN, UNANSWERED = (LOOKUPS.labels(outcome) for outcome in ("found", "missing", "unanswered"))
 Row = Mapping[str, object]
 log = logging.getLogger(__name__)
 
@@ -118,7 +121,12 @@ class DynamoLookup:
         deadline = self._now() + self._timeout
         asks = [_Ask(unique[start : start + CHUNK], found, deadline) for start in range(0, len(unique), CHUNK)]
         faults = await self._answered(asks, session) if asks else {}
-        return [found.get(key) or faults.get(key) or LookupFault(key, MISSING, missing=True) for key in ids]
+        answers = [found.get(key) or faults.get(key) or LookupFault(key, MISSING, missing=True) for key in ids]
+        missing = sum(isinstance(answer, LookupFault) and answer.missing for answer in answers)
+        unanswered = sum(isinstance(answer, LookupFault) for answer in answers) - missing
+        for counter, number in ((FOUND, len(ids) - missing - unanswered), (UNKNOWN, missing), (UNANSWERED, unanswered)):
+            counter.inc(number)
+        return answers
 
     async def _answered(self, asks: Iterable[_Ask], session: aiohttp.ClientSession) -> dict[str, LookupFault]:
         """Wait until everything is answered or the time is over; return the faults of what is not found by then."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from prometheus_client import Counter
 
 # About 25 MB of rows wait at most while S3 does not answer; what comes on top is dropped and counted.
 CAPACITY = 100_000
@@ -30,6 +31,8 @@ SCHEMA = pa.schema(
     ]
 )
 
+LOGGED = Counter("credit_serve_predictions_logged", "Predictions that have reached the prediction log")
+DROPPED = Counter("credit_serve_predictions_dropped", "Predictions that the prediction log could not keep")
 log = logging.getLogger(__name__)
 _Entry = tuple[float, str | None, str, float]
 
@@ -104,6 +107,7 @@ class PredictionLog:
         """
         if self._closing or len(self._entries) + self._unwritten >= self._settings.capacity:
             self._refused += 1
+            DROPPED.inc()
             return
         digest = hashlib.blake2b(features, digest_size=16).hexdigest()
         self._entries.append((time.time(), application_id, digest, pd))
@@ -118,6 +122,7 @@ class PredictionLog:
         lost = len(self._entries) + self._unwritten
         if lost:
             self._lost += lost
+            DROPPED.inc(lost)
             log.error("predictions lost: S3 did not take them in time", extra={"facts": {"rows": lost}})
 
     def _run(self) -> None:
@@ -136,6 +141,7 @@ class PredictionLog:
                 self._put(self._objects[0])
                 done = self._objects.popleft()
                 self.written += done.rows
+                LOGGED.inc(done.rows)
                 self._unwritten -= done.rows
         except Exception as error:  # whatever it is: the log must live on, and no request may notice
             # Neither the message nor the values: they may be somebody's data.
@@ -153,6 +159,7 @@ class PredictionLog:
         except Exception:
             self._unwritten -= count
             self._lost += count
+            DROPPED.inc(count)
             raise
 
     def _object(self, entries: Sequence[_Entry]) -> _Object:

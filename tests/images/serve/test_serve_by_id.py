@@ -67,6 +67,7 @@ def answers(landed, bucket, bundle_folder, tmp_path_factory):
     http = server.connect(port)
     ids = landed["application_id"].to_pylist()[:ASKED]
     found = {"ids": ids, "v1": by_v1(http, [*ids, "nobody"]), "v2": by_v2(http, ids)}
+    found["metrics"] = http.get("/metrics").text.splitlines()
     assert server.stop() == 0
     return found
 
@@ -99,6 +100,16 @@ def test_an_unknown_id_is_told_in_its_own_place(answers):
     assert nobody["id"] == "nobody"
     assert "pd" not in nobody
     assert "not found" in str(nobody["error"])
+
+
+def test_look_ups_are_counted(answers):
+    counts = dict(line.rsplit(" ", 1) for line in answers["metrics"] if line.startswith("credit_serve_lookups_total"))
+    assert {name.split('"')[1]: float(count) for name, count in counts.items()} == {
+        "found": 2 * ASKED,
+        "missing": 1,
+        "unanswered": 0,
+    }
+    assert "credit_serve_predictions_dropped_total 0.0" in answers["metrics"]
 
 
 def test_every_answer_is_in_the_prediction_log(answers, bucket):
