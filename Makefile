@@ -61,6 +61,12 @@ bench-quality: $(READY) ## our models against others on UCI and the simulated ca
 	@$(BIN)/uv pip install --quiet --python $(BENCH)/bin/python --group bench --constraint requirements.lock --require-hashes
 	@$(BENCH)/bin/python -m benchmarks.quality $(if $(ROWS),--rows $(ROWS))
 
+bench-serve: $(READY) ## our server against others with the same model (needs wrk): make bench-serve [SECONDS_EACH=5]
+	@$(BIN)/python -m benchmarks.serve $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
+
+fuzz-serve: $(READY) ## 20,000 broken requests to the server; none may be answered with 5xx: make fuzz-serve [REQUESTS=20000]
+	@$(BIN)/python -m benchmarks.serve.fuzz $(if $(REQUESTS),--requests $(REQUESTS))
+
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes \
 	  --custom-compile-command "make lock" --quiet --output-file requirements.lock

@@ -69,6 +69,7 @@ class QuickReader:
         self._required = np.array([bool(c and _is_number(c) and not c.nullable) for c in self._columns])
         self._needed = int(self._required.sum())
         self._whole = np.array([bool(column and column.kind == "integer") for column in self._columns])
+        self._whole_places = np.flatnonzero(self._whole).tolist()
 
     def rows(self, rows: Sequence[Row]) -> tuple[Matrix, Ids] | None:
         """Matrix of shape (rows, places and unread columns) and the ids, or None."""
@@ -103,7 +104,7 @@ class QuickReader:
             matrix = np.array(flat, dtype=np.float64).reshape(count, self._width)
         except (ValueError, OverflowError):
             return None
-        if not self._is_legal(matrix, flat.count(None)):
+        if not self._is_legal(matrix, flat):
             return None
         if unknown:
             self._unknown.update(unknown)
@@ -128,14 +129,18 @@ class QuickReader:
                 flat[position :: self._width] = [_code(value, codes, convert, unknown, name) for value in values]
         return unknown
 
-    def _is_legal(self, matrix: Matrix, missing: int) -> bool:
+    def _is_legal(self, matrix: Matrix, flat: list[object]) -> bool:
         # NaN is never within limits, so a NaN that was not a null makes the sum too small.
         legal = (matrix >= self._low) & (matrix <= self._high)
-        return (
-            np.count_nonzero(legal) + missing == matrix.size
-            and np.count_nonzero(legal & self._required) == self._needed * len(matrix)
-            and not np.count_nonzero((np.floor(matrix) < matrix) & self._whole)
-        )
+        missing = flat.count(None)
+        if np.count_nonzero(legal) + missing != matrix.size:
+            return False
+        if missing and np.count_nonzero(legal & self._required) != self._needed * len(matrix):
+            return False
+        # Most clients send whole numbers without a point; looking at types is cheaper than at values.
+        if len(matrix) == 1 and float not in {type(flat[place]) for place in self._whole_places}:
+            return True
+        return not np.count_nonzero((np.floor(matrix) < matrix) & self._whole)
 
     def _derive(self, matrix: Matrix) -> None:
         if len(matrix) == 1 and self._derived:
