@@ -29,6 +29,7 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet")
 REJECTIONS_SCHEMA = pa.schema([pa.field("file", pa.string(), nullable=False), *REJECTED_SCHEMA])
 # Scores are written in row groups of about so many rows.
 _GROUP_ROWS = 131_072
+_BUFFER = 1 << 16
 # Share of all bytes read so far, and rows scored so far.
 Progress = Callable[[float, int], None]
 
@@ -141,7 +142,8 @@ def _parts(raw: RawFile, contract: Contract) -> Iterator[_Part]:
 
 def _parquet(raw: RawFile, contract: Contract) -> Iterator[tuple[pa.Table, float]]:
     levels = parquet_levels(pq.read_schema(raw.path), contract)
-    with pq.ParquetFile(raw.path, read_dictionary=levels) as file:
+    # What Arrow reads ahead it keeps to the end of the file, so it must not.
+    with pq.ParquetFile(raw.path, read_dictionary=levels, pre_buffer=False, buffer_size=_BUFFER) as file:
         rows = 0
         for table in parquet_blocks(file, contract):
             rows += table.num_rows

@@ -47,7 +47,7 @@ def parquet(body: bytes, scorer: Scorer, reasons: bool, _header: str | None) -> 
     """
     try:
         levels = blocks.parquet_levels(pq.read_schema(pa.BufferReader(body)), scorer.contract)
-        file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=levels)
+        file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=levels, pre_buffer=False)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RequestError(f"the body is not Parquet: {error}") from error
     groups = range(file.metadata.num_row_groups)

@@ -182,7 +182,7 @@ def test_an_input_that_cannot_be_used_leaves_the_old_output(scorer, table, tmp_p
 
 def test_memory_does_not_grow_with_the_rows(bundle, table, tmp_path):
     bundle.save(tmp_path / "model")
-    for name, times in (("few", 2), ("many", 20)):
+    for name, times in (("few", 3), ("many", 60)):
         with pq.ParquetWriter(tmp_path / f"{name}.parquet", table.schema) as writer:
             for _ in range(times):
                 writer.write_table(table)
