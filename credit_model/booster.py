@@ -43,14 +43,20 @@ def _library() -> ctypes.CDLL:
         raise BundleError("LightGBM's C library is not installed; install the 'model' dependency group")
     library = ctypes.CDLL(str(found))
     library.LGBM_GetLastError.restype = ctypes.c_char_p
+    # With declared types a call takes Python's own bytes and numbers, at half the cost of wrapping each one.
+    one = library.LGBM_BoosterPredictForMatSingleRowFast
+    one.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
     return library
 
 
 def _call(function: str, *arguments: object) -> None:
-    library = _library()
-    if getattr(library, function)(*arguments) != 0:
-        message = library.LGBM_GetLastError().decode("utf-8", "replace")
-        raise BundleError(f"model.txt: LightGBM refused it ({message}); rebuild the bundle")
+    if getattr(_library(), function)(*arguments) != 0:
+        raise BundleError(_refusal())
+
+
+def _refusal() -> str:
+    message = _library().LGBM_GetLastError().decode("utf-8", "replace")
+    return f"model.txt: LightGBM refused it ({message}); rebuild the bundle"
 
 
 class Booster:
@@ -90,12 +96,15 @@ class Booster:
             *(self._handle, ctypes.c_int(_RAW_SCORE), ctypes.c_int(0), ctypes.c_int(-1), ctypes.c_int(_FLOAT64)),
             *(width, config, ctypes.byref(self._fast)),
         )
+        self._one = _library().LGBM_BoosterPredictForMatSingleRowFast
 
     def margin(self, row: Matrix) -> float:
         """Raw margin (log-odds before calibration) of one row of shape (features,)."""
+        if row.shape != (self.width,) or row.dtype != np.float64:
+            raise ValueError(f"a row of {self.width} float64 is needed, not {row.dtype} of shape {row.shape}")
         out, length = ctypes.c_double(), ctypes.c_int64()
-        address = ctypes.c_void_p(row.ctypes.data)
-        _call("LGBM_BoosterPredictForMatSingleRowFast", self._fast, address, ctypes.byref(length), ctypes.byref(out))
+        if self._one(self._fast, row.tobytes(), ctypes.byref(length), ctypes.byref(out)):
+            raise BundleError(_refusal())
         return out.value
 
     def margins(self, matrix: Matrix) -> Matrix:
