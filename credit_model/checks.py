@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from credit_model.booster import Matrix
+from credit_model.coercion import flat
 from credit_model.contract import ID, TARGET, Contract
 from credit_model.encoding import Encoder, conform
 from credit_model.errors import TrainingError
@@ -80,7 +81,9 @@ def _labelled(table: pa.Table, role: str) -> pa.Table:
     ids = labelled.column(ID)
     if ids.null_count or pc.count_distinct(ids).as_py() != len(ids):
         raise TrainingError(f"{role}: an application_id is missing or repeated; keep one row for each application")
-    return labelled.take(pc.sort_indices(ids))
+    order = pc.sort_indices(ids)
+    columns = [flat(column).take(order) for column in labelled.columns]
+    return pa.table(columns, schema=labelled.schema)
 
 
 def _check_counts(outcomes: Outcomes, settings: TrainSettings | None, role: str) -> None:

@@ -147,6 +147,7 @@ def _learn(checked: Checked, golden: pa.Table, task: Task, report: Progress) -> 
     names = tuple(name for name in task.encoder.names if name not in useless)
     checked, task = replace(checked, names=names, dropped=checked.dropped | useless), task.only(names)
     model = candidate.fit(task, folds.rounds)
+    task = replace(task)  # the same without the binned rows, which are not needed any more
     report("calibrate", 0.75, "choosing the calibration")
     choice = choose_calibration(folds.margins, task.outcomes, folds.fold_of, method=settings.calibration)
     found["calibration"] = choice.table
@@ -168,7 +169,9 @@ def _points_table(task: Task, model: str, calibration: Calibration) -> list[dict
 
 def _prepared(table: pa.Table, contract: Contract, settings: TrainSettings) -> tuple[Checked, pa.Table, Task]:
     """Checked rows with the features worth a look, golden rows, and the task of learning them."""
-    checked = check_table(table, contract, settings)
+    checked = _slim(check_table(table, contract, settings), contract, settings)
+    # Arrow keeps what its tables took, and the matrix could not use it.
+    pa.default_memory_pool().release_unused()
     encoder = Encoder.learn(checked.features, contract, names=checked.names)
     task = Task(encoder.matrix(checked.features), checked.outcomes, encoder, settings)
     dropped = unfit_features(task.matrix, encoder.names)
@@ -180,17 +183,16 @@ def _prepared(table: pa.Table, contract: Contract, settings: TrainSettings) -> t
     splitter = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
     splits = list(splitter.split(task.matrix, task.outcomes))
     golden = _some(checked.features, seed=settings.seed)
-    checked = replace(_slim(checked, contract, settings), names=names, dropped=dropped)
-    # Arrow keeps what the tables took, and LightGBM could not use it.
+    checked = replace(checked, features=checked.features.select([]), names=names, dropped=dropped)
     pa.default_memory_pool().release_unused()
     return checked, golden, replace(task, splits=splits)
 
 
 def _slim(checked: Checked, contract: Contract, settings: TrainSettings) -> Checked:
-    """The rows without the features, which the matrix holds by now: two copies of a large table are one too many."""
+    """Rows without their features, which are there a second time: two copies of a large table are one too many."""
     wanted = {ID, APPLIED_AT, settings.amount_column, *(column.name for column in contract.protected)}
     rows = checked.rows.select([name for name in checked.rows.column_names if name in wanted])
-    return replace(checked, features=checked.features.select([]), rows=rows)
+    return replace(checked, rows=rows)
 
 
 def _searched(checked: Checked, task: Task, report: Progress) -> tuple[Task, dict[str, Any]]:
