@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -18,6 +19,7 @@ import yaml
 
 from credit_model.contract import APPLIED_AT, ID, OBSERVED_AT, TARGET, TIMESTAMP_TYPE, Contract, load_contract
 from credit_model.errors import CreditModelError
+from credit_model.incidents import BrokenFeature, ChangedRelationship, Incident, PopulationShift
 from credit_model.logistic import Floats
 from credit_model.marginals import Marginal
 from credit_model.truth import true_pd
@@ -67,6 +69,7 @@ def simulate(
     as_of: str | dt.datetime | None = None,
     outcome_delay_months: int = 3,
     drift: float = 1.0,
+    incidents: Sequence[Incident] = (),
 ) -> Simulation:
     """Draws applications with outcomes.
 
@@ -81,6 +84,7 @@ def simulate(
         as_of: Time (ISO 8601, UTC) up to which outcomes are known; all are known when absent.
         outcome_delay_months: Months from an application to its outcome.
         drift: Strength of the drift over the months; 0 for none, 1 for mild.
+        incidents: What happens on the way; months before are as they would be without.
 
     Raises:
         SimulationError: Fewer rows than months, or a month that is not `YYYY-MM`.
@@ -93,7 +97,11 @@ def simulate(
     if months < 1 or rows < months:
         raise SimulationError(f"{rows} rows over {months} months: ask for at least one month and one row a month")
     sizes = [rows // months + (position < rows % months) for position in range(months)]
-    parts = [_simulate_month(first + position, size, seed, drift) for position, size in enumerate(sizes)]
+    happened = [(_month(incident.since), incident) for incident in incidents]
+    parts = []
+    for month, size in zip(first + np.arange(months), sizes, strict=True):
+        now = [incident for since, incident in happened if since <= month]
+        parts.append(_simulate_month(month, size, seed, drift, now))
     applications = pa.concat_tables(part for part, _, _ in parts).combine_chunks()
     pds, defaults = (np.concatenate([part[index] for part in parts]) for index in (1, 2))
     applications = _with_outcomes(applications, defaults, outcome_delay_months, as_of)
@@ -161,20 +169,31 @@ def _month(text: str) -> np.datetime64:
         raise SimulationError(f"start '{text}' is not a month; write it as 2025-01") from error
 
 
-def _simulate_month(month: np.datetime64, rows: int, seed: int, drift: float) -> tuple[pa.Table, Floats, Floats]:
+def _simulate_month(
+    month: np.datetime64, rows: int, seed: int, drift: float, incidents: Sequence[Incident]
+) -> tuple[pa.Table, Floats, Floats]:
     facts = _facts()
     index = int((month - _ORIGIN).astype(int))
     # One stream for each purpose: the first rows of a month stay the same when more of them are asked for.
-    streams = [np.random.default_rng([seed, index + 10_000, purpose]) for purpose in range(4)]
+    streams = [np.random.default_rng([seed, index + 10_000, purpose]) for purpose in range(5)]
     latent = streams[0].standard_normal((rows, len(facts.marginals))) @ facts.factor.T
+    for incident in incidents:
+        if isinstance(incident, PopulationShift):
+            latent = incident.of_latent(latent, facts.marginals)
     elapsed = drift * min(max(index, 0), _DRIFT_MONTHS) / 12
     columns = _columns(facts, latent, elapsed)
     pds = true_pd(columns, month_of_year=index % 12, drift=drift, elapsed=elapsed)
+    for incident in incidents:
+        if isinstance(incident, ChangedRelationship):
+            pds = incident.of_pds(pds)
     defaults = streams[1].random(rows) < pds
     identifiers = [f"{high:016x}{low:016x}" for high, low in streams[2].integers(0, 2**63, (rows, 2)).tolist()]
     days = (month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")
     offset = np.floor(streams[3].random(rows) * days.astype(int)) * 86_400 + np.floor(columns["time_hours"] * 3600)
     applied = month.astype("datetime64[s]") + offset.astype("timedelta64[s]")
+    for incident in incidents:
+        if isinstance(incident, BrokenFeature):
+            columns = incident.of_columns(columns, streams[4].random(rows))
     return _table(facts, columns, identifiers, applied), pds, defaults.astype(np.float64)
 
 
