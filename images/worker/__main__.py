@@ -8,12 +8,13 @@ import os
 import sys
 
 from images.worker.eks import print_token, write_kubeconfig
+from images.worker.supervisor import supervise
 
 USAGE = "usage: python -m images.worker COMMAND [ARGUMENT…] | token CLUSTER REGION"
 
 
 def main(arguments: list[str]) -> int:
-    """Print a token, or replace this process by the command."""
+    """Print a token, or run the command."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> int:
     cluster = os.environ.get("CREDIT_EKS_CLUSTER")
     if cluster and "KUBECONFIG" not in os.environ:
         os.environ["KUBECONFIG"] = write_kubeconfig(cluster)
-    os.execvp(arguments[0], arguments)  # noqa: S606 - the container's own command; a signal must reach it, not a parent
+    return supervise(arguments)
 
 
 if __name__ == "__main__":

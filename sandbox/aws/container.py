@@ -74,14 +74,14 @@ class Container:
         return self._process.poll()
 
     def interrupt(self) -> None:
-        """SIGTERM the group and return at once."""
+        """SIGTERM the leading process, as a container's first process gets it, and return at once."""
         if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
+            self._process.terminate()
 
     def end(self, grace: float) -> int:
         """SIGTERM the leading process, SIGKILL the whole group after `grace` seconds at most; return the exit code."""
         if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
+            self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace)
         self._signal(signal.SIGKILL)

@@ -53,10 +53,12 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_margins_are_lightgbms_bit_for_bit(kind):
+def test_margins_are_lightgbms_bit_for_bit_for_any_number_of_rows(kind):
     model = trained(**KINDS[kind])
     matrix = awkward(2)
-    assert np.array_equal(Trees(model.model_to_string()).margins(matrix), model.predict(matrix, raw_score=True))
+    trees, expected = Trees(model.model_to_string()), model.predict(matrix, raw_score=True)
+    for rows in (1, 2, 3, 64, 100, 1023, 1024, ROWS):
+        assert np.array_equal(trees.margins(matrix[:rows]), expected[:rows]), rows
 
 
 def test_a_forest_is_evaluated_as_the_sum_it_is_stored_as():
