@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 from scipy import special
 
 from credit_model.booster import Matrix
@@ -22,9 +21,9 @@ from credit_model.metrics.discrimination import Floats, Outcomes, ks
 from credit_model.metrics.shift import holm, psi_test, share_test
 from credit_model.metrics.stability import bin_shares
 from credit_model.monitoring_words import reason
+from credit_model.monthly import Alarm, Measure, MonitorLimits, MonthReport, Remedy
 from credit_model.scoring import points
 
-Remedy = Literal["repair", "retrain", "look"]
 # What an alarm calls for. Values that vanish or are new are a fault of the feed, which training would learn.
 REMEDIES: dict[str, Remedy] = {
     "missing": "repair",
@@ -36,117 +35,8 @@ REMEDIES: dict[str, Remedy] = {
     "calibration_in_the_large": "retrain",
     "grade": "retrain",
 }
+__all__ = ["MonitorLimits", "MonthReport", "monitor"]
 _Z95 = 1.959963984540054
-
-
-class MonitorLimits(BaseModel):
-    """From where a change is an alarm: it must be as large as this, and too large for chance.
-
-    Attributes:
-        alpha: Chance of any false alarm of a month, separately for applications and outcomes (Holm's method).
-        min_rows: Fewest applications of a month to test.
-        score_psi: PSI of the score.
-        feature_psi: PSI of a feature.
-        broken_psi: PSI of a feature from which a fault of the feed is likelier than other applicants.
-        missing: Change of the share of missing values.
-        new_levels: Share of values with a level that training never saw.
-        approval_rate: Change of the approval rate.
-        mature_share: Share of the applications not declined whose outcome must be known before outcomes are judged;
-            defaults are known early, so a young month looks worse than it is.
-        min_defaults: Fewest defaults (and non-defaults) to judge outcomes by.
-        auc_drop: ROC AUC below that of the holdout (of cross-validation where there was none).
-        calibration: Log-odds by which the PDs as a whole are off, either way.
-        grade_ratio: Observed default rate of a grade over its mean PD.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    alpha: float = Field(default=0.01, gt=0, lt=1)
-    min_rows: int = Field(default=300, ge=50)
-    score_psi: float = Field(default=0.10, gt=0)
-    feature_psi: float = Field(default=0.25, gt=0)
-    broken_psi: float = Field(default=1.0, gt=0)
-    missing: float = Field(default=0.05, gt=0, le=1)
-    new_levels: float = Field(default=0.01, gt=0, le=1)
-    approval_rate: float = Field(default=0.10, gt=0, le=1)
-    mature_share: float = Field(default=0.95, gt=0, le=1)
-    min_defaults: int = Field(default=20, ge=2)
-    auc_drop: float = Field(default=0.05, gt=0, le=1)
-    calibration: float = Field(default=0.40, gt=0)
-    grade_ratio: float = Field(default=1.5, gt=1)
-
-
-class Measure(BaseModel):
-    """One number of a month.
-
-    Attributes:
-        name: What is measured, such as `feature_psi`.
-        feature: Of which feature or grade; empty for the month as a whole.
-        value: The number; of a grade, its observed default rate.
-        baseline: The number in training or on the holdout; of a grade, its mean PD.
-        limit: Size of change from which it may be an alarm; None for what is only shown.
-        p_value: Chance of such a change without drift; None where it was not tested.
-        adjusted: The same after Holm's correction for all tests of its family.
-        alarm: Whether the change is both large and significant, in a month that training did not see.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    feature: str = ""
-    value: float
-    baseline: float | None = None
-    limit: float | None = None
-    p_value: float | None = None
-    adjusted: float | None = None
-    alarm: bool = False
-
-
-class Alarm(BaseModel):
-    """A reason to act: which measure, what it calls for, and both in words."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    feature: str
-    remedy: Remedy
-    reason: str
-
-
-class MonthReport(BaseModel):
-    """Everything measured of one month; JSON-able.
-
-    Attributes:
-        month: Which month.
-        rows: Scored applications.
-        tested: Whether there were enough of them to test.
-        outcomes: Applications whose outcome is known.
-        mature: Whether so many are known that outcomes were judged.
-        trained_on: Whether training saw the month; nothing in it is an alarm then.
-        measures: The numbers.
-        alarms: What is wrong.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    month: str
-    rows: int
-    tested: bool
-    outcomes: int
-    mature: bool
-    trained_on: bool
-    measures: tuple[Measure, ...]
-    alarms: tuple[Alarm, ...]
-
-    @property
-    def retrain(self) -> bool:
-        """Whether a new model is the remedy: some alarm asks for it, and no broken feature would be learnt."""
-        remedies = {alarm.remedy for alarm in self.alarms}
-        return "retrain" in remedies and "repair" not in remedies
-
-    def of(self, name: str, feature: str = "") -> Measure | None:
-        """The measure of that name, or None."""
-        return next((m for m in self.measures if m.name == name and m.feature == feature), None)
 
 
 @dataclass(frozen=True)
@@ -363,25 +253,28 @@ def _calibration(document: Document, outcomes: Outcomes, pds: Floats, limits: Mo
 def _grades(document: Document, outcomes: Outcomes, pds: Floats, limits: MonitorLimits) -> list[_Tested]:
     """Jeffreys test of every grade anybody is in: does it default more often than its PD says.
 
-    A model that learnt from few defaults may be wrong about a grade from the start. That is no drift, so an alarm also
-    takes a default rate above the one the grade had among the training rows (out of fold), at the level alpha.
+    A model that learnt from few defaults may be wrong about a grade from the start. That is no drift, so the grade must
+    also default more often than it did among the training rows (out of fold): the p-value is the larger of both
+    tests' (intersection-union test: Berger, Technometrics 24, 1982).
     """
     judged = {grade["grade"]: grade for grade in document.evidence.get("grades", {}).get("cross_validation", ())}
     found = []
     for grade in grade_table(outcomes, pds, grades=document.grades, edges=document.grade_edges):
         if grade["rows"]:
-            worse = _is_worse(grade, judged.get(grade["grade"]), limits.alpha)
-            ratio = grade["observed"] / max(grade["mean_pd"], 1e-12) if worse else 0.0
-            facts = {"value": grade["observed"], "baseline": grade["mean_pd"], "p_value": grade["p_value"]}
-            measure = Measure(name="grade", feature=grade["grade"], limit=limits.grade_ratio, **facts)
-            found.append(_Tested(measure, ratio))
+            name, value, mean = grade["grade"], grade["observed"], grade["mean_pd"]
+            p_value = max(grade["p_value"], _worse(grade, judged.get(name)))
+            facts = {"value": value, "baseline": mean, "limit": limits.grade_ratio, "p_value": p_value}
+            found.append(_Tested(Measure(name="grade", feature=name, **facts), value / max(mean, 1e-12)))
+            shown = Measure(name="grade_jeffreys", feature=name, value=grade["p_value"])
+            found.append(_Tested(shown, 0.0))
     return found
 
 
-def _is_worse(now: dict[str, Any], judged: dict[str, Any] | None, alpha: float) -> bool:
+def _worse(now: dict[str, Any], judged: dict[str, Any] | None) -> float:
+    """P-value of a grade defaulting no more often than it did among the training rows; 0 where that is not known."""
     if judged is None or not judged["rows"]:
-        return True
-    if now["observed"] <= judged["defaults"] / judged["rows"]:
-        return False
+        return 0.0
     hits, rows = int(judged["defaults"]), int(judged["rows"])
-    return share_test(now["defaults"], now["rows"], training_hits=hits, training_rows=rows) <= alpha
+    if now["observed"] <= hits / rows:
+        return 1.0
+    return share_test(now["defaults"], now["rows"], training_hits=hits, training_rows=rows)

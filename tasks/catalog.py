@@ -126,15 +126,20 @@ def add_partitions(table: LakeTable, locations: dict[str, list[str]]) -> None:
 
 def partitions(table: LakeTable, expression: str | None = None) -> list[list[str]]:
     """Return the values of every visible partition, sorted; none where the table does not exist yet."""
+    return sorted(locations(table, expression).values())
+
+
+def locations(table: LakeTable, expression: str | None = None) -> dict[str, list[str]]:
+    """Return the values of every visible partition by its address; none where the table does not exist yet."""
     import awswrangler as wr  # noqa: PLC0415 - heavy: imported where it is used
 
     try:
         found: dict[str, list[str]] = wr.catalog.get_partitions(settings().database, table.name, expression=expression)
     except ClientError as error:
         if error.response["Error"]["Code"] == "EntityNotFoundException":
-            return []
+            return {}
         raise
-    return sorted(found.values())
+    return found
 
 
 def point_partition(table: LakeTable, values: list[str], location: str) -> None:

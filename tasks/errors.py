@@ -33,5 +33,9 @@ class ReconciliationError(TaskError):
     """A batch answer does not hold exactly the applicants that were asked."""
 
 
+class MonitoringError(TaskError):
+    """There are no scores to watch, or it is not clear which model made them."""
+
+
 class ReleaseError(TaskError):
     """A release to KServe was refused or rolled back."""

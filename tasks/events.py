@@ -11,6 +11,7 @@ REJECTED = "credit.model.rejected"
 RELEASED = "credit.model.released"
 ROLLED_BACK = "credit.model.rolled_back"
 SCORED = "credit.scores.published"
+DRIFTED = "credit.drift.detected"
 
 
 def announce(event: str, portfolio: str, payload: dict[str, Any], **labels: str) -> None:

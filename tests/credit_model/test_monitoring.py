@@ -155,11 +155,11 @@ class TestMonth:
         assert report.of("roc_auc").value == pytest.approx(roc_auc_score(outcomes, pds))
         assert report.of("default_rate").value == pytest.approx(outcomes.mean())
         grade = report.of("grade", "A")
-        defaults = round(grade.value * ROWS)
         inside = pds < steady.document.grade_edges[0]
         defaults = int(outcomes[inside].sum())
         posterior = stats.beta(defaults + 0.5, inside.sum() - defaults + 0.5)
-        assert grade.p_value == pytest.approx(posterior.cdf(pds[inside].mean()))
+        assert grade.value == pytest.approx(defaults / inside.sum())
+        assert report.of("grade_jeffreys", "A").value == pytest.approx(posterior.cdf(pds[inside].mean()))
 
     def test_the_report_is_json(self, watch):
         table = after()

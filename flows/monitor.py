@@ -1,0 +1,27 @@
+"""The monitor flow: scored months against what training saw, to the lake, a report and, where needed, an event."""
+
+from datetime import date
+
+from prefect import flow
+
+from credit_model.monthly import MonitorLimits
+from flows.portfolio import Portfolio
+from tasks.monitor import Monitored, announce_drift, find_scores, monitor_months, show_months
+from tasks.registry import get_model
+
+
+@flow(name="monitor", flow_run_name="monitor {portfolio}")
+def monitor(portfolio: Portfolio, day: date | None = None, limits: MonitorLimits | None = None) -> Monitored:
+    """Hold every month of the published scores against training, and against the outcomes known since.
+
+    Args:
+        portfolio: Which contract.
+        day: Day of the scores; the latest when empty.
+        limits: From where a change is an alarm, other than the defaults.
+    """
+    run = find_scores(portfolio, day)
+    model = get_model(portfolio, run.model_version)
+    found = monitor_months(run, model, limits or MonitorLimits())
+    show_months(found)
+    announce_drift(found)
+    return found
