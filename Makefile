@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-quality bench-serve fuzz-serve lock clean
+.PHONY: help setup demo test lint bench-batch bench-gate bench-monitor bench-quality bench-serve fuzz-serve lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ lint: $(READY) ## ruff and mypy
 
 bench-gate: $(READY) ## how often the gate is wrong, on simulated pairs of models: make bench-gate [PAIRS=400]
 	@$(BIN)/python -m benchmarks.gate $(if $(PAIRS),--pairs $(PAIRS))
+
+bench-monitor: $(READY) ## how often monitoring raises a false alarm, and what drift it sees: make bench-monitor [SEEDS=50]
+	@$(BIN)/python -m benchmarks.monitor $(if $(SEEDS),--seeds $(SEEDS))
 
 bench-batch: $(READY) ## what batch scoring costs against Booster.predict alone: make bench-batch [ROWS=1000000]
 	@$(BIN)/python -m benchmarks.batch $(if $(ROWS),--rows $(ROWS)) $(if $(LONG),--long)
