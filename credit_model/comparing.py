@@ -38,7 +38,8 @@ def _compare(options: argparse.Namespace) -> int:
 
     limits = _limits(options.set)
     champion, challenger = Bundle.load(options.champion), Bundle.load(options.challenger)
-    verdict = compare(champion, challenger, _holdout(options.holdout, champion, challenger), limits)
+    holdout, champions = _holdouts(options.holdout, champion, challenger)
+    verdict = compare(champion, challenger, holdout, limits, champion_holdout=champions)
     print("\n".join(_lines(verdict)))
     if options.report:
         html = render_report(challenger.document, comparison=verdict.model_dump(mode="json"))
@@ -68,14 +69,20 @@ def _assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _holdout(path: Path, champion: Bundle, challenger: Bundle) -> pa.Table:
-    """Rows that keep both contracts, with the columns of either."""
+def _holdouts(path: Path, champion: Bundle, challenger: Bundle) -> tuple[pa.Table, pa.Table | None]:
+    """Labelled rows that keep both contracts as the challenger reads them, and as the champion does where it differs.
+
+    One canonical name may stand for other columns of the file under another contract, so each model reads its own.
+    """
     table = _labelled(path, challenger)
     if champion.contract.digest() == challenger.contract.digest():
-        return table
+        return table, None
     other = _labelled(path, champion)
-    extra = [name for name in other.column_names if name not in table.column_names]
-    return table.join(other.select([ID, *extra]), ID, join_type="inner")
+    return _those_in(table, other), _those_in(other, table)
+
+
+def _those_in(table: pa.Table, other: pa.Table) -> pa.Table:
+    return table.filter(pc.is_in(table.column(ID), value_set=other.column(ID).combine_chunks()))
 
 
 def _labelled(path: Path, bundle: Bundle) -> pa.Table:
@@ -85,7 +92,7 @@ def _labelled(path: Path, bundle: Bundle) -> pa.Table:
     bad = pc.count_distinct(result.rejected.column("row")).as_py()
     if bad:
         print(f"{path}: {bad:,} rows break contract '{bundle.contract.name}' and are left out", file=sys.stderr)
-    return result.accepted
+    return result.accepted.filter(pc.is_valid(result.accepted.column(TARGET)))
 
 
 def _lines(verdict: Verdict) -> list[str]:

@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from credit_model.bundle import Bundle
 from credit_model.checks import Checked, check_table
+from credit_model.contract import ID
 from credit_model.decisions import Economics
+from credit_model.errors import TrainingError
 from credit_model.evidence import economics_of
 from credit_model.judging import Contender, judge
 from credit_model.scoring import Scorer
@@ -21,7 +23,12 @@ _ECONOMICS = ("margin", "loss_given_default", "min_return", "amount", "amount_co
 
 
 def compare(
-    champion: Bundle | None, challenger: Bundle, holdout: pa.Table, limits: GateLimits | None = None
+    champion: Bundle | None,
+    challenger: Bundle,
+    holdout: pa.Table,
+    limits: GateLimits | None = None,
+    *,
+    champion_holdout: pa.Table | None = None,
 ) -> Verdict:
     """Judges a challenger.
 
@@ -30,14 +37,18 @@ def compare(
         challenger: Model that may replace it.
         holdout: Canonical labelled table that neither model was trained on; both are scored on these very rows.
         limits: What the challenger must reach; the defaults when absent.
+        champion_holdout: The same applicants, canonical under the champion's contract, where the contracts differ: one
+            name may stand for different columns of the raw file. When absent, both models read `holdout`.
 
     Raises:
-        TrainingError: The holdout has no outcomes, repeated ids or one class only.
+        TrainingError: The holdout has no outcomes, repeated ids or one class only, or the two hold other applicants.
         InputError: A holdout row breaks a contract.
     """
     checked = _checked(challenger, holdout)
-    # The champion's contract may ask for columns the challenger's does not; both read the same raw rows.
-    rival = _contender(champion, _checked(champion, holdout)) if champion else None
+    rival = None
+    if champion:
+        own = _checked(champion, holdout if champion_holdout is None else champion_holdout)
+        rival = _contender(champion, _same_applicants(checked, own))
     return judge(
         checked.outcomes,
         _contender(challenger, checked),
@@ -49,6 +60,16 @@ def compare(
 
 def _checked(bundle: Bundle, holdout: pa.Table) -> Checked:
     return check_table(holdout, bundle.contract, TrainSettings(), names=bundle.document.features, role="holdout")
+
+
+def _same_applicants(challenged: Checked, own: Checked) -> Checked:
+    # Both are sorted by id.
+    if not challenged.features.column(ID).equals(own.features.column(ID)):
+        raise TrainingError(
+            f"champion_holdout: its {own.features.num_rows:,} labelled rows are not the {len(challenged.outcomes):,} "
+            "applicants of the holdout; give both the same application_ids"
+        )
+    return own
 
 
 def _contender(bundle: Bundle, checked: Checked) -> Contender:

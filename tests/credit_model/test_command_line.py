@@ -1,9 +1,11 @@
 """The laptop's command line, run as a process: simulate, validate, train, score, and readable errors."""
 
+import csv
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
@@ -82,6 +84,29 @@ def test_compare_prints_the_checks_and_writes_the_report(work, tmp_path):
     assert (stricter.returncode, "NOT gain" in stricter.stdout) == (4, True)
     unknown = run("compare", *pair, "--set", "patience=1")
     assert (unknown.returncode, "known limits: margin" in unknown.stderr) == (1, True)
+
+
+def test_compare_lets_each_model_read_its_own_columns(tmp_path):
+    draw = np.random.default_rng(0)
+    first, second = draw.normal(size=(2, 2000))
+    bad = draw.random(2000) < 1 / (1 + np.exp(1 - 2 * first))
+    with (tmp_path / "all.csv").open("w", newline="") as file:
+        rows = ([f"i{i}", first[i], second[i], int(bad[i])] for i in range(2000))
+        csv.writer(file).writerows([["ID", "X1", "X2", "bad"], *rows])
+    for number in (1, 2):
+        (tmp_path / f"{number}.yaml").write_text(
+            "name: p\ntitle: P\nid: {source: ID}\ntarget: {source: bad, required: false}\n"
+            f"columns:\n  - {{name: x, source: X{number}, kind: numeric, reason: X}}\n"
+        )
+        quick = [word for value in ("max_rounds=5", "folds=2", "studies=false") for word in ("--set", value)]
+        folder = tmp_path / str(number)
+        trained = run("train", tmp_path / "all.csv", folder, "--contract", tmp_path / f"{number}.yaml", *quick)
+        assert trained.returncode == 0, trained.stderr
+    compared = run("compare", tmp_path / "1", tmp_path / "2", tmp_path / "all.csv", "--json", tmp_path / "v.json")
+    assert compared.returncode == 4, compared.stdout + compared.stderr
+    pair = json.loads((tmp_path / "v.json").read_text())["comparison"]
+    assert pair["first"] > 0.8  # the champion's column tells defaulters, the challenger's is noise
+    assert pair["second"] < 0.65
 
 
 @pytest.mark.parametrize(

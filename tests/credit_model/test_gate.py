@@ -88,6 +88,19 @@ def test_a_changed_contract_must_be_declared(bundle, portfolio, case, quick):
     assert compare(bundle, challenger, portfolio.holdout, declared).promoted
 
 
+def test_each_model_may_bring_its_own_reading_of_the_applicants(bundle, portfolio):
+    others = portfolio.holdout.set_column(
+        portfolio.holdout.column_names.index("age"), "age", pa.array(np.full(portfolio.holdout.num_rows, 99))
+    )
+    shuffled = others.take(pa.array(np.random.default_rng(0).permutation(others.num_rows)))
+    verdict = compare(bundle, bundle, portfolio.holdout, champion_holdout=shuffled)
+    outcomes = portfolio.holdout.column("defaulted").to_pylist()
+    aucs = [roc_auc_score(outcomes, Scorer(bundle).score_table(t).column("pd")) for t in (others, portfolio.holdout)]
+    assert verdict.comparison["difference"] == pytest.approx(aucs[1] - aucs[0])
+    with pytest.raises(TrainingError, match="same application_ids"):
+        compare(bundle, bundle, portfolio.holdout, champion_holdout=others.slice(1))
+
+
 def test_the_verdict_tells_who_changes_decision_and_what_it_earns(weak, bundle, portfolio):
     verdict = compare(weak, bundle, portfolio.holdout)
     before, after = (Scorer(b).score_table(portfolio.holdout).column("decision").to_pylist() for b in (weak, bundle))
