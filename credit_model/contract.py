@@ -32,6 +32,9 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "ordinal": pa.string(),
 }
 _NAME = r"^[a-z][a-z0-9_]*$"
+# What a raw CSV holds where it holds nothing.
+_MISSING = ("", "NA")
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
 def _text_levels(value: object) -> object:
@@ -208,6 +211,7 @@ def _column_fault(column: Column) -> str | None:
     ordered = column.min is None or column.max is None or column.min <= column.max
     bounded = column.min is not None or column.max is not None
     unlisted = column.has_levels and not column.levels and not column.open
+    unmatched = next(filter(None, (_level_fault(column, level) for level in column.levels)), None)
     # The first rule that is broken is the one to correct first.
     rules = (
         (bounded and column.kind not in {"numeric", "integer"}, "min and max are for numeric and integer columns only"),
@@ -215,11 +219,24 @@ def _column_fault(column: Column) -> str | None:
         (unlisted, f"a {column.kind} column needs levels (or, when categorical, open: true)"),
         (bool(column.levels) and not column.has_levels, "levels are for categorical and ordinal columns only"),
         (len(set(column.levels)) != len(column.levels), "a level is listed twice; list each level once"),
+        (unmatched is not None, unmatched or ""),
         (column.open and column.kind != "categorical", "open: true is for categorical columns only; list the levels"),
         (column.monotone != "none" and column.kind == "categorical", "a categorical column cannot be monotone"),
         (not column.protected and not column.reason, "a feature needs a reason (plain words for a decline notice)"),
     )
     return next((message for broken, message in rules if broken), None)
+
+
+def _level_fault(column: Column, level: str) -> str | None:
+    """Why no value could ever be this level: reading trims text, knows missing values, and writes 1.0 as 1."""
+    if level.strip() in _MISSING:
+        return f"level '{level}' is how a missing value is written; leave it out and set nullable: true"
+    if level != level.strip():
+        return f"level '{level}' has blanks around it, which reading takes off; write it as '{level.strip()}'"
+    whole = _WHOLE.fullmatch(level)
+    if whole and not column.open:
+        return f"level '{level}' is read as '{whole[1]}'; write it as \"{whole[1]}\""
+    return None
 
 
 def _contract_fault(contract: Contract) -> str | None:
