@@ -254,10 +254,11 @@ def _grades(document: Document, outcomes: Outcomes, pds: Floats, limits: Monitor
     """Jeffreys test of every grade anybody is in: does it default more often than its PD says.
 
     A model that learnt from few defaults may be wrong about a grade from the start. That is no drift, so the grade must
-    also default more often than it did among the training rows (out of fold): the p-value is the larger of both
-    tests' (intersection-union test: Berger, Technometrics 24, 1982).
+    also default more often than it did when the model was judged: the p-value is the larger of both tests'
+    (intersection-union test: Berger, Technometrics 24, 1982). On the holdout, for out of fold the edges of the grades
+    were chosen on these very rows, which makes the best grades look better than they are.
     """
-    judged = {grade["grade"]: grade for grade in document.evidence.get("grades", {}).get("cross_validation", ())}
+    judged = {grade["grade"]: grade for grade in _judged_grades(document)}
     found = []
     for grade in grade_table(outcomes, pds, grades=document.grades, edges=document.grade_edges):
         if grade["rows"]:
@@ -270,8 +271,13 @@ def _grades(document: Document, outcomes: Outcomes, pds: Floats, limits: Monitor
     return found
 
 
+def _judged_grades(document: Document) -> list[dict[str, Any]]:
+    tables: dict[str, list[dict[str, Any]]] = document.evidence.get("grades", {})
+    return tables.get("holdout") or tables.get("cross_validation") or []
+
+
 def _worse(now: dict[str, Any], judged: dict[str, Any] | None) -> float:
-    """P-value of a grade defaulting no more often than it did among the training rows; 0 where that is not known."""
+    """P-value of a grade defaulting no more often than when the model was judged; 0 where that is not known."""
     if judged is None or not judged["rows"]:
         return 0.0
     hits, rows = int(judged["defaults"]), int(judged["rows"])
