@@ -1,33 +1,36 @@
 """The data scientist's command line: simulate, validate, train, score and compare on a laptop.
 
-Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 there were bad rows, 4 `compare` refuses.
+Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 there were bad rows, 4 `compare` refuses,
+130 stopped by Ctrl-C, 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
+import os
+import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from credit_model.archive import write_archive
-from credit_model.bundle import Bundle
+from credit_model.bundle import Bundle, Lineage
 from credit_model.comparing import add_compare
-from credit_model.contract import APPLIED_AT, ID, load_contract
+from credit_model.contract import ID, load_contract
 from credit_model.errors import CreditModelError, DataError
 from credit_model.files import score_files
+from credit_model.partition import part
 from credit_model.reading import ReadResult, read_applications
 from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
 from credit_model.simulation import changed_since, simulate, write_raw_csv
+from credit_model.targets import file_target, new_file_target, new_folder_target
 
 _BAD_ROWS = 3
 _BAR_WIDTH = 28
@@ -48,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CreditModelError as error:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        print(f"error: {what}; check the path and the room on the disk", file=sys.stderr)
     return 1
 
 
@@ -102,7 +106,15 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_score)
 
 
+def _check_targets(check: Callable[[Path], Path], *paths: Path | None) -> None:
+    """What can be known at once is told before any work is done."""
+    for path in paths:
+        if path is not None:
+            check(path)
+
+
 def _simulate(options: argparse.Namespace) -> int:
+    _check_targets(file_target, options.output, options.true_pd)
     simulation = simulate(
         options.rows, months=options.months, start=options.start, seed=options.seed, as_of=options.as_of
     )
@@ -117,6 +129,7 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    _check_targets(file_target, options.rejected)
     result = read_applications(options.input, load_contract(options.contract))
     print(f"{result.accepted.num_rows:,} of {result.rows:,} rows keep the contract")
     if result.ignored_columns:
@@ -132,11 +145,15 @@ def _train(options: argparse.Namespace) -> int:
     from credit_model.training import train  # noqa: PLC0415
 
     contract = load_contract(options.contract)
-    settings = TrainSettings.from_hyperparameters(dict(_assignment(text) for text in options.set))
+    settings = _settings(options.set)
+    _check_targets(new_folder_target, options.output)
+    _check_archive(options.archive, options.output)
     result = read_applications(options.input, contract)
     _show_rejected(result, options.input)
-    training, holdout = _split(result.accepted)
-    bundle = train(training, contract, settings, holdout=holdout, progress=_bar)
+    parted = part(result.accepted, settings)
+    print(f"holdout: {parted.kind}", file=sys.stderr)
+    lineage = Lineage(extra={"holdout": parted.kind})
+    bundle = train(parted.training, contract, settings, holdout=parted.holdout, lineage=lineage, progress=_bar)
     bundle.save(options.output)
     if options.archive:
         write_archive(options.output, options.archive)
@@ -145,7 +162,22 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _settings(assignments: Sequence[str]) -> TrainSettings:
+    values = dict(_assignment(text) for text in assignments)
+    unknown = [name for name in values if name not in TrainSettings.model_fields]
+    if unknown:
+        raise DataError(f"unknown setting '{unknown[0]}'; known settings: {', '.join(TrainSettings.model_fields)}")
+    return TrainSettings.from_hyperparameters(values)
+
+
+def _check_archive(archive: Path | None, output: Path) -> None:
+    _check_targets(new_file_target, archive)
+    if archive and archive.resolve().is_relative_to(output.resolve()):
+        raise DataError(f"{archive}: lies in the bundle's own folder, which holds nothing else; choose another path")
+
+
 def _score(options: argparse.Namespace) -> int:
+    _check_targets(file_target, options.output, options.rejected)
     found = score_files(
         Scorer(Bundle.load(options.bundle)),
         options.input,
@@ -187,24 +219,6 @@ def _assignment(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _split(table: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """Latest fifth of the labelled rows as holdout where there is a time axis, else a fifth by hash of the id."""
-    if "defaulted" not in table.column_names:
-        raise DataError("the file has no target column, so there is nothing to learn; deliver a labelled file")
-    labelled = table.filter(pc.is_valid(table.column("defaulted")))
-    times = labelled.column(APPLIED_AT)
-    if labelled.num_rows and not times.null_count and pc.count_distinct(times).as_py() > 1:
-        border = pc.quantile(times.cast(pa.int64()), q=0.8, interpolation="lower")[0]
-        late = np.asarray(pc.greater_equal(times.cast(pa.int64()), border))
-    else:
-        late = np.array([_hash_share(key) < 0.2 for key in labelled.column(ID).to_pylist()], dtype=np.bool_)
-    return labelled.filter(pa.array(~late)), labelled.filter(pa.array(late))
-
-
-def _hash_share(key: str) -> float:
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
-
-
 def _show_rejected(result: ReadResult, path: Path) -> None:
     bad = pc.count_distinct(result.rejected.column("row")).as_py()
     if not bad:
@@ -230,5 +244,27 @@ def _bar(stage: str, fraction: float, message: str) -> None:
         print(line, file=sys.stderr)
 
 
+class _Terminated(BaseException):
+    """SIGTERM as an exception, so that what is being written is cleaned up."""
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise _Terminated
+
+
+def _process() -> int:
+    """Runs the command of this process, which ends in one line when it is told to stop."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        word, code = "Ctrl-C", 130
+    except _Terminated:
+        word, code = "SIGTERM", 143
+    print(f"\nstopped by {word}" if sys.stderr.isatty() else f"stopped by {word}", file=sys.stderr, flush=True)
+    # Threads that still work on what nobody wants any more would hold up an ordinary exit.
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_process())

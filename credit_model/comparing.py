@@ -15,6 +15,7 @@ from credit_model.bundle import Bundle
 from credit_model.contract import ID, TARGET
 from credit_model.errors import DataError
 from credit_model.reading import read_applications
+from credit_model.targets import file_target
 from credit_model.verdict import GateLimits, Verdict
 
 _REFUSED = 4
@@ -37,6 +38,8 @@ def _compare(options: argparse.Namespace) -> int:
     from credit_model.report import render_report  # noqa: PLC0415
 
     limits = _limits(options.set)
+    for path in filter(None, (options.report, options.json)):
+        file_target(path)
     champion, challenger = Bundle.load(options.champion), Bundle.load(options.challenger)
     holdout, champions = _holdouts(options.holdout, champion, challenger)
     verdict = compare(champion, challenger, holdout, limits, champion_holdout=champions)
@@ -52,14 +55,15 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _limits(assignments: Sequence[str]) -> GateLimits:
     values = dict(_assignment(text) for text in assignments)
+    unknown = [name for name in values if name not in GateLimits.model_fields]
+    if unknown:
+        raise DataError(f"unknown limit '{unknown[0]}'; known limits: {', '.join(GateLimits.model_fields)}")
     try:
         return GateLimits.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        raise DataError(
-            f"limit '{name}': {first['msg']}; known limits: {', '.join(GateLimits.model_fields)}"
-        ) from error
+        raise DataError(f"limit '{name}': {first['msg']}; correct it") from error
 
 
 def _assignment(text: str) -> tuple[str, str]:

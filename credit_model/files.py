@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from itertools import chain
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from credit_model.parallel import in_order
 from credit_model.rawfile import RawFile, file_faults, open_raw
 from credit_model.reading import REJECTED_SCHEMA
 from credit_model.scoring import SCORES_SCHEMA, Scorer
+from credit_model.targets import file_target
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 REJECTIONS_SCHEMA = pa.schema([pa.field("file", pa.string(), nullable=False), *REJECTED_SCHEMA])
@@ -234,6 +236,7 @@ def _sink(target: Path | None, schema: pa.Schema) -> Iterator[Callable[[pa.Table
         return
     if target.suffix not in (".csv", ".parquet"):
         raise DataError(f"{target}: what to write is told by the ending; name it .csv or .parquet")
+    _remove_stale(file_target(target))
     aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with _writer(aside, schema, parquet=target.suffix == ".parquet") as write:
@@ -241,6 +244,24 @@ def _sink(target: Path | None, schema: pa.Schema) -> Iterator[Callable[[pa.Table
         aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _remove_stale(target: Path) -> None:
+    """Removes what a process that was killed had written aside."""
+    for left in target.parent.glob(f".{escape(target.name)}.*.part"):
+        process = left.name.removesuffix(".part").rpartition(".")[2]
+        if process.isdecimal() and not _alive(int(process)):
+            left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager

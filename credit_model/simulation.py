@@ -87,15 +87,17 @@ def simulate(
         incidents: What happens on the way; months before are as they would be without.
 
     Raises:
-        SimulationError: Fewer rows than months, or a month that is not `YYYY-MM`.
+        SimulationError: Fewer rows than months, a negative seed, or a month that is not `YYYY-MM`.
 
     Example:
         >>> simulate(1000, seed=7).applications.num_rows
         1000
     """
     first = _month(start)
+    if seed < 0:
+        raise SimulationError(f"seed {seed} is negative; give 0 or more")
     if months < 1 or rows < months:
-        raise SimulationError(f"{rows} rows over {months} months: ask for at least one month and one row a month")
+        raise SimulationError(f"{rows} rows over {months} months: ask for at least one month, and one row for each")
     sizes = [rows // months + (position < rows % months) for position in range(months)]
     happened = [(_month(incident.since), incident) for incident in incidents]
     parts = []

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pyarrow.csv as pacsv
@@ -120,7 +122,15 @@ def test_compare_lets_each_model_read_its_own_columns(tmp_path):
             "manifest.json is missing",
         ),
         (["train", "none.csv", "out", "--contract", "case", "--set", "folds"], 1, "name=value"),
-        (["simulate", "/nowhere/case.csv", "--rows", "100"], 1, "/nowhere/case.csv"),
+        (
+            ["train", "none.csv", "out", "--contract", "case", "--set", "foo=1"],
+            1,
+            "unknown setting 'foo'; known settings: ",
+        ),
+        (["simulate", ".", "--rows", "100"], 1, "error: .: is a folder; name a file"),
+        (["simulate", "/nowhere/case.csv", "--rows", "100"], 1, "folder /nowhere does not exist; make it"),
+        (["simulate", "never.csv", "--seed", "-1"], 1, "seed -1 is negative"),
+        (["simulate", "never.csv", "--rows", "0"], 1, "0 rows over 12 months: ask for"),
         (["fly"], 2, "invalid choice"),
         ([], 2, "required"),
     ],
@@ -130,3 +140,51 @@ def test_errors_are_one_readable_line(arguments, code, words):
     assert failed.returncode == code
     assert words in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_what_cannot_be_written_is_told_before_any_work(work, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    new, start = tmp_path / "new", ["train", work / "case.csv"]
+    tries = [
+        ([*start, tmp_path / "file", "--contract", "case"], "is a file; name a new folder"),
+        ([*start, tmp_path / "full", "--contract", "case"], "folder is not empty"),
+        ([*start, new, "--contract", "case", "--archive", tmp_path / "file" / "m.tar.gz"], "is a file and no folder"),
+        ([*start, new, "--contract", "case", "--archive", new / "m.tar.gz"], "bundle's own folder"),
+        (["score", "--bundle", work / "model", "--input", work / "case.csv", "--output", new / "s.csv"], "make it"),
+        (["validate", work / "case.csv", "--contract", "case", "--rejected", tmp_path], "is a folder"),
+        (["compare", work / "model", work / "model", work / "case.csv", "--report", tmp_path], "is a folder"),
+    ]
+    for arguments, words in tries:
+        failed = run(*arguments)
+        assert (failed.returncode, failed.stdout) == (1, "")
+        assert words in failed.stderr
+        assert str(tmp_path) in failed.stderr
+        assert failed.stderr.count("\n") == 1
+    assert not new.exists()
+
+
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_told_to_stop_says_so_and_leaves_nothing(work, tmp_path, told, code):
+    header, rows = (work / "case.csv").read_text().split("\n", 1)
+    (tmp_path / "in.csv").write_text(header + "\n" + rows * 60)
+    arguments = ["score", "--bundle", work / "model", "--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv"]
+    with subprocess.Popen([sys.executable, "-m", "credit_model", *arguments], stderr=subprocess.PIPE, text=True) as run:
+        while not list(tmp_path.glob(".out.csv.*.part")):
+            assert run.poll() is None
+            time.sleep(0.01)
+        run.send_signal(told)
+        said = run.communicate(timeout=60)[1]
+    assert run.returncode == code
+    assert said.splitlines()[-1] == f"stopped by {'Ctrl-C' if told is signal.SIGINT else 'SIGTERM'}"
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_the_kind_of_holdout_is_told_in_the_bundles_papers(work):
+    bundle = Bundle.load(work / "model")
+    kind = bundle.document.lineage.extra["holdout"]
+    assert kind.startswith("the latest months, from 2025-04-")
+    assert kind in bundle.report
+    assert kind in bundle.model_card

@@ -1,6 +1,7 @@
 """Files of applicants are scored in a stream: every row once, in order, bad ones told, the output whole or absent."""
 
 import gzip
+import os
 import subprocess
 import sys
 
@@ -178,6 +179,18 @@ def test_an_input_that_cannot_be_used_leaves_the_old_output(scorer, table, tmp_p
         score_files(scorer, tmp_path / name, tmp_path / "out.parquet")
     assert (tmp_path / "out.parquet").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(scorer, inputs, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    living = tmp_path / f".out.csv.{os.getppid()}.part"
+    for path in (tmp_path / f".out.csv.{gone.pid}.part", tmp_path / f".other.csv.{gone.pid}.part", living):
+        path.write_text("half")
+    score_files(scorer, inputs / "typed.parquet", tmp_path / "out.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [f".other.csv.{gone.pid}.part", living.name, "out.csv"]
+    )
 
 
 def test_memory_does_not_grow_with_the_rows(bundle, table, tmp_path):
