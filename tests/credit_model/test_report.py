@@ -3,6 +3,9 @@
 import html.parser
 import re
 
+import pytest
+
+from credit_model.derived import Derived
 from credit_model.gate import compare
 from credit_model.report import render_card, render_report
 from credit_model.training import train
@@ -73,6 +76,11 @@ def test_hostile_names_stay_text(bundle):
     report = render_report(document)
     assert "<script" not in report
     assert "<b onclick" not in report
+    dropped = {"age": "<img src=x>&"}
+    card = render_card(document.model_copy(update={"dropped": dropped}))
+    assert card.startswith("# Model card: &lt;script&gt;alert(1)&lt;/script&gt;\n")
+    assert "age (&lt;img src=x&gt;&amp;)" in card
+    assert not re.search("<[a-z]", card)
 
 
 def test_an_old_bundle_without_evidence_still_has_papers(bundle):
@@ -88,6 +96,38 @@ def test_an_old_bundle_without_evidence_still_has_papers(bundle):
 def test_the_card_names_purpose_limits_and_what_a_reviewer_decides(bundle):
     for words in ("**Purpose.**", "## Limits", "## What a reviewer decides", "SR 26-2", "CCD2", "no legal assessment"):
         assert words in bundle.model_card
+
+
+def test_the_card_lists_the_directions_that_bound_the_model(bundle):
+    def directions(document):
+        return re.search(r"one direction: (.*)\.\n", render_card(document))[1]
+
+    document = bundle.document
+    bound = {c.name: c.monotone for c in document.contract.features if c.monotone != "none"}
+    assert directions(document) == ", ".join(f"{name} ({way})" for name, way in bound.items())
+    total = Derived(name="unpaid_in_all", rule="sum", of=("num_unpaid_bills",), monotone="increasing", reason="Unpaid")
+    contract = document.contract.model_copy(update={"derived": (total,)})
+    features = (*(name for name in document.features if name != "age"), "unpaid_in_all")
+    changed = directions(document.model_copy(update={"contract": contract, "features": features}))
+    assert "unpaid_in_all (increasing)" in changed
+    assert "age (" not in changed
+    free = document.model_copy(update={"settings": document.settings | {"monotone_constraints": False}})
+    assert directions(free).startswith("none")
+
+
+@pytest.mark.parametrize(
+    ("candidate", "words"),
+    [("lightgbm", "Boosted trees, 17 rounds"), ("random_forest", "forest of 17 trees"), ("scorecard", "of 3 bins")],
+)
+def test_the_card_says_what_kind_of_model_it_is(bundle, candidate, words):
+    document = bundle.document.model_copy(
+        update={
+            "settings": bundle.document.settings | {"candidate": candidate},
+            "training": bundle.document.training | {"rounds": 17},
+            "evidence": bundle.document.evidence | {"scorecard": [{}] * 3},
+        }
+    )
+    assert words in render_card(document)
 
 
 def test_the_choices_made_in_training_are_shown(bundle):
