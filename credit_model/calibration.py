@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from credit_model.logistic import sigmoid
 
 Floats = npt.NDArray[np.float64]
+# Log-odds of a PD of one in a billion: no applicant is certain to default, or not to.
+_MOST = float(np.log(1e9 - 1))
 Method = Literal["none", "sigmoid", "isotonic", "venn_abers"]
 
 
@@ -54,7 +56,7 @@ class Calibration(BaseModel):
         if self.method == "venn_abers":
             steps: Floats = self._points[1][np.searchsorted(self._points[0], margins, side="right")]
             return steps
-        return sigmoid(self.slope * margins + self.intercept)
+        return sigmoid(np.clip(self.slope * margins + self.intercept, -_MOST, _MOST))
 
     def pd(self, margin: float) -> float:
         """PD of one margin: the arithmetic of `pds` without the cost of arrays of one."""
@@ -62,7 +64,7 @@ class Calibration(BaseModel):
             return float(np.interp(margin, *self._points))
         if self.method == "venn_abers":
             return self.values[bisect_right(self.knots, margin)]
-        logit = self.slope * margin + self.intercept
+        logit = min(max(self.slope * margin + self.intercept, -_MOST), _MOST)
         # NumPy's exp, not math's: the last bit must be the one a table gets.
         small = float(np.exp(-abs(logit)))
         return (1.0 if logit >= 0 else small) / (1.0 + small)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from credit_model.booster import Matrix
-from credit_model.coercion import flat
+from credit_model.coercion import flat, to_boolean
 from credit_model.contract import ID, TARGET, Contract
 from credit_model.encoding import Encoder, conform
-from credit_model.errors import TrainingError
+from credit_model.errors import InputError, TrainingError
 from credit_model.metrics.discrimination import Floats, Outcomes, roc_auc
 from credit_model.settings import TrainSettings
 
@@ -65,8 +65,8 @@ def check_table(
         InputError: A value breaks the contract.
     """
     labelled = _labelled(table, role)
-    features = conform(labelled, contract)
-    outcomes: Outcomes = labelled.column(TARGET).cast(pa.bool_()).combine_chunks().to_numpy(zero_copy_only=False)
+    features = _conformed(labelled, contract)
+    outcomes: Outcomes = flat(labelled.column(TARGET)).to_numpy(zero_copy_only=False)
     _check_counts(outcomes, settings if names is None else None, role)
     kept = tuple(c.name for c in contract.model_features) if names is None else tuple(names)
     return Checked(features, outcomes, kept, {}, labelled)
@@ -76,7 +76,8 @@ def _labelled(table: pa.Table, role: str) -> pa.Table:
     for name in (ID, TARGET):
         if name not in table.column_names:
             raise TrainingError(f"{role}: column '{name}' is missing; join the outcomes before training")
-    known = table.column(TARGET)
+    known = known_outcomes(table, role)
+    table = table.set_column(table.column_names.index(TARGET), TARGET, known)
     labelled = table.filter(pc.is_valid(known)) if known.null_count else table
     ids = labelled.column(ID)
     if ids.null_count or pc.count_distinct(ids).as_py() != len(ids):
@@ -84,6 +85,29 @@ def _labelled(table: pa.Table, role: str) -> pa.Table:
     order = pc.sort_indices(ids)
     columns = [flat(column).take(order) for column in labelled.columns]
     return pa.table(columns, schema=labelled.schema)
+
+
+def known_outcomes(table: pa.Table, role: str) -> pa.Array:
+    """The target as booleans, null where it is not known.
+
+    Raises:
+        TrainingError: A value is neither true nor false.
+    """
+    coerced = to_boolean(flat(table.column(TARGET)))
+    if coerced.faults:
+        first = min(coerced.faults, key=lambda fault: fault.row)
+        raise TrainingError(f"{role}: column '{TARGET}' row {first.row}: {first.reason}; send true, false or nothing")
+    return coerced.values
+
+
+def _conformed(labelled: pa.Table, contract: Contract) -> pa.Table:
+    """The features; a fault is told with the application's id, for the rows are in another order than the caller's."""
+    try:
+        return conform(labelled, contract)
+    except InputError as error:
+        application = labelled.column(ID)[error.index].as_py()
+        reason = f"{error.reason} (application {application}; rows are counted in the order of the ids)"
+        raise InputError(index=error.index, column=error.column, value=error.value, reason=reason) from error
 
 
 def _check_counts(outcomes: Outcomes, settings: TrainSettings | None, role: str) -> None:

@@ -53,8 +53,7 @@ class Coerced:
         rows = np.flatnonzero(mask)
         if not rows.size:
             return
-        shown = raw.take(pa.array(rows)).to_pylist()
-        self.faults += [Fault(int(row), reason.format(show(value))) for row, value in zip(rows, shown, strict=True)]
+        self.faults += [Fault(row, reason.format(show(value_at(raw, row)))) for row in rows.tolist()]
         self.values = pc.if_else(pa.array(mask), pa.scalar(None, self.values.type), self.values)
 
 
@@ -72,7 +71,18 @@ def flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks)
+    if pa.types.is_string_view(array.type):
+        return array.cast(pa.string())
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def value_at(array: pa.Array, row: int) -> object:
+    """One raw value for a message; a description where Python has no such value (a date beyond its calendar)."""
+    try:
+        found: object = array[row].as_py()
+    except (ArithmeticError, LookupError, ValueError):
+        return f"a {array.type} that cannot be read"
+    return found
 
 
 def coerce(values: pa.Array | pa.ChunkedArray, column: Column, *, closed: bool = True) -> Coerced:

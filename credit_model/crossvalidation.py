@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.model_selection import StratifiedKFold
 
+from credit_model.checks import known_outcomes
 from credit_model.contract import TARGET, Contract
 from credit_model.errors import TrainingError
 from credit_model.evaluation import evaluate
@@ -62,7 +63,7 @@ def cross_validate(
     if TARGET not in table.column_names:
         raise TrainingError(f"column '{TARGET}' is missing; join the outcomes before cross-validation")
     labelled = table.filter(pc.is_valid(table.column(TARGET)))
-    outcomes: Outcomes = labelled.column(TARGET).cast(pa.bool_()).to_numpy()
+    outcomes: Outcomes = known_outcomes(labelled, "table").to_numpy(zero_copy_only=False)
     if min(outcomes.sum(), (~outcomes).sum()) < folds:
         raise TrainingError(f"{folds} folds need {folds} defaults and non-defaults at least; take fewer folds")
     pds, fold_of, measured = np.empty(len(outcomes)), np.empty(len(outcomes), dtype=np.int64), []

@@ -63,9 +63,24 @@ def profit_cutoffs(*, margin: float, loss_given_default: float, min_return: floa
 
 
 def share_cutoffs(pds: Floats, *, approval_rate: float, decline_share: float) -> Cutoffs:
-    """Cutoffs that approve the best `approval_rate` of these applicants and decline the worst `decline_share`."""
-    decline = float(np.quantile(pds, 1 - decline_share))
-    return Cutoffs(approve_below=min(float(np.quantile(pds, approval_rate)), decline), decline_from=decline)
+    """Cutoffs that approve the best `approval_rate` of these applicants and decline the worst `decline_share`.
+
+    Applicants with the same PD are treated alike, so the shares are met as nearly as their PDs allow.
+    """
+    decline = _cut(pds, 1 - decline_share)
+    return Cutoffs(approve_below=min(_cut(pds, approval_rate), decline), decline_from=decline)
+
+
+def _cut(pds: Floats, share: float) -> float:
+    """PD below which the share of applicants is nearest to the one asked for; between two PDs that occur."""
+    values, counts = np.unique(pds, return_counts=True)
+    below = np.concatenate([[0], np.cumsum(counts)]) / len(pds)
+    place = int(np.argmin(np.abs(below - share)))
+    if place == 0:
+        return float(values[0])
+    high = values[place] if place < len(values) else 1.0
+    middle = float(values[place - 1] + (high - values[place - 1]) / 2)
+    return middle if middle > values[place - 1] else float(high)
 
 
 def choose_cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
@@ -85,6 +100,9 @@ def choose_cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
         ruled = share_cutoffs(pds, approval_rate=settings.target_approval_rate, decline_share=settings.decline_share)
     decline = ruled.decline_from if settings.decline_from is None else settings.decline_from
     approve = ruled.approve_below if settings.approve_below is None else settings.approve_below
+    # One that is given stands; the ruled one gives way.
+    if settings.approve_below is not None and settings.decline_from is None:
+        decline = max(approve, decline)
     return Cutoffs(approve_below=min(approve, decline), decline_from=decline)
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from credit_model.booster import Matrix
-from credit_model.coercion import coerce, flat, is_plain
+from credit_model.coercion import coerce, flat, is_plain, value_at
 from credit_model.contract import ID, Column, Contract
 from credit_model.derived import Derived
 from credit_model.errors import InputError
@@ -165,7 +165,11 @@ def _identifiers(table: pa.Table, position: int) -> pa.Array:
     if not is_plain(raw):
         reason = f"ids cannot be of type {raw.type}; send text or numbers"
         raise InputError(index=0, column=ID, value=None, reason=reason)
-    return raw.cast(pa.string())
+    try:
+        return raw.cast(pa.string())
+    except pa.ArrowException as error:
+        reason = f"ids of type {raw.type} cannot be read ({error}); send text or numbers"
+        raise InputError(index=0, column=ID, value=None, reason=reason) from error
 
 
 def _conformed(table: pa.Table, column: Column, position: int | None) -> pa.Array:
@@ -177,5 +181,5 @@ def _conformed(table: pa.Table, column: Column, position: int | None) -> pa.Arra
     coerced = coerce(raw, column, closed=False)
     if coerced.faults:
         first = min(coerced.faults, key=lambda fault: fault.row)
-        raise InputError(index=first.row, column=column.name, value=raw[first.row].as_py(), reason=first.reason)
+        raise InputError(index=first.row, column=column.name, value=value_at(raw, first.row), reason=first.reason)
     return coerced.values

@@ -18,7 +18,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from credit_model.blocks import csv_blocks, parquet_blocks, parquet_levels, wanted
-from credit_model.coercion import Fault, coerce, flat, show, to_identifier
+from credit_model.coercion import Fault, coerce, flat, show, to_identifier, value_at
 from credit_model.contract import ID, Contract
 from credit_model.errors import DataError, InputError
 from credit_model.parallel import in_order
@@ -90,6 +90,11 @@ def score_files(
         BundleError: Reasons are asked of a bundle that was written without.
     """
     files, passed_over = _files(source)
+    taken = {path.resolve() for path in files}
+    for place in filter(None, (target, rejected)):
+        if place.resolve() in taken:
+            raise DataError(f"{place}: would be written over what is read or written already; choose another file")
+        taken.add(place.resolve())
     # What can be seen at once is told before any work is done.
     raws = [_opened(path, scorer.contract) for path in files]
     schema = SCORES_SCHEMA.append(pa.field("reasons", pa.list_(pa.string()))) if reasons else SCORES_SCHEMA
@@ -210,7 +215,7 @@ def _faults(table: pa.Table, contract: Contract) -> Iterator[tuple[str, str | No
         raw = flat(table.column(header))
         coerced = to_identifier(raw) if name == ID else coerce(raw, contract.column(name), closed=False)
         for fault in coerced.faults:
-            value = raw[fault.row].as_py()
+            value = value_at(raw, fault.row)
             yield name, value if value is None or isinstance(value, str) else show(value), fault
 
 

@@ -80,6 +80,7 @@ def _absolute(outcomes: Outcomes, challenger: Contender, limits: GateLimits) -> 
     pds, document = challenger.pds, challenger.document
     interval = auc_interval(outcomes, pds, confidence=limits.confidence)
     shift = drift(document.score_reference, points(pds, document.scale).astype(np.float64))
+    shift_limit = limits.max_psi + _chance_psi(document, len(pds), limits)
     return [
         Check(
             name="auc_lower_bound",
@@ -92,11 +93,23 @@ def _absolute(outcomes: Outcomes, challenger: Contender, limits: GateLimits) -> 
         Check(
             name="score_psi",
             value=shift,
-            limit=limits.max_psi,
-            passed=shift <= limits.max_psi,
-            detail=f"PSI of the points between training and holdout {shift:.4f}",
+            limit=shift_limit,
+            passed=shift <= shift_limit,
+            detail=f"PSI of the points between training and holdout {shift:.4f}, allowed {shift_limit:.4f}",
         ),
     ]
+
+
+def _chance_psi(document: Document, rows: int, limits: GateLimits) -> float:
+    """PSI that two samples of one population exceed with the probability the confidence leaves.
+
+    Without drift, PSI is about (1/n + 1/m) times a chi-square of one degree of freedom fewer than there are bins
+    (Yurdakul, Statistical properties of population stability index, 2018); the quantile is Wilson and Hilferty's.
+    """
+    freedom = max(len(document.score_reference.shares) - 1, 1)
+    normal = NormalDist().inv_cdf(limits.confidence)
+    quantile = freedom * (1 - 2 / (9 * freedom) + normal * (2 / (9 * freedom)) ** 0.5) ** 3
+    return float(quantile * (1 / rows + 1 / document.training["rows"]))
 
 
 def _calibration(outcomes: Outcomes, pds: Floats, limits: GateLimits) -> list[Check]:

@@ -173,10 +173,23 @@ def _codes(column: Column, encoder: Encoder) -> dict[object, float | None]:
     if column.kind == "boolean":
         # True == 1 and False == 0, so these are exactly the legal spellings.
         codes: dict[object, float | None] = {False: 0.0, True: 1.0}
+    elif column.kind == "categorical" and column.name not in encoder.names:
+        codes = _AnyLevel()
     else:
         levels = encoder.codes(column) if column.name in encoder.names else column.levels
         codes = {level: float(code) for code, level in enumerate(levels)}
-    return codes | {None: None} if column.nullable else codes
+    if column.nullable:
+        codes[None] = None
+    return codes
+
+
+class _AnyLevel(dict[object, float | None]):
+    """Levels of a column the model does not read: any text but a blank one."""
+
+    def __missing__(self, level: object) -> float:
+        if isinstance(level, str) and level.strip():
+            return 0.0
+        raise KeyError(level)
 
 
 def _limits(column: Column | None) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from credit_model.coercion import Coerced, coerce, flat, to_boolean, to_identifier, to_timestamp
+from credit_model.coercion import Coerced, coerce, flat, to_boolean, to_identifier, to_timestamp, value_at
 from credit_model.contract import APPLIED_AT, ID, OBSERVED_AT, TARGET, Contract
 from credit_model.errors import DataError
 from credit_model.rawfile import RawFile, open_raw
@@ -171,7 +171,7 @@ def _canonical(
         coerced = plan[name](raw)
         arrays[name] = coerced.values
         for fault in coerced.faults:
-            faults.add(offset + fault.row, name, raw[fault.row].as_py(), fault.reason)
+            faults.add(offset + fault.row, name, value_at(raw, fault.row), fault.reason)
     return pa.table(arrays)
 
 

@@ -165,6 +165,8 @@ def _converter(column: Column, encoder: Encoder) -> Convert:
 
 
 def _typed_converter(column: Column, encoder: Encoder) -> Convert:
+    if column.kind == "categorical" and column.name not in encoder.names:
+        return partial(_unread_level, column=column)
     if column.has_levels:
         codes = encoder.codes(column) if column.name in encoder.names else column.levels
         known = {level: float(code) for code, level in enumerate(codes)}
@@ -231,6 +233,11 @@ def _level(value: object, *, known: dict[str, float], column: Column) -> float:
     if column.kind == "ordinal":
         raise _RefusedError(f"{show(value)} is not one of {', '.join(column.levels)}")
     return UNKNOWN
+
+
+def _unread_level(value: object, *, column: Column) -> float:
+    """A level of a column the model does not read: any will do, and none is news."""
+    return 0.0 if _level_text(_plain(value)) else _absent(column)
 
 
 def _level_text(value: object) -> str:

@@ -27,7 +27,14 @@ _PENALTY, _STEPS, _TOLERANCE = 1.0, 50, 1e-10
 
 
 def fit_scorecard(
-    matrix: Matrix, outcomes: Outcomes, encoder: Encoder, *, max_bins: int = 6, min_share: float = 0.05, seed: int
+    matrix: Matrix,
+    outcomes: Outcomes,
+    encoder: Encoder,
+    *,
+    max_bins: int = 6,
+    min_share: float = 0.05,
+    seed: int,
+    constrained: bool = True,
 ) -> str:
     """Fits a scorecard: margin = intercept - sum over the features of weight * WoE of the applicant's bin.
 
@@ -43,12 +50,13 @@ def fit_scorecard(
         max_bins: Most bins of a feature, without the one for missing values.
         min_share: Smallest share of the applicants in a bin, but for missing values.
         seed: Seed of the sample LightGBM takes of very long tables to find borders.
+        constrained: Whether the contract's directions bind the bins.
 
     Returns:
         LightGBM text model; the same rows give the same text, whatever the number of threads.
     """
     smallest = max(1, ceil(min_share * len(matrix)))
-    limits = _Limits(max_bins, smallest, seed)
+    limits = _Limits(max_bins, smallest, seed, constrained)
     bins = [_learn(matrix[:, i], outcomes, column, limits) for i, column in enumerate(encoder.columns)]
     tallies = [Tally.of(part, matrix[:, i], outcomes) for i, part in enumerate(bins)]
     risk = np.empty(matrix.shape)
@@ -64,6 +72,7 @@ class _Limits(NamedTuple):
     bins: int
     smallest: int
     seed: int
+    constrained: bool
 
 
 def _learn(values: Floats, outcomes: Outcomes, column: Column, limits: _Limits) -> Bins:
@@ -71,7 +80,7 @@ def _learn(values: Floats, outcomes: Outcomes, column: Column, limits: _Limits) 
     values, outcomes = values[known], outcomes[known]
     if column.kind == "categorical":
         return _grouped(values.astype(np.int64), outcomes, limits)
-    direction = _DIRECTIONS[column.monotone]
+    direction = _DIRECTIONS[column.monotone] if limits.constrained else 0
     return _in_order(Bins(_edges(values, outcomes, direction, limits)), values, outcomes, direction)
 
 

@@ -34,6 +34,10 @@ class _Range:
     log: bool = False
     whole: bool = False
 
+    def holding(self, value: float) -> _Range:
+        """The range, widened to hold a value."""
+        return replace(self, low=min(self.low, value), high=max(self.high, value))
+
     def suggest(self, trial: optuna.Trial, name: str) -> float | int:
         if self.whole:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
@@ -97,13 +101,13 @@ def _searched(task: Task, times: npt.NDArray[np.datetime64] | None, progress: Pr
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_STARTUP_TRIALS, n_warmup_steps=1),
     )
     space = _SPACES[settings.candidate]
+    space = {name: bounds.holding(getattr(settings, name)) for name, bounds in space.items()}
     study.enqueue_trial({name: getattr(settings, name) for name in space}, skip_if_exists=False)
     began = monotonic()
-    study.optimize(
-        lambda trial: _loss(trial, sample, space, progress),
-        n_trials=settings.search_trials,
-        timeout=settings.search_seconds,
-    )
+    # The first trial, the settings as they are, is always judged: something must be the best.
+    for trials, seconds in ((1, None), (settings.search_trials - 1, settings.search_seconds)):
+        if trials:
+            study.optimize(lambda trial: _loss(trial, sample, space, progress), n_trials=trials, timeout=seconds)
     done = len(study.trials)
     progress("search", 1.0, f"{done} trials in {monotonic() - began:.0f} s, log loss {study.best_value:.5f}")
     return {

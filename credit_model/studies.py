@@ -24,11 +24,16 @@ from credit_model.sharing import Rows
 _MOST_ROWS = 40_000
 
 
-def study(task: Task, rounds: int) -> dict[str, Any]:
+def sample(task: Task) -> Task:
+    """The task on as many of its rows as the studies need."""
+    return task.some(_rows(task))
+
+
+def study(sample: Task, rounds: int) -> dict[str, Any]:
     """What the constraints cost, what a scorecard would reach, and whether more rows would help.
 
     Args:
-        task: What was learnt.
+        sample: What was learnt, on some rows, with the features that a constraint may have made useless.
         rounds: Boosting rounds of the model.
 
     Returns:
@@ -36,8 +41,7 @@ def study(task: Task, rounds: int) -> dict[str, Any]:
         (first) with one without monotone constraints or with a scorecard (second), each trained on one half and
         judged on the other, where that makes sense; `learning_curve`, the AUC after training on growing parts.
     """
-    sample = task.some(_sample(task))
-    variants = _variants(task)
+    variants = _variants(sample)
     # In threads of their own, where LightGBM knows of no other hosts.
     with ThreadPoolExecutor(min(thread_count(), 2)) as pool:
         curve = pool.submit(_curve, sample, rounds)
@@ -65,7 +69,7 @@ def _variants(task: Task) -> dict[str, TrainSettings]:
     return variants
 
 
-def _sample(task: Task) -> Rows:
+def _rows(task: Task) -> Rows:
     rows = np.arange(len(task.matrix))
     if len(rows) <= _MOST_ROWS:
         return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -35,7 +36,7 @@ from credit_model.search import search
 from credit_model.selection import unfit_features, useless_features
 from credit_model.settings import TrainSettings
 from credit_model.sharing import Share
-from credit_model.studies import study
+from credit_model.studies import sample, study
 
 _GOLDEN_ROWS = 20
 _LIBRARIES = ("lightgbm", "numpy", "pyarrow", "scikit-learn")
@@ -96,9 +97,12 @@ def train(
     """
     settings, report = settings or TrainSettings(), progress or _silent
     report("prepare", 0.0, f"checking {table.num_rows:,} rows")
+    if holdout is not None:
+        # A holdout that cannot be measured on is told before hours of training, not after them.
+        check_table(holdout, contract, settings, names=(), role="holdout")
     checked, golden, task = _prepared(table, contract, settings)
     report("prepare", 0.05, f"{len(task.matrix):,} rows, {int(task.outcomes.sum()):,} defaults")
-    fitted = _learn(checked, golden, _kept(replace(task, share=share), checkpoint), report)
+    fitted = _learn(checked, golden, _kept(replace(task, share=share), checkpoint, _times(checked.rows)), report)
     report("evaluate", 0.9, "measuring")
     document = _document(fitted, settings, lineage or Lineage())
     bundle = _with_papers(document, fitted, settings, holdout)
@@ -127,12 +131,14 @@ def _part(report: Progress, low: float, high: float) -> Progress:
     return lambda stage, fraction, message: report(stage, low + (high - low) * fraction, message)
 
 
-def _kept(task: Task, checkpoint: Checkpoint | None) -> Task:
+def _kept(task: Task, checkpoint: Checkpoint | None, times: npt.NDArray[np.datetime64] | None) -> Task:
     """The task with a checkpoint that knows what the task is."""
     if checkpoint is None:
         return task
     libraries = (version(name) for name in _LIBRARIES)
-    more = (*task.encoder.names, *libraries, f"{task.share.hosts} hosts")
+    # Where a search orders its folds by time, the times matter as well.
+    order = hashlib.sha256(b"" if times is None else times.tobytes()).hexdigest()
+    more = (*task.encoder.names, *libraries, f"{task.share.hosts} hosts", order)
     checkpoint.bind(identity_of(task.matrix, task.outcomes, task.encoder.contract, task.settings, *more))
     return replace(task, checkpoint=checkpoint)
 
@@ -142,9 +148,10 @@ def _learn(checked: Checked, golden: pa.Table, task: Task, report: Progress) -> 
     task, found = _searched(checked, task, _part(report, 0.05, 0.4))
     candidate = candidate_of(task.settings)
     folds = candidate.cross_validate(task, _part(report, 0.4 if found else 0.05, 0.7))
-    report("fit", 0.7, f"fitting {folds.rounds} rounds on all rows")
+    report("fit", 0.7, f"fitting all rows, {folds.rounds} trees")
     useless = useless_features(folds.gains, task.encoder.names) if settings.drop_useless else {}
     names = tuple(name for name in task.encoder.names if name not in useless)
+    studied = sample(task) if settings.studies else None
     checked, task = replace(checked, names=names, dropped=checked.dropped | useless), task.only(names)
     model = candidate.fit(task, folds.rounds)
     task = replace(task)  # the same without the binned rows, which are not needed any more
@@ -153,9 +160,9 @@ def _learn(checked: Checked, golden: pa.Table, task: Task, report: Progress) -> 
     found["calibration"] = choice.table
     if settings.candidate == "scorecard":
         found["scorecard"] = _points_table(task, model, choice.calibration)
-    if settings.studies:
+    if studied is not None:
         report("study", 0.78, "what the constraints cost, what a scorecard reaches, whether more rows help")
-        found["studies"] = rounded(study(task, folds.rounds))
+        found["studies"] = rounded(study(studied, folds.rounds))
     return _Fitted(checked, golden, task, folds, model, choice, found)
 
 
@@ -217,10 +224,10 @@ def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Doc
     scale = ScoreScale(base_score=settings.base_score, base_odds=settings.base_odds, pdo=settings.pdo)
     edges = grade_edges(checked.outcomes, pds)
     measured = evaluate(checked.outcomes, pds, seed=settings.seed)
-    measured["folds"] = [
-        evaluate(checked.outcomes[folds.fold_of == fold], pds[folds.fold_of == fold], curves=False)
-        for fold in range(settings.folds)
-    ]
+    parts = [folds.fold_of == fold for fold in range(settings.folds)]
+    # With a single default in a fold nothing can be said of its AUC.
+    usable = [part for part in parts if min(checked.outcomes[part].sum(), (~checked.outcomes[part]).sum()) > 1]
+    measured["folds"] = [evaluate(checked.outcomes[part], pds[part], curves=False) for part in usable]
     return Document(
         contract=encoder.contract,
         features=encoder.names,
@@ -236,7 +243,7 @@ def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Doc
         metrics={"cross_validation": measured},
         importance=_importance(fitted.model, encoder),
         settings=fitted.task.settings.model_dump(mode="json"),
-        training={"rows": len(pds), "defaults": int(checked.outcomes.sum()), "rounds": folds.rounds},
+        training={"rows": len(pds), "defaults": int(checked.outcomes.sum()), "rounds": fitted.model.count("\nTree=")},
         libraries={name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
         lineage=lineage,
         evidence=fitted.found,

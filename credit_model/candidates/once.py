@@ -90,4 +90,11 @@ def learn_forest(task: Task) -> str:
 def learn_scorecard(task: Task) -> str:
     """Points scorecard of weight-of-evidence bins."""
     settings = task.settings
-    return fit_scorecard(task.matrix, task.outcomes, task.encoder, max_bins=settings.scorecard_bins, seed=settings.seed)
+    return fit_scorecard(
+        task.matrix,
+        task.outcomes,
+        task.encoder,
+        max_bins=settings.scorecard_bins,
+        seed=settings.seed,
+        constrained=settings.monotone_constraints,
+    )

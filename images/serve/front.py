@@ -146,8 +146,9 @@ class Front:
             failure = {"request_id": request_id.decode(), "path": path, "type": type(error).__name__, "stack": stack}
             log.error("request failed", extra={"facts": failure})
             return Answer(orjson.dumps({"error": f"internal error; request {request_id.decode()}"}), status=500)
-        column = refusal.where.get("column")
-        facts = {"request_id": request_id.decode(), "path": path, "status": refusal.status, "column": column}
+        # A client's own words may be anything, and of any length; a column of the contract is neither.
+        column = self._scorer.contract.by_header.get(str(refusal.where.get("column")).strip().lower())
+        facts = {"request_id": request_id.decode(), "path": path[:200], "status": refusal.status, "column": column}
         log.info("request refused", extra={"facts": facts})
         return Answer(orjson.dumps(refusal.body()), status=refusal.status)
 

@@ -92,3 +92,9 @@ def test_cross_validation_judges_every_row_once_by_a_model_that_has_not_seen_it(
     assert [int((result.fold_of == fold).sum()) for fold in range(3)] == [1000] * 3
     expected = [roc_auc_score(outcomes[part], result.pds[part]) for part in (result.fold_of == f for f in range(3))]
     assert result.mean("roc_auc") == pytest.approx(np.mean(expected))
+
+
+def test_a_scorecard_follows_the_data_where_the_contract_does_not_bind_it(portfolio, case, quick):
+    settings = quick.model_copy(update={"candidate": "scorecard", "studies": False})
+    free = train(portfolio.training, case, settings.model_copy(update={"monotone_constraints": False}))
+    assert free.model_text != train(portfolio.training, case, settings).model_text

@@ -151,3 +151,24 @@ def test_amounts_come_from_the_contract_column_named(portfolio, case):
     assert partly.amounts.tolist() == expected
     with pytest.raises(TrainingError, match="'has_paid' is not a numeric column"):
         economics_of(table, case, TrainSettings(amount_column="has_paid"))
+
+
+@pytest.mark.parametrize(
+    ("pds", "approved", "declined"),
+    [
+        ([0.1] * 100, 1.0, 0.0),
+        ([0.1] * 50 + [0.3] * 50, 1.0, 0.0),
+        ([0.1] * 75 + [0.3] * 21 + [0.6] * 4, 0.75, 0.04),
+    ],
+)
+def test_applicants_with_one_pd_are_treated_alike_as_near_the_target_as_can_be(pds, approved, declined):
+    values = np.array(pds)
+    cutoffs = choose_cutoffs(values, TrainSettings(target_approval_rate=0.8, decline_share=0.05))
+    assert np.mean(values < cutoffs.approve_below) == approved
+    assert np.mean(values >= cutoffs.decline_from) == declined
+
+
+def test_a_cutoff_that_is_given_stands():
+    _, pds = sample(2)
+    assert choose_cutoffs(pds, TrainSettings(approve_below=0.9)).approve_below == 0.9
+    assert choose_cutoffs(pds, TrainSettings(decline_from=0.001)).decline_from == 0.001

@@ -211,3 +211,32 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout.split()[-1]))
     assert peaks[1] <= 1.2 * peaks[0]
+
+
+def test_what_is_read_or_written_already_is_not_written_over(scorer, portfolio, tmp_path):
+    source = tmp_path / "in.parquet"
+    pq.write_table(portfolio.holdout.slice(0, 5), source)
+    before = source.read_bytes()
+    with pytest.raises(DataError, match="would be written over"):
+        score_files(scorer, source, source)
+    with pytest.raises(DataError, match="would be written over"):
+        score_files(scorer, source, tmp_path / "out.csv", rejected=tmp_path / "out.csv")
+    assert source.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        pa.array([2_000_000_000] * 5, pa.int32()).cast(pa.date32()),
+        pa.array([9 * 10**18] * 5, pa.int64()).cast(pa.timestamp("us")),
+        pa.array([0] * 5, pa.int64()).cast(pa.timestamp("ms")).cast(pa.timestamp("ms", tz="UTC")),
+        pa.array(["1"] * 5, pa.string_view()),
+    ],
+)
+def test_values_python_has_no_name_for_are_told_like_others(scorer, portfolio, tmp_path, strange):
+    table = portfolio.holdout.slice(0, 5)
+    pq.write_table(table.set_column(table.column_names.index("age"), "age", strange), tmp_path / "in.parquet")
+    found = score_files(scorer, tmp_path / "in.parquet", tmp_path / "out.csv")
+    assert (found.rows, found.rejected) == (0, 5)
+    assert set(found.examples.column("column").to_pylist()) == {"age"}

@@ -126,3 +126,17 @@ def test_profit_is_counted_by_the_settings_of_the_challenger(bundle, portfolio):
 def test_an_unlabelled_holdout_is_refused(bundle, portfolio):
     with pytest.raises(TrainingError, match="holdout: column 'defaulted'"):
         compare(None, bundle, portfolio.holdout.drop_columns(["defaulted"]))
+
+
+def test_a_small_holdout_is_granted_the_drift_that_chance_explains(bundle, portfolio):
+    outcomes = np.array(portfolio.training.column("defaulted").to_pylist(), dtype=bool)
+    random = np.random.default_rng(3)
+    refused = 0
+    for _ in range(30):
+        rows = np.concatenate(
+            [random.choice(np.flatnonzero(outcomes), 2), random.choice(np.flatnonzero(~outcomes), 98)]
+        )
+        holdout = portfolio.training.take(pa.array(np.unique(rows)))
+        checks = {check.name: check for check in compare(None, bundle, holdout).checks}
+        refused += not checks["score_psi"].passed
+    assert refused <= 4

@@ -122,3 +122,15 @@ def test_it_accepts_exactly_what_the_careful_reader_accepts(rows):
         return json.dumps(matrix.tolist()), ids
 
     assert outcome(legal) == outcome(careful)
+
+
+def test_a_column_the_model_does_not_read_has_no_unknown_levels(case):
+    names = tuple(column.name for column in case.features if column.name != "merchant_category")
+    encoder = Encoder(
+        case, names, {c.name: c.levels for c in case.features if c.kind == "categorical" and c.name in names}
+    )
+    reader = RowReader(encoder)
+    rows = simulate(50, months=1, seed=1).applications.drop_columns(["defaulted", "applied_at"]).to_pylist()
+    reader.read(rows)
+    reader.matrix(rows)
+    assert reader.unknown["merchant_category"] == 0

@@ -78,3 +78,11 @@ def test_other_candidates_are_searched_over_their_own_parameters(portfolio, case
     history = train(portfolio.training, case, quick.model_copy(update=changes)).document.evidence["search"]
     assert all("learning_rate" not in trial["params"] for trial in history["trials"])
     assert np.isfinite(history["trials"][0]["loss"])
+
+
+def test_the_first_trial_is_judged_however_short_the_time_and_wherever_it_starts(portfolio, case, quick):
+    outside = {"learning_rate": 0.4, "min_data_in_leaf": 10}
+    settings = quick.model_copy(update=SEARCH | outside | {"max_rounds": 5, "search_seconds": 1e-9})
+    history = train(portfolio.training, case, settings).document.evidence["search"]
+    assert history["stopped_by"] == "seconds"
+    assert history["trials"][0]["params"]["learning_rate"] == 0.4

@@ -6,8 +6,9 @@ import pyarrow.compute as pc
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from credit_model.calibration import Calibration
 from credit_model.crossvalidation import cross_validate
-from credit_model.errors import TrainingError
+from credit_model.errors import InputError, TrainingError
 from credit_model.reading import read_applications
 from credit_model.scoring import Scorer
 from credit_model.settings import TrainSettings
@@ -138,3 +139,43 @@ def test_settings_from_sagemaker_text():
     for bad, words in (({"leaves": "3"}, "'leaves'.*known settings"), ({"folds": "many"}, "'folds'")):
         with pytest.raises(TrainingError, match=words):
             TrainSettings.from_hyperparameters(bad)
+
+
+@pytest.mark.parametrize("values", [["yes", "no"], [2, 1], [0.5, 0.0]])
+def test_a_target_that_is_neither_true_nor_false_is_not_guessed_at(portfolio, case, quick, values):
+    rows = portfolio.training.num_rows
+    table = with_column(portfolio.training, "defaulted", pa.array([values[row % 2] for row in range(rows)]))
+    with pytest.raises(TrainingError, match=r"column 'defaulted' row 0: .* is not true or false"):
+        train(table, case, quick)
+
+
+def test_a_faulty_value_is_told_with_its_application(portfolio, case, quick):
+    ages = portfolio.training.column("age").to_pylist()
+    ages[5] = 1000
+    application = portfolio.training.column("application_id")[5].as_py()
+    with pytest.raises(InputError, match=f"application {application}"):
+        train(with_column(portfolio.training, "age", pa.array(ages)), case, quick)
+
+
+def test_a_holdout_that_cannot_be_measured_on_is_told_before_training(portfolio, case, quick):
+    holdout = with_column(portfolio.holdout, "defaulted", pa.array([False] * portfolio.holdout.num_rows))
+    stages = []
+    with pytest.raises(TrainingError, match="holdout: every outcome is a non-default"):
+        train(portfolio.training, case, quick, holdout=holdout, progress=lambda stage, *_: stages.append(stage))
+    assert set(stages) == {"prepare"}
+
+
+def test_nobody_is_certain_to_default_or_to_repay():
+    steep = Calibration(slope=700.0, intercept=0.0)
+    margins = np.array([-10.0, -0.001, 0.0, 0.001, 10.0])
+    assert ((steep.pds(margins) > 0) & (steep.pds(margins) < 1)).all()
+    assert [steep.pd(float(margin)) for margin in margins] == steep.pds(margins).tolist()
+
+
+def test_a_fold_with_a_single_default_does_not_end_the_training(portfolio, case, quick):
+    outcomes = outcomes_of(portfolio.training)
+    rows = np.concatenate([np.flatnonzero(outcomes)[20:23], np.flatnonzero(~outcomes)[:297]])
+    settings = quick.model_copy(update={"min_rows": 20, "min_defaults": 2, "leak_auc": 1.0, "studies": False})
+    bundle = train(portfolio.training.take(pa.array(rows)), case, settings)
+    assert bundle.document.training["rows"] == 300
+    assert len(bundle.metrics["cross_validation"]["folds"]) == 1

@@ -23,7 +23,9 @@ from tests.images.serve.serve_process import Server, free_port
 def bundle_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = simulate(3000, months=2, seed=1).applications
     known = rows.filter(pc.is_valid(rows["defaulted"]))
-    bundle = train(known, load_contract("case"), TrainSettings(folds=2, max_rounds=20))
+    bundle = train(
+        known, load_contract("case"), TrainSettings(folds=2, max_rounds=20, drop_useless=False, studies=False)
+    )
     return bundle.save(tmp_path_factory.mktemp("bundle") / "model")
 
 
