@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-monitor bench-quality bench-serve fuzz-serve lock clean
+.PHONY: help setup demo test lint bench-batch bench-gate bench-monitor bench-quality bench-serve bench-train fuzz-serve lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ test: $(READY) lint ## check style and types, then run every test
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench-train: $(READY) ## training beside bare LightGBM: make bench-train [ROWS=1000000]
+	@$(BIN)/python -m benchmarks.train $(if $(ROWS),--rows $(ROWS))
 
 bench-gate: $(READY) ## how often the gate is wrong, on simulated pairs of models: make bench-gate [PAIRS=400]
 	@$(BIN)/python -m benchmarks.gate $(if $(PAIRS),--pairs $(PAIRS))
