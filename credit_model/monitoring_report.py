@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
 from credit_model.bundle import Document
 from credit_model.monitoring_words import TITLES
 from credit_model.monthly import MonthReport
+from credit_model.pages import environment
 from credit_model.plots import Axis, Series, chart
 
 _MOST_TICKS = 7
@@ -20,16 +21,10 @@ _LINES = 3
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("credit_model", "templates"),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(["html.j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
-    environment.filters["whole"] = lambda value: f"{value:,}"
-    return environment
+    made = environment()
+    made.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
+    made.filters["whole"] = lambda value: f"{value:,}"
+    return made
 
 
 def render_monitoring(

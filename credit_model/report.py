@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 from markupsafe import Markup
 
 from credit_model.bundle import Document
@@ -15,6 +15,7 @@ from credit_model.choices import choice_plots, choices
 from credit_model.fairness import gaps
 from credit_model.findings import findings
 from credit_model.logistic import sigmoid
+from credit_model.pages import environment
 from credit_model.plots import Axis, Series, chart, number, quartiles, swarm, whiskers
 
 _PARTS = {"holdout": "Holdout", "cross_validation": "Out of fold"}
@@ -32,19 +33,13 @@ _MEASURES = (
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("credit_model", "templates"),
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(["html.j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda value, digits=2: f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
-    environment.filters["whole"] = lambda value: f"{value:,.0f}"
-    environment.filters["short"] = number
-    environment.filters["money"] = lambda value: f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.1f}"
-    environment.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
-    return environment
+    made = environment()
+    made.filters["percent"] = lambda value, digits=2: f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
+    made.filters["whole"] = lambda value: f"{value:,.0f}"
+    made.filters["short"] = number
+    made.filters["money"] = lambda value: f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.1f}"
+    made.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return made
 
 
 def render_report(document: Document, *, comparison: Mapping[str, Any] | None = None) -> str:

@@ -93,7 +93,7 @@ def _searched(task: Task, times: npt.NDArray[np.datetime64] | None, progress: Pr
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings, order = task.settings, _fold_order(task.settings, times)
-    rows = _sample(task)
+    rows = task.drawn(_MOST_ROWS)
     sample = task.some(rows)
     sample = replace(sample, splits=_splits(sample, order, times[rows] if times is not None else None))
     study = optuna.create_study(
@@ -176,10 +176,3 @@ def _splits(task: Task, order: str, times: npt.NDArray[np.datetime64] | None) ->
 
 def _both(outcomes: npt.NDArray[np.bool_]) -> bool:
     return bool(outcomes.any() and not outcomes.all())
-
-
-def _sample(task: Task) -> npt.NDArray[np.intp]:
-    rows = np.arange(len(task.matrix))
-    if len(rows) <= _MOST_ROWS:
-        return rows
-    return np.sort(np.random.default_rng(task.settings.seed).choice(rows, _MOST_ROWS, replace=False))

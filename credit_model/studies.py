@@ -26,7 +26,7 @@ _MOST_ROWS = 40_000
 
 def sample(task: Task) -> Task:
     """The task on as many of its rows as the studies need."""
-    return task.some(_rows(task))
+    return task.some(task.drawn(_MOST_ROWS))
 
 
 def study(sample: Task, rounds: int) -> dict[str, Any]:
@@ -67,13 +67,6 @@ def _variants(task: Task) -> dict[str, TrainSettings]:
     if settings.candidate != "scorecard":
         variants["scorecard"] = settings.model_copy(update={"candidate": "scorecard"})
     return variants
-
-
-def _rows(task: Task) -> Rows:
-    rows = np.arange(len(task.matrix))
-    if len(rows) <= _MOST_ROWS:
-        return rows
-    return np.sort(np.random.default_rng(task.settings.seed).choice(rows, _MOST_ROWS, replace=False))
 
 
 def _halves(task: Task, rounds: int) -> Floats:

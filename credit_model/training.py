@@ -206,6 +206,8 @@ def _searched(checked: Checked, task: Task, report: Progress) -> tuple[Task, dic
     """The task with the settings a search ends with, and its history; as it was where none is asked for."""
     if not task.settings.search_trials:
         return task, {}
+    if not task.share.alone:
+        raise TrainingError("search_trials: a search runs on one instance; search first, then set what it found")
     settings, history = search(task, _times(checked.rows), report)
     return replace(task, settings=settings), {"search": history}
 

@@ -92,6 +92,13 @@ class Task:
         matrix, outcomes = self.matrix[rows], self.outcomes[rows]
         return replace(self, matrix=matrix, outcomes=outcomes, splits=(), share=ALONE, checkpoint=None)
 
+    def drawn(self, most: int) -> Rows:
+        """All rows, or so many of them at random, in order."""
+        rows = np.arange(len(self.matrix))
+        if len(rows) <= most:
+            return rows
+        return np.sort(np.random.default_rng(self.settings.seed).choice(rows, most, replace=False))
+
     def only(self, names: Sequence[str]) -> Task:
         """The same task with some of the features."""
         if tuple(names) == self.encoder.names:
