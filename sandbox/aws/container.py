@@ -15,6 +15,9 @@ from sandbox.images import UnknownImageError, command
 
 REPOSITORY = Path(sandbox.__file__).resolve().parent.parent
 
+# Settings of whoever started the sandbox: a container is told such things by its job or not at all.
+MACHINES_OWN = ("CREDIT_", "PREFECT_", "KUBECONFIG")
+
 
 class Container:
     """One process group that stands for a container.

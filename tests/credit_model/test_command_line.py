@@ -165,12 +165,18 @@ def test_what_cannot_be_written_is_told_before_any_work(work, tmp_path):
     assert not new.exists()
 
 
+def _listen():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("told", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_command_told_to_stop_says_so_and_leaves_nothing(work, tmp_path, told, code):
     header, rows = (work / "case.csv").read_text().split("\n", 1)
     (tmp_path / "in.csv").write_text(header + "\n" + rows * 60)
     arguments = ["score", "--bundle", work / "model", "--input", tmp_path / "in.csv", "--output", tmp_path / "out.csv"]
-    with subprocess.Popen([sys.executable, "-m", "credit_model", *arguments], stderr=subprocess.PIPE, text=True) as run:
+    command = [sys.executable, "-m", "credit_model", *arguments]
+    # Where the tests run in the background, shells have them ignore SIGINT, and children inherit that.
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_listen) as run:  # noqa: PLW1509
         while not list(tmp_path.glob(".out.csv.*.part")):
             assert run.poll() is None
             time.sleep(0.01)

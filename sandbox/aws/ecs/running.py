@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.ecs.models import TaskDefinition
 
-from sandbox.aws.container import REPOSITORY, Container
+from sandbox.aws.container import MACHINES_OWN, REPOSITORY, Container
 from sandbox.aws.context import Context
 from sandbox.aws.errors import JobError
 from sandbox.aws.events.bus import publish
@@ -19,7 +19,7 @@ from sandbox.aws.logs import LogStream
 STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.1
 # A container sees its task definition and nothing of the machine's own settings.
-FOREIGN = ("AWS_", "CREDIT_", "PREFECT_", "KUBECONFIG")
+FOREIGN = ("AWS_", *MACHINES_OWN)
 
 
 @dataclass

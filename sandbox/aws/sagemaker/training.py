@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.aws.container import Container
+from sandbox.aws.container import MACHINES_OWN, Container
 from sandbox.aws.errors import JobError
 from sandbox.aws.logs import LogStream
 from sandbox.aws.sagemaker.archives import pack
@@ -224,7 +224,9 @@ class TrainingJob(Job):
             **(self.request.get("Environment") or {}),
         }
         image = algorithm.get("TrainingImage", "")
-        return Container(image, ["train"], environment=environment, folder=host.base, on_line=on_line)
+        return Container(
+            image, ["train"], environment=environment, folder=host.base, on_line=on_line, foreign=MACHINES_OWN
+        )
 
     def _measure(self, patterns: list[tuple[str, re.Pattern[str]]], line: str) -> None:
         for name, pattern in patterns:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from botocore.exceptions import ClientError
 
-from sandbox.aws.container import Container
+from sandbox.aws.container import MACHINES_OWN, Container
 from sandbox.aws.errors import JobError
 from sandbox.aws.logs import LogStream
 from sandbox.aws.sagemaker.archives import unpack
@@ -108,7 +108,12 @@ class TransformJob(Job):
             **(self.request.get("Environment") or {}),
         }
         self.container = Container(
-            container.get("Image", ""), ["serve"], environment=environment, folder=base, on_line=self._log.line
+            container.get("Image", ""),
+            ["serve"],
+            environment=environment,
+            folder=base,
+            on_line=self._log.line,
+            foreign=MACHINES_OWN,
         )
         seconds = (self.request.get("ModelClientConfig") or {}).get("InvocationsTimeoutInSeconds", 600)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=seconds, trust_env=False) as server:

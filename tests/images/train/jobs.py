@@ -79,7 +79,7 @@ class TrainJob:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "images.train", "train"],
             env={
-                **os.environ,
+                **{name: value for name, value in os.environ.items() if not name.startswith(("CREDIT_", "PREFECT_"))},
                 "PYTHONPATH": str(ROOT),
                 "SAGEMAKER_BASE_DIR": str(self.base),
                 "CREDIT_TRAIN_ADDRESSES": self.addresses,
