@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit
 
 from credit_model.candidates import candidate_of
-from credit_model.candidates.task import Progress, Split, Task
+from credit_model.candidates.task import Progress, Split, Task, silent
 from credit_model.errors import TrainingError
 from credit_model.settings import TrainSettings
 
@@ -141,14 +141,10 @@ def _loss(trial: optuna.Trial, task: Task, space: dict[str, _Range], progress: P
         if trial.number and trial.should_prune():
             raise optuna.TrialPruned
 
-    folds = candidate_of(settings).cross_validate(replace(task, settings=settings), _quiet, on_fold)
+    folds = candidate_of(settings).cross_validate(replace(task, settings=settings), silent, on_fold)
     share = (trial.number + 1) / settings.search_trials
     progress("search", share, f"trial {trial.number + 1} of {settings.search_trials}: log loss {folds.loss:.5f}")
     return folds.loss
-
-
-def _quiet(stage: str, fraction: float, message: str) -> None:
-    """Progress within a trial, which nobody follows."""
 
 
 def _last(values: dict[int, float]) -> float | None:

@@ -13,10 +13,11 @@ from sklearn.model_selection import StratifiedKFold
 
 from credit_model.booster import Booster
 from credit_model.candidates import candidate_of
-from credit_model.candidates.task import Task, thread_count
+from credit_model.candidates.task import Task
 from credit_model.importance import learning_curve
 from credit_model.metrics.delong import auc_difference
 from credit_model.metrics.discrimination import Floats
+from credit_model.parallel import cores
 from credit_model.settings import TrainSettings
 from credit_model.sharing import Rows
 
@@ -43,7 +44,7 @@ def study(sample: Task, rounds: int) -> dict[str, Any]:
     """
     variants = _variants(sample)
     # In threads of their own, where LightGBM knows of no other hosts.
-    with ThreadPoolExecutor(min(thread_count(), 2)) as pool:
+    with ThreadPoolExecutor(min(cores(), 2)) as pool:
         curve = pool.submit(_curve, sample, rounds)
         halves = {
             name: pool.submit(_halves, replace(sample, settings=settings), rounds)

@@ -19,7 +19,7 @@ from credit_model.bundle import Bundle, Document, GoldenRow, Lineage, Reference,
 from credit_model.calibrating import CalibrationChoice, choose_calibration
 from credit_model.calibration import Calibration
 from credit_model.candidates import candidate_of
-from credit_model.candidates.task import ALONE, Folds, Progress, Task, gain_shares
+from credit_model.candidates.task import ALONE, Folds, Progress, Task, gain_shares, silent
 from credit_model.checkpoints import Checkpoint, identity_of
 from credit_model.checks import Checked, check_leaks, check_table
 from credit_model.contract import APPLIED_AT, ID, Contract
@@ -95,17 +95,16 @@ def train(
         TrainingError: Too few rows or defaults, one class only, repeated ids, or a feature that knows the outcome.
         InputError: A value breaks the contract.
     """
-    settings, report = settings or TrainSettings(), progress or _silent
+    settings, report = settings or TrainSettings(), progress or silent
     report("prepare", 0.0, f"checking {table.num_rows:,} rows")
-    if holdout is not None:
-        # A holdout that cannot be measured on is told before hours of training, not after them.
-        check_table(holdout, contract, settings, names=(), role="holdout")
+    # A holdout that cannot be measured on is told before hours of training, not after them.
+    apart = check_table(holdout, contract, settings, names=(), role="holdout") if holdout is not None else None
     checked, golden, task = _prepared(table, contract, settings)
     report("prepare", 0.05, f"{len(task.matrix):,} rows, {int(task.outcomes.sum()):,} defaults")
     fitted = _learn(checked, golden, _kept(replace(task, share=share), checkpoint, _times(checked.rows)), report)
     report("evaluate", 0.9, "measuring")
     document = _document(fitted, settings, lineage or Lineage())
-    bundle = _with_papers(document, fitted, settings, holdout)
+    bundle = _with_papers(document, fitted, settings, apart)
     report("done", 1.0, f"model {bundle.version}")
     return bundle
 
@@ -118,12 +117,8 @@ def train_bare(table: pa.Table, contract: Contract, settings: TrainSettings) -> 
         InputError: A value breaks the contract.
     """
     settings = settings.model_copy(update={"studies": False})
-    fitted = _learn(*_prepared(table, contract, settings), _silent)
+    fitted = _learn(*_prepared(table, contract, settings), silent)
     return Bundle(_document(fitted, settings, Lineage()), fitted.model)
-
-
-def _silent(stage: str, fraction: float, message: str) -> None:
-    """Progress nobody asked for."""
 
 
 def _part(report: Progress, low: float, high: float) -> Progress:
@@ -168,10 +163,13 @@ def _learn(checked: Checked, golden: pa.Table, task: Task, report: Progress) -> 
 
 def _points_table(task: Task, model: str, calibration: Calibration) -> list[dict[str, Any]]:
     """Points of every bin; of the margin itself where the calibration bends it."""
-    settings = task.settings
-    scale = ScoreScale(base_score=settings.base_score, base_odds=settings.base_odds, pdo=settings.pdo)
+    scale = _scale(task.settings)
     line = {"slope": calibration.slope, "intercept": calibration.intercept}
     return scorecard_table(model, task.encoder, task.matrix, task.outcomes, scale, **line)
+
+
+def _scale(settings: TrainSettings) -> ScoreScale:
+    return ScoreScale(base_score=settings.base_score, base_odds=settings.base_odds, pdo=settings.pdo)
 
 
 def _prepared(table: pa.Table, contract: Contract, settings: TrainSettings) -> tuple[Checked, pa.Table, Task]:
@@ -223,7 +221,7 @@ def _times(rows: pa.Table) -> npt.NDArray[np.datetime64] | None:
 def _document(fitted: _Fitted, settings: TrainSettings, lineage: Lineage) -> Document:
     checked, folds, encoder, calibration = fitted.checked, fitted.folds, fitted.task.encoder, fitted.choice.calibration
     pds = calibrated(folds.margins, calibration)
-    scale = ScoreScale(base_score=settings.base_score, base_odds=settings.base_odds, pdo=settings.pdo)
+    scale = _scale(settings)
     edges = grade_edges(checked.outcomes, pds)
     measured = evaluate(checked.outcomes, pds, seed=settings.seed)
     parts = [folds.fold_of == fold for fold in range(settings.folds)]
@@ -258,16 +256,15 @@ def _score_reference(fitted: _Fitted, calibration: Calibration, scale: ScoreScal
     return reference_of(points(calibrated(margins, calibration), scale).astype(np.float64))
 
 
-def _with_papers(document: Document, fitted: _Fitted, settings: TrainSettings, holdout: pa.Table | None) -> Bundle:
+def _with_papers(document: Document, fitted: _Fitted, settings: TrainSettings, holdout: Checked | None) -> Bundle:
     """Adds what can only be known once the model scores: holdout metrics, golden rows, report and card."""
     scorer = Scorer(Bundle(document, fitted.model))
     training = Judged(fitted.checked, fitted.task.matrix, calibrated(fitted.folds.margins, document.calibration))
     judged = None
     if holdout is not None:
-        checked = check_table(holdout, document.contract, settings, names=document.features, role="holdout")
-        matrix = document.encoder.matrix(checked.features)
-        judged = Judged(checked, matrix, scorer.pds(matrix))
-        metrics = evaluate(checked.outcomes, judged.pds, seed=settings.seed)
+        matrix = document.encoder.matrix(holdout.features)
+        judged = Judged(holdout, matrix, scorer.pds(matrix))
+        metrics = evaluate(holdout.outcomes, judged.pds, seed=settings.seed)
         document = document.model_copy(update={"metrics": document.metrics | {"holdout": metrics}})
     sample = explain_sample(scorer, training, seed=settings.seed)
     book = learn_book(scorer, document, sample)

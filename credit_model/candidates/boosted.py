@@ -19,10 +19,10 @@ from credit_model.candidates.task import (
     gain_shares,
     gathered,
     portable,
-    thread_count,
+    subset,
 )
+from credit_model.parallel import cores
 from credit_model.settings import TrainSettings
-from credit_model.sharing import Rows
 
 _Parts = list[tuple[lgb.Dataset, lgb.Dataset]]
 _Fit = tuple[lgb.Booster, list[float]]
@@ -34,7 +34,7 @@ class Boosted:
     def cross_validate(self, task: Task, progress: Progress, on_fold: OnFold | None = None) -> Folds:
         """Boosts every fold and takes the round with the lowest mean loss over the folds: one number for all."""
         whole = task.dataset
-        parts = [(_some(whole, task.share.of(train)), _some(whole, test)) for train, test in task.splits]
+        parts = [(subset(whole, task.share.of(train)), subset(whole, test)) for train, test in task.splits]
         tracker = _RoundProgress(progress, task)
         fits: list[_Fit] = []
         with closing(_fits(task, parts, tracker)) as coming:
@@ -56,10 +56,6 @@ class Boosted:
         return task.kept("final", lambda: _boost_all(task, rounds))
 
 
-def _some(dataset: lgb.Dataset, rows: Rows) -> lgb.Dataset:
-    return dataset.subset(rows).construct()  # type: ignore[arg-type]  # takes arrays as well as the lists it names
-
-
 def _mean_losses(fits: list[_Fit]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     shortest = min(len(losses) for _, losses in fits)
     means: np.ndarray[tuple[int], np.dtype[np.float64]] = np.mean([losses[:shortest] for _, losses in fits], axis=0)
@@ -68,7 +64,7 @@ def _mean_losses(fits: list[_Fit]) -> np.ndarray[tuple[int], np.dtype[np.float64
 
 def _fits(task: Task, parts: _Parts, tracker: _RoundProgress) -> Generator[_Fit]:
     """Booster and losses of each fold, in order."""
-    parameters = task.parameters(threads=1 if task.side_by_side else thread_count())
+    parameters = task.parameters(threads=1 if task.side_by_side else cores())
 
     def boosted(fold: int) -> _Fit:
         packed = task.kept(f"fold-{fold}", lambda: _boost_fold(*parts[fold], parameters, task.settings, tracker))
@@ -122,8 +118,5 @@ class _RoundProgress:
 
 
 def _boost_all(task: Task, rounds: int) -> str:
-    dataset = task.dataset
-    if not task.share.alone:
-        dataset = _some(dataset, task.share.of(np.arange(len(task.matrix))))
-    parameters = task.parameters(threads=thread_count() if task.many else 1)
-    return portable(lgb.train(parameters, dataset, num_boost_round=rounds).model_to_string())
+    booster = lgb.train(task.parameters(threads=task.threads), task.own_dataset, num_boost_round=rounds)
+    return portable(booster.model_to_string())

@@ -18,7 +18,6 @@ from credit_model.candidates.task import (
     gain_shares,
     gathered,
     portable,
-    thread_count,
 )
 from credit_model.lightgbm_text import summed_forest
 from credit_model.logistic import fit_line, sigmoid
@@ -72,7 +71,7 @@ def _loss(margins: Floats, outcomes: Outcomes) -> float:
 def learn_forest(task: Task) -> str:
     """LightGBM's random forest, as a plain sum of trees."""
     settings = task.settings
-    parameters = task.parameters(threads=thread_count() if task.many else 1) | {
+    parameters = task.parameters(threads=task.threads) | {
         "boosting": "rf",
         "num_leaves": settings.forest_leaves,
         "min_data_in_leaf": max(settings.min_data_in_leaf // 4, 1),
@@ -80,10 +79,7 @@ def learn_forest(task: Task) -> str:
         "bagging_fraction": 0.632,
         "lambda_l2": 0.0,
     }
-    dataset = task.dataset
-    if not task.share.alone:
-        dataset = dataset.subset(task.share.of(np.arange(len(task.matrix)))).construct()  # type: ignore[arg-type]
-    booster = lgb.train(parameters, dataset, num_boost_round=settings.forest_trees)
+    booster = lgb.train(parameters, task.own_dataset, num_boost_round=settings.forest_trees)
     return portable(summed_forest(booster.model_to_string()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from credit_model.booster import Matrix
 from credit_model.checkpoints import Checkpoint
 from credit_model.encoding import Encoder
 from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.parallel import cores
 from credit_model.settings import TrainSettings
 from credit_model.sharing import Rows, Share
 
@@ -32,9 +32,8 @@ ALONE = Share()
 _DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
 
 
-def thread_count() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def silent(stage: str, fraction: float, message: str) -> None:
+    """Progress nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,11 @@ class Task:
         return len(self.matrix) >= MANY_ROWS
 
     @property
+    def threads(self) -> int:
+        """Threads of a fit that has the machine to itself."""
+        return cores() if self.many else 1
+
+    @property
     def side_by_side(self) -> bool:
         """Whether folds are learnt at the same time, each by one thread."""
         return self.share.alone and not self.many
@@ -86,6 +90,11 @@ class Task:
             params={"verbosity": -1, "deterministic": True, "force_row_wise": True, "feature_pre_filter": False},
         )
         return dataset.construct()
+
+    @property
+    def own_dataset(self) -> lgb.Dataset:
+        """This host's share of all rows, binned."""
+        return self.dataset if self.share.alone else subset(self.dataset, self.share.of(np.arange(len(self.matrix))))
 
     def some(self, rows: Rows) -> Task:
         """The same task on some rows, for a host alone and without checkpoint or folds."""
@@ -119,6 +128,11 @@ class Task:
         return result
 
 
+def subset(dataset: lgb.Dataset, rows: Rows) -> lgb.Dataset:
+    """Some rows of a binned dataset, in the same bins."""
+    return dataset.subset(rows).construct()  # type: ignore[arg-type]  # takes arrays as well as the lists it names
+
+
 def each_fold(task: Task, work: Callable[[int], T]) -> Generator[T]:
     """Results of the folds, in order.
 
@@ -129,7 +143,7 @@ def each_fold(task: Task, work: Callable[[int], T]) -> Generator[T]:
     if not task.side_by_side:
         yield from map(work, folds)
         return
-    with ThreadPoolExecutor(thread_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         try:
             yield from pool.map(work, folds)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from credit_model.logistic import logit, sigmoid
 from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.parallel import cores
 
 MEASURES = (
     "roc_auc",
@@ -100,7 +100,7 @@ def bootstrap_draws(outcomes: Outcomes, pds: Floats, *, seed: int, resamples: in
     rows = _sorted(outcomes, pds)
     streams = np.random.SeedSequence(seed).spawn(_STREAMS)
     sizes = [len(part) for part in np.array_split(np.arange(resamples), _STREAMS)]
-    with ThreadPoolExecutor(min(_STREAMS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_STREAMS, cores())) as pool:
         parts = list(pool.map(lambda job: _resample(rows, *job), zip(streams, sizes, strict=True)))
     return np.concatenate(parts)
 
