@@ -20,9 +20,17 @@ def ingest(uri: str, version_id: str | None = None, retrain: bool = True) -> Ing
     report = publish(landed)
     show_ingest(report)
     if not report.repeated:
-        payload = report.model_dump(mode="json", include={"ingest_id", "accepted", "labelled", "months"})
-        wanted = "true" if retrain and report.labelled else "false"
-        events.announce(events.INGESTED, landed.portfolio, payload, retrain=wanted)
+        events.announce(
+            events.DataIngested(
+                portfolio=landed.portfolio,
+                ingest_id=report.ingest_id,
+                accepted=report.accepted,
+                labelled=report.labelled,
+                months=report.months,
+                new_outcomes=None,
+                retrain=retrain and report.labelled > 0,
+            )
+        )
     # Last, so that a run that fails here has announced what it will not announce a second time.
     keep_online(report)
     return report

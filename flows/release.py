@@ -2,18 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from typing import Annotated
 
-from prefect import flow, get_run_logger
+from prefect import flow, get_run_logger, runtime
 from pydantic import BaseModel
 
-from flows.portfolio import Portfolio
+from flows.portfolio import Portfolio, shown
 from tasks import events
+from tasks.approvals import acted_upon, find_model, package_number
 from tasks.errors import ReleaseError
-from tasks.registry import RegisteredModel, get_model, record_release
+from tasks.registry import RegisteredModel, record_release
 from tasks.rollout import Rollout, begin, deploy_at_zero, finish, roll_back, shift_traffic
 from tasks.smoke import smoke_test
 
 STEPS = [10, 50, 100]
+Version = Annotated[str, shown("Model version or package", min_length=1)]
+Steps = Annotated[list[int], shown("Percent of traffic, step by step", min_length=1)]
+ApprovedAt = Annotated[datetime | None, shown("Approved at")]
 
 
 class ReleaseOutcome(BaseModel, frozen=True):
@@ -25,33 +31,48 @@ class ReleaseOutcome(BaseModel, frozen=True):
     changed: bool
 
 
-@flow(name="release", flow_run_name="release {portfolio} {version}")
-def release(portfolio: Portfolio, version: str, steps: list[int] = STEPS) -> ReleaseOutcome:
+def run_name() -> str:
+    """Return `release case 3f1c…`, or `release case package 12` where the registry's event named the model."""
+    given = runtime.flow_run.parameters
+    version = str(given["version"])
+    short = f"package {package_number(version)}" if version.startswith("arn:") else version
+    return f"release {given['portfolio']} {short}"
+
+
+@flow(name="release", flow_run_name=run_name)
+def release(
+    portfolio: Portfolio, version: Version, steps: Steps = STEPS, approved_at: ApprovedAt = None
+) -> ReleaseOutcome:
     """Release a registered, approved model version to KServe.
 
     Args:
         portfolio: Which contract.
-        version: Model version (the bundle's digest).
-        steps: Percent of traffic at each step; the last is 100.
+        version: Model version (the bundle's digest), or ARN of the model package.
+        steps: Percent of traffic at each step; rising, the last is 100.
+        approved_at: When the approval was given that started this run; nothing happens where the model has been
+            released since. Empty for a release by hand, which also puts an older model back.
     """
-    model = get_model(portfolio, version)
+    model = find_model(portfolio, version)
+    if acted_upon(model, approved_at):
+        get_run_logger().info("%s has been released since it was approved: nothing to do", model.version)
+        return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)
     if model.status != "Approved":
         raise ReleaseError(
-            f"model {version} of {portfolio} is {model.status}, not Approved; approve it in the registry first"
+            f"model {model.version} of {portfolio} is {model.status}, not Approved; approve it in the registry first"
         )
     if not steps or steps[-1] != 100 or steps != sorted(set(steps)):
         raise ReleaseError(f"steps {steps} must rise and end with 100")
     rollout = begin(model)
     if rollout is None:
-        get_run_logger().info("%s serves already", version)
+        get_run_logger().info("%s serves already", model.version)
         if model.released_at is None:
             record_release(model)
-        return ReleaseOutcome(portfolio=portfolio, model_version=version, url=None, changed=False)
-    with _undone_on_failure(rollout):
+        return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)
+    with _undone_on_failure(rollout, model):
         url = _roll_out(rollout, model, steps)
     record_release(model)
-    events.announce(events.RELEASED, portfolio, {"version": version, "url": url})
-    return ReleaseOutcome(portfolio=portfolio, model_version=version, url=url, changed=True)
+    events.announce(events.ModelReleased(portfolio=portfolio, version=model.version, url=url))
+    return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=url, changed=True)
 
 
 def _roll_out(rollout: Rollout, model: RegisteredModel, steps: list[int]) -> str:
@@ -63,15 +84,16 @@ def _roll_out(rollout: Rollout, model: RegisteredModel, steps: list[int]) -> str
 
 
 @contextmanager
-def _undone_on_failure(rollout: Rollout) -> Iterator[None]:
+def _undone_on_failure(rollout: Rollout, model: RegisteredModel) -> Iterator[None]:
     """Roll back on any failure, time-out, cancel or SIGTERM; after a SIGKILL the next run finds the recorded intent."""
     try:
         yield
     except BaseException as error:
         roll_back(rollout)
+        reason = str(error) or type(error).__name__
         events.announce(
-            events.ROLLED_BACK,
-            rollout.portfolio,
-            {"bundle_uri": rollout.bundle_uri, "reason": str(error) or type(error).__name__},
+            events.ReleaseRolledBack(
+                portfolio=rollout.portfolio, version=model.version, bundle_uri=rollout.bundle_uri, reason=reason
+            )
         )
         raise

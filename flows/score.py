@@ -31,5 +31,13 @@ def score(portfolio: Portfolio, day: date | None = None) -> PublishedScores:
     reconcile(batch)
     published = publish_scores(batch, champion, day or datetime.now(UTC).date())
     show_scores(published)
-    events.announce(events.SCORED, portfolio, published.model_dump())
+    events.announce(
+        events.ScoresPublished(
+            portfolio=portfolio,
+            dt=published.dt,
+            rows=published.rows,
+            model_version=published.model_version,
+            uri=published.uri,
+        )
+    )
     return published

@@ -1,4 +1,4 @@
-"""The train flow: snapshot, SageMaker training, gate, registry; an approved model announces itself."""
+"""The train flow: snapshot, SageMaker training, gate, registry, which announces an approved model."""
 
 from typing import Any, Literal
 
@@ -9,11 +9,9 @@ from credit_model.gate import GateLimits
 from flows.portfolio import Portfolio
 from tasks import events
 from tasks.gate import judge, show_model
-from tasks.registry import PublishedModel, get_champion, publish_bundle, register_model
+from tasks.registry import PublishedModel, RegisteredModel, get_champion, publish_bundle, register_model
 from tasks.sagemaker import train_model
 from tasks.snapshot import Snapshot, take_snapshot
-
-ANNOUNCEMENTS = {"Approved": events.APPROVED, "Rejected": events.REJECTED}
 
 
 class TrainOutcome(BaseModel, frozen=True):
@@ -56,9 +54,17 @@ def train(
         return _outcome(snapshot, model, "Champion", {})
     verdict = judge(snapshot, model, champion, limits or GateLimits())
     registered = register_model(model, verdict, _status(verdict, approval))
-    payload = {"version": model.version, "arn": registered.arn, "snapshot_id": snapshot.snapshot_id}
-    events.announce(ANNOUNCEMENTS.get(registered.status, events.REGISTERED), portfolio, payload)
+    events.announce(_announcement(registered, verdict))
     return _outcome(snapshot, model, registered.status, verdict)
+
+
+def _announcement(model: RegisteredModel, verdict: dict[str, Any]) -> events.PortfolioEvent:
+    """What became of the model; that it is approved is for the registry to say, which knows of every approval."""
+    known = {"portfolio": model.portfolio, "version": model.version, "arn": model.arn, "snapshot_id": model.snapshot_id}
+    if model.status == "Rejected":
+        failed = [check["detail"] for check in verdict["checks"] if not check["passed"]]
+        return events.ModelRejected(**known, reasons=failed)
+    return events.ModelRegistered(**known, status=model.status)
 
 
 def _status(verdict: dict[str, Any], approval: str) -> str:

@@ -1,8 +1,9 @@
-"""What an AWS account holds before the first run: bucket, database, workgroup, images, roles, and the landing rule."""
+"""What an AWS account holds before the first run: bucket, database, images, roles, and the events Prefect hears of."""
 
 import hashlib
 import json
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,62 @@ CLUSTER = "credit"
 FLOWS = "credit-flows"
 # The Prefect worker watches this queue to learn how its tasks end; the name is prefect-aws's own.
 TASK_EVENTS = "prefect-ecs-tasks-events"
-# One Prefect event per landing object, in the form that `POST /api/events` takes.
-EVENT_PATHS = {
-    "id": "$.id",
-    "time": "$.time",
-    "bucket": "$.detail.bucket.name",
-    "key": "$.detail.object.key",
-    "version": "$.detail.object.version-id",
+
+
+@dataclass(frozen=True)
+class Notice:
+    """An AWS event that Prefect hears of, in the form that `POST /api/events` takes.
+
+    Attributes:
+        pattern: Which events.
+        event: What Prefect calls it.
+        paths: Where the placeholders come from, besides `id` and `time`.
+        resource: Labels of the resource, with placeholders.
+        payload: What it carries, with placeholders.
+    """
+
+    pattern: dict[str, Any]
+    event: str
+    paths: dict[str, str]
+    resource: dict[str, str]
+    payload: dict[str, str]
+
+    def transformer(self) -> dict[str, Any]:
+        """Return EventBridge's input transformer."""
+        event = {"id": "<id>", "occurred": "<time>", "event": self.event}
+        body = json.dumps([{**event, "resource": self.resource, "payload": self.payload}])
+        return {"InputPathsMap": {"id": "$.id", "time": "$.time", **self.paths}, "InputTemplate": body}
+
+
+NOTICES = {
+    "landing": Notice(
+        pattern={
+            "source": ["aws.s3"],
+            "detail-type": ["Object Created"],
+            "detail": {"bucket": {"name": [BUCKET]}, "object": {"key": [{"prefix": "landing/"}]}},
+        },
+        event="credit.landing.object_created",
+        paths={"bucket": "$.detail.bucket.name", "key": "$.detail.object.key", "version": "$.detail.object.version-id"},
+        resource={"prefect.resource.id": "s3://<bucket>/<key>"},
+        payload={"bucket": "<bucket>", "key": "<key>", "version_id": "<version>"},
+    ),
+    # An update of anything else about an approved package is an event too, and no approval.
+    "approvals": Notice(
+        pattern={
+            "source": ["aws.sagemaker"],
+            "detail-type": ["SageMaker Model Package State Change"],
+            "detail": {
+                "ModelPackageGroupName": [{"prefix": "credit-"}],
+                "ModelApprovalStatus": ["Approved"],
+                "UpdatedModelPackageFields": ["ModelApprovalStatus", {"exists": False}],
+            },
+        },
+        event="credit.model.approved",
+        paths={"group": "$.detail.ModelPackageGroupName", "package": "$.detail.ModelPackageArn"},
+        resource={"prefect.resource.id": "<package>", "credit.group": "<group>"},
+        payload={"group": "<group>", "package": "<package>"},
+    ),
 }
-EVENT_TEMPLATE = (
-    '[{"id": "<id>", "occurred": "<time>", "event": "credit.landing.object_created",'
-    ' "resource": {"prefect.resource.id": "s3://<bucket>/<key>"},'
-    ' "payload": {"bucket": "<bucket>", "key": "<key>", "version_id": "<version>"}}]'
-)
 
 
 def build(root: Path, prefect_api_url: str) -> dict[str, str]:
@@ -43,11 +87,11 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
 
     Args:
         root: the repository, whose files are what the images hold.
-        prefect_api_url: where events about landing objects go.
+        prefect_api_url: where events go.
     """
     role = _role("credit-sagemaker", "sagemaker.amazonaws.com")
     _lake()
-    _landing_rule(prefect_api_url)
+    _notify(prefect_api_url)
     images = {name: _push(root, name) for name in IMAGE_SOURCES}
     return {
         "CREDIT_BUCKET": BUCKET,
@@ -104,7 +148,7 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
         "securityGroups": [groups[0]["GroupId"]],
         "assignPublicIp": "DISABLED",
     }
-    return {"credit_ecs_cluster": CLUSTER, "credit_vpc": vpc, "credit_ecs_network": network}
+    return {"credit_stage": "sandbox", "credit_ecs_cluster": CLUSTER, "credit_vpc": vpc, "credit_ecs_network": network}
 
 
 def _task_events() -> None:
@@ -146,8 +190,8 @@ def _lake() -> None:
     boto3.client("athena").create_work_group(Name=WORKGROUP, Configuration=results)
 
 
-def _landing_rule(prefect_api_url: str) -> None:
-    """New object under landing/ → EventBridge rule → API destination → Prefect's events endpoint."""
+def _notify(prefect_api_url: str) -> None:
+    """EventBridge rules → API destination → Prefect's events endpoint."""
     events: Any = boto3.client("events")
     key = {"ApiKeyAuthParameters": {"ApiKeyName": "X-Credit-Source", "ApiKeyValue": "eventbridge"}}
     connection = events.create_connection(Name="prefect", AuthorizationType="API_KEY", AuthParameters=key)
@@ -157,15 +201,14 @@ def _landing_rule(prefect_api_url: str) -> None:
         InvocationEndpoint=f"{prefect_api_url}/events",
         HttpMethod="POST",
     )
-    pattern = {
-        "source": ["aws.s3"],
-        "detail-type": ["Object Created"],
-        "detail": {"bucket": {"name": [BUCKET]}, "object": {"key": [{"prefix": "landing/"}]}},
-    }
-    events.put_rule(Name="landing", EventPattern=json.dumps(pattern), State="ENABLED")
-    transformer = {"InputPathsMap": EVENT_PATHS, "InputTemplate": EVENT_TEMPLATE}
-    target = {"Id": "prefect", "Arn": destination["ApiDestinationArn"], "InputTransformer": transformer}
-    events.put_targets(Rule="landing", Targets=[target])
+    for name, notice in NOTICES.items():
+        events.put_rule(Name=name, EventPattern=json.dumps(notice.pattern), State="ENABLED")
+        target = {
+            "Id": "prefect",
+            "Arn": destination["ApiDestinationArn"],
+            "InputTransformer": notice.transformer(),
+        }
+        events.put_targets(Rule=name, Targets=[target])
 
 
 def _push(root: Path, name: str) -> str:

@@ -201,8 +201,16 @@ def announce_drift(found: Monitored) -> list[str]:
     months = [month.month for month in fresh]
     # Training takes all months: one that a broken feed spoilt would be learnt, whichever month asks for the training.
     retrain = any(month.retrain for month in fresh) and not any(month.broken for month in found.months)
-    payload = {"version": run.model_version, "months": months, "reasons": reasons, "report": found.report_uri}
-    events.announce(events.DRIFTED, run.portfolio, payload, retrain=str(retrain).lower())
+    events.announce(
+        events.DriftDetected(
+            portfolio=run.portfolio,
+            version=run.model_version,
+            months=months,
+            reasons=reasons,
+            report=found.report_uri,
+            retrain=retrain,
+        )
+    )
     for month in fresh:
         names = sorted(_alarming(month) | _announced(run, month.month))
         storage.write_json(_marker(run, month.month), {"measures": names, "scored_on": run.dt})

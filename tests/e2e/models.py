@@ -39,7 +39,8 @@ def register_twin(world: World, *, tampered: bool = False) -> str:
             model.write_text(model.read_text().replace("leaf_value=", "leaf_value=1", 1))
         for path in (here / "twin").iterdir():
             world.put(f"models/{NAME}/{twin.version}/{path.name}", path.read_bytes())
-    _register(world, original, twin.version, archive_uri)
+    with world.nobody_told_of_approvals():
+        _register(world, original, twin.version, archive_uri)
     return twin.version
 
 

@@ -1,5 +1,6 @@
 """prefect.yaml says what its writer meant: Prefect's own types read every trigger, schedule and parameter of it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,21 @@ class TestDeployment:
         assert ConcurrencyOptions(collision_strategy=limit["collision_strategy"]).collision_strategy == "ENQUEUE"
 
 
-def test_events_that_flows_emit_are_the_ones_that_triggers_expect():
+def test_triggers_expect_events_that_somebody_sends_and_read_what_these_carry():
+    known = {event.name: event for event in (*events.RECEIVED, *events.EMITTED)}
+    for trigger in (trigger for d in DEPLOYMENTS for trigger in d.get("triggers", [])):
+        (event,) = (known[name] for name in trigger["expect"])
+        assert set(trigger["match"]) <= {"prefect.resource.id", *(f"credit.{label}" for label in event.labels)}
+        read = set(re.findall(r"event\.payload\.(\w+)", str(trigger["parameters"])))
+        assert read <= set(event.model_fields)
 
-    emitted = {value for name, value in vars(events).items() if name.isupper()} | {"credit.landing.object_created"}
-    expected = {event for d in DEPLOYMENTS for t in d.get("triggers", []) for event in t["expect"]}
-    assert expected <= emitted
+
+def test_the_document_names_every_event_its_resource_and_payload():
+    rows = re.findall(r"^\| `(credit\.[a-z_.]+)` \|(.*)\|$", (ROOT / "docs" / "events.md").read_text(), re.MULTILINE)
+    documented = {name: re.findall(r"`([^`]+)`", cells) for name, cells in rows}
+    for event in (*events.RECEIVED, *events.EMITTED):
+        words = documented.pop(event.name)
+        told = [*event.model_fields, *(f"credit.{label}" for label in event.labels)]
+        assert [word for word in told if word not in words] == [], event.name
+        assert [word for word in words if re.fullmatch(r"[a-z_]+", word) and word not in told] == [], event.name
+    assert documented == {}

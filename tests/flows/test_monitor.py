@@ -33,10 +33,11 @@ def announced(monkeypatch) -> list[ReceivedEvent]:
     return sent
 
 
-@pytest.mark.parametrize(("retrain", "starts"), [("true", True), ("false", False)])
-def test_drift_starts_training_where_training_is_the_remedy(announced, retrain, starts):
-    events.announce(events.DRIFTED, "case", {"version": "v1", "months": ["2026-03"], "reasons": ["x"]}, retrain=retrain)
-    assert trigger("drift").covers(announced[0]) is starts
+@pytest.mark.parametrize("retrain", [True, False])
+def test_drift_starts_training_where_training_is_the_remedy(announced, retrain):
+    told = {"version": "v1", "months": ["2026-03"], "reasons": ["x"], "report": "s3://b/monitoring.html"}
+    events.announce(events.DriftDetected(portfolio="case", **told, retrain=retrain))
+    assert trigger("drift").covers(announced[0]) is retrain
     assert not trigger("new outcomes").covers(announced[0])
 
 

@@ -142,7 +142,7 @@ def test_drift_is_announced_once_for_a_month_and_a_model(watched, announced):
         assert monitor.announce_drift.fn(found.model_copy(update={"months": months})) == ["2026-04"]
     event = announced[0]
     assert len(announced) == 3
-    assert event["event"] == events.DRIFTED
+    assert event["event"] == events.DriftDetected.name
     assert event["resource"]["credit.retrain"] == "true"
     assert event["payload"]["months"] == ["2026-03", "2026-04"]
     assert any("PSI" in reason for reason in event["payload"]["reasons"])

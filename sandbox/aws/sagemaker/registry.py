@@ -11,6 +11,18 @@ from sandbox.aws.events.bus import publish
 from sandbox.aws.events.sources import event
 from sandbox.aws.storage import Location
 
+# What the event of an update names as changed, as the service's documentation lists it.
+ANNOUNCED_UPDATES = (
+    "ModelApprovalStatus",
+    "ApprovalDescription",
+    "CustomerMetadataProperties",
+    "InferenceSpecification",
+)
+
+
+def _named(request: dict[str, Any], field: str) -> bool:
+    return field in request or f"{field}ToRemove" in request
+
 
 class RegistryActions(SageMakerResponse):
     """Actions on models, model packages and groups; the rest is moto's."""
@@ -69,7 +81,7 @@ class RegistryActions(SageMakerResponse):
         package.customer_metadata_properties = kept
         package.add_additional_inference_specifications(request.get("AdditionalInferenceSpecificationsToAdd"))
         package.modifications_done()
-        self._announce(package)
+        self._announce(package, updated=[name for name in ANNOUNCED_UPDATES if _named(request, name)])
         return ActionResult({"ModelPackageArn": package.arn})
 
     def delete_model_package(self) -> ActionResult:
@@ -98,12 +110,13 @@ class RegistryActions(SageMakerResponse):
                 return package
         raise ApiError("ValidationException", f"ModelPackage {name} does not exist.")
 
-    def _announce(self, package: Any) -> None:  # noqa: ANN401 - moto's untyped model
+    def _announce(self, package: Any, updated: list[str] | None = None) -> None:  # noqa: ANN401 - moto's untyped model
         wanted = (
             "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageStatus",
             "ModelPackageDescription", "ModelApprovalStatus", "CustomerMetadataProperties", "ApprovalDescription",
         )  # fmt: skip
         described = self._package(package)
+        detail = {name: described[name] for name in wanted if described.get(name) is not None}
         publish(
             event(
                 kind="SageMaker Model Package State Change",
@@ -111,7 +124,7 @@ class RegistryActions(SageMakerResponse):
                 account=self.current_account,
                 region=self.region,
                 resources=[package.arn],
-                detail={name: described[name] for name in wanted if described.get(name) is not None},
+                detail=detail if updated is None else {**detail, "UpdatedModelPackageFields": updated},
             )
         )
 

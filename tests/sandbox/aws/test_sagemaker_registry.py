@@ -69,8 +69,11 @@ def test_an_approval_is_an_event(register, client):
     target = {"Id": "1", "Arn": f"arn:aws:logs:eu-west-1:123456789012:log-group:{name}"}
     events.put_targets(Rule=rule, Targets=[target])
     package.update(model_approval_status="Approved")
-    (found,) = logs.filter_log_events(logGroupName=name)["events"]
-    assert json.loads(found["message"])["detail"]["ModelPackageVersion"] == 1
+    package.update(customer_metadata_properties={"released": "yes"})
+    found = [json.loads(one["message"])["detail"] for one in logs.filter_log_events(logGroupName=name)["events"]]
+    assert [detail["ModelPackageVersion"] for detail in found] == [1, 1]
+    updated = [["ModelApprovalStatus"], ["CustomerMetadataProperties"]]
+    assert [detail["UpdatedModelPackageFields"] for detail in found] == updated
 
 
 def test_tags_of_a_package(register, client):

@@ -1,0 +1,43 @@
+"""Approvals: which model an approval in the registry means, and whether it has been acted upon already."""
+
+from datetime import datetime
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.errors import RegistryError
+from tasks.registry import RegisteredModel, get_model, group_name, list_models
+
+
+@task(cache_policy=NO_CACHE)
+def find_model(portfolio: str, named: str) -> RegisteredModel:
+    """Return a registered model by its version, or by the ARN of its package as the registry's events name it.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    if not named.startswith("arn:"):
+        return get_model.fn(portfolio, named)
+    found = next((model for model in list_models(portfolio) if model.arn == named), None)
+    if found is None:
+        raise RegistryError(
+            f"group {group_name(portfolio)} of portfolio {portfolio} holds no package {named}; it may have been deleted"
+        )
+    return found
+
+
+def package_number(arn: str) -> int:
+    """Return a package's number in its group: they count up as models are registered.
+
+    >>> package_number("arn:aws:sagemaker:eu-west-1:123456789012:model-package/credit-case/12")
+    12
+    """
+    return int(arn.rsplit("/", 1)[-1])
+
+
+def acted_upon(model: RegisteredModel, approved_at: datetime | None) -> bool:
+    """Return whether this approval has led to a release: EventBridge delivers at least once, maybe long after.
+
+    Without this a late copy of an older model's approval would put that model back in the place of its successor.
+    """
+    return approved_at is not None and model.released_at is not None and model.released_at >= approved_at
