@@ -1,14 +1,29 @@
 """The ingest flow: one landing object becomes rows of the lake and of the online table, once."""
 
-from prefect import flow
+from typing import Annotated
 
-from tasks import events
-from tasks.lake import IngestReport, find_landed, publish, show_ingest
+from prefect import flow, runtime
+
+from credit_model.contract import contract_names
+from flows.portfolio import shown
+from tasks.lake import IngestReport, find_landed, portfolio_of, publish, show_ingest
 from tasks.online import keep_online
+from tasks.retraining import Decision, announce_ingest, decide
+
+Uri = Annotated[str, shown("Landing object", pattern=r"^s3://[^/]+/.+")]
+VersionId = Annotated[str | None, shown("Version of the object")]
+Retrain = Annotated[bool, shown("May start a training")]
+NOT_BY_THIS_FILE = Decision(new_outcomes=None, retrain=False)
 
 
-@flow(name="ingest", flow_run_name="ingest {uri}")
-def ingest(uri: str, version_id: str | None = None, retrain: bool = True) -> IngestReport:
+def run_name() -> str:
+    """Return `ingest case october.csv`."""
+    uri = str(runtime.flow_run.parameters["uri"])
+    return f"ingest {portfolio_of(uri) or ''} {uri.rsplit('/', 1)[-1]}".replace("  ", " ")
+
+
+@flow(name="ingest", flow_run_name=run_name)
+def ingest(uri: Uri, version_id: VersionId = None, retrain: Retrain = True) -> IngestReport:
     """Publish a landing object to the lake, say so, and keep the online table current.
 
     Args:
@@ -16,21 +31,21 @@ def ingest(uri: str, version_id: str | None = None, retrain: bool = True) -> Ing
         version_id: Version of the object; the latest when empty.
         retrain: Whether newly known outcomes may start the training of a challenger; off for a backfill of many files.
     """
-    landed = find_landed(uri, version_id or None)
-    report = publish(landed)
-    show_ingest(report)
-    if not report.repeated:
-        events.announce(
-            events.DataIngested(
-                portfolio=landed.portfolio,
-                ingest_id=report.ingest_id,
-                accepted=report.accepted,
-                labelled=report.labelled,
-                months=report.months,
-                new_outcomes=None,
-                retrain=retrain and report.labelled > 0,
-            )
-        )
+    try:
+        report = publish(find_landed(uri, version_id or None))
+        show_ingest(report)
+    except Exception:
+        # Runs before this one may have left the decision to it.
+        _say(uri, None, retrain=retrain)
+        raise
+    _say(uri, report, retrain=retrain)
     # Last, so that a run that fails here has announced what it will not announce a second time.
     keep_online(report)
     return report
+
+
+def _say(uri: str, report: IngestReport | None, *, retrain: bool) -> None:
+    """Announce what came of a file, and whether it is time to train on it and on those before it."""
+    portfolio = portfolio_of(uri) or ""
+    if portfolio in contract_names():
+        announce_ingest(portfolio, report, decide(portfolio) if retrain else NOT_BY_THIS_FILE)

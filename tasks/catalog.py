@@ -97,14 +97,20 @@ def ensure(table: LakeTable) -> None:
         _check_types(table, existing)
         if set(table.columns) <= set(existing):
             return
-    wr.catalog.create_parquet_table(
-        database,
-        table.name,
-        table.uri,
-        columns_types=table.columns,
-        partitions_types=dict.fromkeys(table.partitions, "string"),
-        mode="append" if existing is not None else "overwrite",
-    )
+    try:
+        # Never "overwrite": of two first files, the second would take the table of the first away again.
+        wr.catalog.create_parquet_table(
+            database,
+            table.name,
+            table.uri,
+            columns_types=table.columns,
+            partitions_types=dict.fromkeys(table.partitions, "string"),
+            mode="append",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AlreadyExistsException":
+            raise
+        ensure(table)
 
 
 def _check_types(table: LakeTable, existing: dict[str, str]) -> None:

@@ -81,6 +81,16 @@ def find_landed(uri: str, version_id: str | None) -> LandedObject:
     )
 
 
+def portfolio_of(uri: str) -> str | None:
+    """Return whose file an address of `…/{portfolio}/{applications|outcomes}/{file}` is, None for any other.
+
+    >>> portfolio_of("s3://bucket/landing/case/outcomes/2026-10.csv")
+    'case'
+    """
+    parts = uri.split("/")
+    return parts[-3] if len(parts) > 5 and parts[-2] in READERS else None
+
+
 def _place(uri: str, key: str) -> tuple[str, str]:
     parts = key.split("/")
     if len(parts) < 3 or parts[-2] not in READERS:

@@ -44,8 +44,17 @@ class Settings(BaseSettings):
     prediction_log: str = Field(
         "", pattern=r"^(s3://[^/]+.*)?$", description="s3:// address under which model servers log; none where empty"
     )
+    retrain_outcomes: int = Field(
+        100,
+        ge=1,
+        description="new outcomes from which on ingest asks for a training; at the shipped portfolios' rates some 20 "
+        "defaults, as many as monitoring wants of a month before it judges it",
+    )
     poll_seconds: float = Field(5.0, gt=0, description="pause between two looks at a job, a query or a rollout")
     ready_timeout_seconds: float = Field(600.0, gt=0, description="longest a new revision may take to become ready")
+    prices: dict[str, float] = Field(
+        {}, description='US dollars other than the dated list prices: {"athena-tb": 5, "ml.m5.xlarge": 0.25}'
+    )
     git_commit: str = Field("unknown", description="commit of the code that runs, for lineage")
 
     def uri(self, *parts: str) -> str:

@@ -39,7 +39,7 @@ class TestDeployment:
         for schedule in deployment.get("schedules", []):
             CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
         limit = deployment["concurrency_limit"]
-        assert limit["limit"] == 1
+        assert limit["limit"] == (4 if deployment["name"] == "ingest" else 1)
         assert ConcurrencyOptions(collision_strategy=limit["collision_strategy"]).collision_strategy == "ENQUEUE"
 
 
