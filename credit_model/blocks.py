@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from credit_model.booster import BLOCK_ROWS
 from credit_model.contract import ID, Contract
 from credit_model.errors import InputError
+from credit_model.markers import NULL_VALUES, without_markers
 
 # Arrow reads some thirty of these ahead; a line must not be longer.
 _BLOCK_BYTES = 1 << 20
@@ -40,7 +41,8 @@ def csv_blocks(
     contract: Contract,
     *,
     separator: str = ",",
-    header_line: bool = True,
+    skipped: int = 1,
+    literal: Collection[str] = (ID,),
 ) -> Iterator[pa.Table]:
     """Blocks of a CSV: numbers as float64, levels as dictionaries; as text from the first block on that does not fit.
 
@@ -49,7 +51,8 @@ def csv_blocks(
         headers: Its columns in order.
         contract: Says which columns are needed, and as what; others are not converted.
         separator: Between values.
-        header_line: Whether the first line is a header.
+        skipped: Lines before the first row: blank ones, and the header where there is one.
+        literal: Canonical names of the columns where NA is a value, as `credit_model.markers` finds them.
 
     Raises:
         pyarrow.ArrowInvalid: Not a CSV of these columns.
@@ -61,15 +64,17 @@ def csv_blocks(
     kinds[ID] = pa.string()
     typed, text = {header: kinds[name] for header, name in names.items()}, dict.fromkeys(names, pa.string())
     reading = pacsv.ReadOptions(
-        block_size=_BLOCK_BYTES, column_names=list(headers), skip_rows=int(header_line), use_threads=False
+        block_size=_BLOCK_BYTES, column_names=list(headers), skip_rows=skipped, use_threads=False
     )
     parsing = pacsv.ParseOptions(delimiter=separator, newlines_in_values=True)
+    kept = {header for header, name in names.items() if name in literal}
     done = 0
     for types in (typed, text):
         try:
             with source() as stream:
                 # A legal value may be written in a way that only the text reader takes; rows given out stay given out.
-                for block in _after(done, pacsv.open_csv(stream, reading, parsing, _conversion(types))):
+                batches = pacsv.open_csv(stream, reading, parsing, _conversion(types))
+                for block in _after(done, (without_markers(batch, kept) for batch in batches)):
                     yield block
                     done += block.num_rows
             return
@@ -80,7 +85,7 @@ def csv_blocks(
 
 def _conversion(types: dict[str, pa.DataType]) -> pacsv.ConvertOptions:
     return pacsv.ConvertOptions(
-        column_types=types, include_columns=list(types), null_values=["", "NA"], strings_can_be_null=True
+        column_types=types, include_columns=list(types), null_values=NULL_VALUES, strings_can_be_null=False
     )
 
 

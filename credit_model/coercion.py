@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from credit_model.contract import TIMESTAMP_TYPE, Column
+from credit_model.wholes import EXACT, floats_as_text, without_point
 
 Mask = npt.NDArray[np.bool_]
 
@@ -19,8 +20,6 @@ _FALSE = ("false", "0", "0.0")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _ZONED = r"(Z|[+-]\d{2}:?\d{2})$"
 _WHOLE = r"^([+-]?\d+)\.0+$"
-# float64 holds every whole number up to here; beyond it an int64 would not be the number in the file.
-_EXACT = float(2**53)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Coerced:
         rows = np.flatnonzero(mask)
         if not rows.size:
             return
-        self.faults += [Fault(row, reason.format(show(value_at(raw, row)))) for row in rows.tolist()]
+        self.faults += [Fault(row, reason.replace("{}", show(value_at(raw, row)), 1)) for row in rows.tolist()]
         self.values = pc.if_else(pa.array(mask), pa.scalar(None, self.values.type), self.values)
 
 
@@ -110,7 +109,7 @@ def coerce(values: pa.Array | pa.ChunkedArray, column: Column, *, closed: bool =
 
 
 def _missing(array: pa.Array, column: Column) -> Mask:
-    blank = column.has_levels and _is_text(array)
+    blank = column.has_levels and is_text(array)
     return _mask(pc.or_kleene(pc.is_null(array), pc.equal(_text(array), "")) if blank else pc.is_null(array))
 
 
@@ -133,7 +132,7 @@ def to_timestamp(array: pa.Array) -> Coerced:
         return Coerced(array.cast(TIMESTAMP_TYPE))
     if pa.types.is_temporal(array.type) and not pa.types.is_time(array.type) and not pa.types.is_duration(array.type):
         return Coerced(_utc(array))
-    if not _is_text(array):
+    if not is_text(array):
         return _all_wrong(array, TIMESTAMP_TYPE, "{} is not an ISO 8601 time")
     text = _text(array)
     try:
@@ -146,22 +145,13 @@ def to_timestamp(array: pa.Array) -> Coerced:
     return coerced
 
 
-def to_identifier(array: pa.Array) -> Coerced:
-    """Application ids as trimmed text; empty ids are null."""
-    if not is_plain(array):
-        return _all_wrong(array, pa.string(), "{} is not an application id")
-    text = _text(_whole_text(array) if pa.types.is_floating(array.type) else array)
-    coerced = Coerced(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text))
-    coerced.reject(_mask(pc.is_null(coerced.values)), array, "the application id is missing")
-    return coerced
-
-
 def _mask(values: pa.Array) -> Mask:
     filled = pc.fill_null(values, fill_value=False)
     return np.asarray(filled.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _is_text(array: pa.Array) -> bool:
+def is_text(array: pa.Array) -> bool:
+    """Whether values are text, not dictionary-encoded."""
     kind = array.type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
@@ -169,7 +159,7 @@ def _is_text(array: pa.Array) -> bool:
 def is_plain(array: pa.Array) -> bool:
     """Whether values are single ones that can be written as text: no lists, no structs, no bytes."""
     kind = array.type
-    return _is_text(array) or any(test(kind) for test in (pa.types.is_primitive, pa.types.is_decimal, pa.types.is_null))
+    return is_text(array) or any(test(kind) for test in (pa.types.is_primitive, pa.types.is_decimal, pa.types.is_null))
 
 
 def _all_wrong(array: pa.Array, kind: pa.DataType, reason: str) -> Coerced:
@@ -184,7 +174,7 @@ def _text(array: pa.Array) -> pa.Array:
 
 
 def _number(array: pa.Array, column: Column) -> Coerced:
-    coerced = _text_to_float(array) if _is_text(array) else _to_float(array)
+    coerced = _text_to_float(array) if is_text(array) else _to_float(array)
     floats = coerced.values
     coerced.reject(_mask(pc.invert(pc.is_finite(floats))), array, "{} is not a finite number")
     if column.min is not None:
@@ -194,7 +184,7 @@ def _number(array: pa.Array, column: Column) -> Coerced:
     if column.kind == "integer":
         finite = coerced.values
         coerced.reject(_mask(pc.not_equal(finite, pc.floor(finite))), array, "{} is not a whole number")
-        coerced.reject(_mask(pc.greater(pc.abs(coerced.values), _EXACT)), array, "{} is too large for a whole number")
+        coerced.reject(_mask(pc.greater(pc.abs(coerced.values), EXACT)), array, "{} is too large for a whole number")
         coerced.values = coerced.values.cast(pa.int64())
     return coerced
 
@@ -221,25 +211,27 @@ def _text_to_float(array: pa.Array) -> Coerced:
     return coerced
 
 
-def _whole_text(array: pa.Array) -> pa.Array:
-    """Numbers as text, whole ones without a decimal point: levels and ids that a reader took for numbers."""
-    return pc.replace_substring_regex(array.cast(pa.string()), pattern=_WHOLE, replacement=r"\1")
-
-
 def _levels(array: pa.Array, column: Column, *, closed: bool) -> Coerced:
     if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type) or not is_plain(array):
         return _all_wrong(array, pa.string(), "{} is not a level")
-    text = _text(_whole_text(array) if pa.types.is_floating(array.type) else array)
-    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-    if column.open:
-        return Coerced(text)
+    floating = pa.types.is_floating(array.type)
+    text = _text(floats_as_text(array) if floating else array)
+    coerced = Coerced(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text))
+    if floating:
+        infinite = pc.and_(pc.is_valid(array), pc.invert(pc.is_finite(array.cast(pa.float64()))))
+        coerced.reject(_mask(infinite), array, "{} is not a finite number")
+    return coerced if column.open else _listed(coerced, array, column, closed=closed)
+
+
+def _listed(coerced: Coerced, array: pa.Array, column: Column, *, closed: bool) -> Coerced:
+    text = coerced.values
     listed = pa.array(column.levels, pa.string())
     known = pc.is_in(text, value_set=listed)
     if not pc.all(pc.or_(known, pc.is_null(text))).as_py():
         # 1.0 is how a column of levels 1, 2, 3 with gaps leaves most tools.
-        text = pc.if_else(known, text, pc.replace_substring_regex(text, pattern=_WHOLE, replacement=r"\1"))
+        text = pc.if_else(known, text, without_point(text, pattern=_WHOLE))
         known = pc.is_in(text, value_set=listed)
-    coerced = Coerced(text)
+    coerced.values = text
     if closed or column.kind == "ordinal":
         unknown = pc.and_(pc.is_valid(text), pc.invert(known))
         coerced.reject(_mask(unknown), array, f"{{}} is not one of {_listing(column.levels)}")

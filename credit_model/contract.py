@@ -32,8 +32,6 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "ordinal": pa.string(),
 }
 _NAME = r"^[a-z][a-z0-9_]*$"
-# What a raw CSV holds where it holds nothing.
-_MISSING = ("", "NA")
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
@@ -228,8 +226,8 @@ def _column_fault(column: Column) -> str | None:
 
 
 def _level_fault(column: Column, level: str) -> str | None:
-    """Why no value could ever be this level: reading trims text, knows missing values, and writes 1.0 as 1."""
-    if level.strip() in _MISSING:
+    """Why no value could ever be this level: reading trims text, takes nothing for missing, and writes 1.0 as 1."""
+    if not level.strip():
         return f"level '{level}' is how a missing value is written; leave it out and set nullable: true"
     if level != level.strip():
         return f"level '{level}' has blanks around it, which reading takes off; write it as '{level.strip()}'"

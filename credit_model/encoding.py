@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from credit_model.booster import Matrix
-from credit_model.coercion import coerce, flat, is_plain, value_at
+from credit_model.coercion import coerce, flat, value_at
 from credit_model.contract import ID, Column, Contract
 from credit_model.derived import Derived
 from credit_model.errors import InputError
+from credit_model.identifiers import identifiers as read_identifiers
 from credit_model.quickcolumns import read_quickly
 
 
@@ -81,16 +83,28 @@ class Encoder:
         Raises:
             InputError: As `conform` raises it.
         """
+        return self.read_counting(table)[0]
+
+    def read_counting(self, table: pa.Table) -> tuple[Matrix, Counter[str]]:
+        """The same, and how many values of each categorical feature are levels the model never saw.
+
+        Raises:
+            InputError: As `conform` raises it.
+        """
+        unknown: Counter[str] = Counter()
         found = _found(table, self.contract)
         hidden = {name: None for derived in self.derived.values() for name in derived.inputs}
         places = {name: place for place, name in enumerate(dict.fromkeys((*self.names, *hidden)))}
         matrix = np.empty((table.num_rows, len(places) + 1), dtype=np.float64, order="F")
         for column in self.contract.features:
             # The last column takes what the model does not read: it is checked all the same.
-            self._read_column(table, column, found.get(column.name), matrix[:, places.get(column.name, -1)])
+            position, out = found.get(column.name), matrix[:, places.get(column.name, -1)]
+            self._read_column(table, column, position, out)
+            if position is not None and column.kind == "categorical" and column.name in self.levels:
+                unknown[column.name] += _unknown(_whole(table.column(position)), column, out)
         for derived in self.derived.values():
             matrix[:, places[derived.name]] = derived.of_columns([matrix[:, places[name]] for name in derived.inputs])
-        return matrix[:, : len(self.names)]
+        return matrix[:, : len(self.names)], +unknown
 
     def _read_column(self, table: pa.Table, column: Column, position: int | None, out: Matrix) -> None:
         raw = None if position is None else _whole(table.column(position))
@@ -111,6 +125,18 @@ class Encoder:
             values = pc.index_in(values, value_set=pa.array(codes, pa.string()))
         numbers: Matrix = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return numbers
+
+
+def _unknown(raw: pa.Array, column: Column, numbers: Matrix) -> int:
+    """How many values have no number though they are there; each distinct one is looked at once."""
+    absent = int(np.count_nonzero(np.isnan(numbers)))
+    if absent == raw.null_count:
+        return 0
+    encoded = raw if pa.types.is_dictionary(raw.type) else raw.dictionary_encode()
+    missing = coerce(encoded.dictionary, column, closed=False).values.is_null()
+    places = pc.fill_null(encoded.indices, pa.scalar(len(missing), encoded.indices.type))
+    found = np.append(missing.to_numpy(zero_copy_only=False), True)[places.to_numpy(zero_copy_only=False)]
+    return absent - int(np.count_nonzero(found))
 
 
 def _whole(values: pa.ChunkedArray) -> pa.Array:
@@ -151,25 +177,22 @@ def _found(table: pa.Table, contract: Contract) -> dict[str, int]:
 
 
 def identifiers(table: pa.Table, contract: Contract) -> pa.Array:
-    """Application ids of any table as text; nulls where it has none.
+    """Application ids of any table, as `credit_model.identifiers` reads them; nulls where it has none.
 
     Raises:
-        InputError: The ids are neither text nor numbers, or there are two columns of them.
+        InputError: An id is neither text nor a whole number, or there are two columns of them.
     """
     position = _found(table, contract).get(ID)
     return pa.nulls(table.num_rows, pa.string()) if position is None else _identifiers(table, position)
 
 
 def _identifiers(table: pa.Table, position: int) -> pa.Array:
-    raw = flat(table.column(position))
-    if not is_plain(raw):
-        reason = f"ids cannot be of type {raw.type}; send text or numbers"
-        raise InputError(index=0, column=ID, value=None, reason=reason)
-    try:
-        return raw.cast(pa.string())
-    except pa.ArrowException as error:
-        reason = f"ids of type {raw.type} cannot be read ({error}); send text or numbers"
-        raise InputError(index=0, column=ID, value=None, reason=reason) from error
+    raw = table.column(position)
+    coerced = read_identifiers(raw)
+    if coerced.faults:
+        first = min(coerced.faults, key=lambda fault: fault.row)
+        raise InputError(index=first.row, column=ID, value=value_at(flat(raw), first.row), reason=first.reason)
+    return coerced.values
 
 
 def _conformed(table: pa.Table, column: Column, position: int | None) -> pa.Array:

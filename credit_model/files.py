@@ -18,9 +18,11 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from credit_model.blocks import csv_blocks, parquet_blocks, parquet_levels, wanted
-from credit_model.coercion import Fault, coerce, flat, show, to_identifier, value_at
+from credit_model.blockscoring import BlockScorer
+from credit_model.coercion import Fault, coerce, flat, show, value_at
 from credit_model.contract import ID, Contract
 from credit_model.errors import DataError, InputError
+from credit_model.identifiers import identifiers, required_identifiers
 from credit_model.parallel import in_order
 from credit_model.rawfile import RawFile, file_faults, open_raw
 from credit_model.reading import REJECTED_SCHEMA
@@ -101,8 +103,9 @@ def score_files(
     scored = left_out = 0
     examples: list[pa.Table] = []
     with _sink(target, schema) as write, _sink(rejected, REJECTIONS_SCHEMA) as reject:
-        parts = chain.from_iterable(_parts(raw, scorer.contract) for raw in raws)
-        for part, scores, faults in in_order(lambda part: _score(part, scorer, reasons), _shared(parts, raws)):
+        blocks = BlockScorer(scorer, reasons=reasons)
+        parts = chain.from_iterable(_parts(raw, blocks) for raw in raws)
+        for part, scores, faults in in_order(lambda part: _score(part, blocks), _shared(parts, raws)):
             write(scores)
             reject(faults)
             scored += scores.num_rows
@@ -139,10 +142,10 @@ def _opened(path: Path, contract: Contract) -> RawFile:
     return raw
 
 
-def _parts(raw: RawFile, contract: Contract) -> Iterator[_Part]:
+def _parts(raw: RawFile, blocks: BlockScorer) -> Iterator[_Part]:
     rows = 0
     with file_faults(raw):
-        for table, share in _parquet(raw, contract) if raw.separator is None else _csv(raw, contract):
+        for table, share in _parquet(raw, blocks.contract) if raw.separator is None else _csv(raw, blocks):
             yield _Part(raw.label, rows, table, share)
             rows += table.num_rows
 
@@ -157,13 +160,21 @@ def _parquet(raw: RawFile, contract: Contract) -> Iterator[tuple[pa.Table, float
             yield table, rows / file.metadata.num_rows
 
 
-def _csv(raw: RawFile, contract: Contract) -> Iterator[tuple[pa.Table, float]]:
+def _csv(raw: RawFile, blocks: BlockScorer) -> Iterator[tuple[pa.Table, float]]:
     size, per_row, rows = raw.path.stat().st_size, _bytes_per_row(raw), 0
 
     def source() -> pa.NativeFile:
         return pa.input_stream(str(raw.path), compression="gzip" if raw.compressed else None)
 
-    for table in csv_blocks(source, raw.headers, contract, separator=raw.separator or ","):
+    tables = csv_blocks(
+        source,
+        raw.headers,
+        blocks.contract,
+        separator=raw.separator or ",",
+        skipped=raw.skipped,
+        literal=blocks.literal,
+    )
+    for table in tables:
         rows += table.num_rows
         yield table, min(rows * per_row / size, 1.0)
 
@@ -186,34 +197,30 @@ def _shared(parts: Iterable[_Part], raws: list[RawFile]) -> Iterator[_Part]:
         yield _Part(part.file, part.first_row, part.table, share)
 
 
-def _score(part: _Part, scorer: Scorer, reasons: bool) -> tuple[_Part, pa.Table, pa.Table]:
+def _score(part: _Part, blocks: BlockScorer) -> tuple[_Part, pa.Table, pa.Table]:
     """Scores of the good rows of a part, and the faults of the others."""
-    ids = _identifiers(part.table, scorer.contract)
-    if not ids.null_count:
+    names = wanted(part.table.column_names, blocks.contract)
+    header = next((header for header, name in names.items() if name == ID), None)
+    rows = part.table.num_rows
+    ids = pa.nulls(rows, pa.string()) if header is None else identifiers(part.table.column(header)).values
+    if header is None or not ids.null_count:
         try:
-            return part, scorer.score_block(part.table, ids=ids, reasons=reasons), REJECTIONS_SCHEMA.empty_table()
+            return part, blocks.table(part.table, ids=ids).scores, REJECTIONS_SCHEMA.empty_table()
         except InputError:
             pass
-    faults = list(_faults(part.table, scorer.contract))
-    keep = np.ones(part.table.num_rows, dtype=np.bool_)
+    faults = list(_faults(part.table, blocks.contract))
+    keep = np.ones(rows, dtype=np.bool_)
     keep[[fault.row for _, _, fault in faults]] = False
     mask = pa.array(keep)
-    scores = scorer.score_block(part.table.filter(mask), ids=ids.filter(mask), reasons=reasons)
-    return part, scores, _rejected(part, ids, faults)
-
-
-def _identifiers(table: pa.Table, contract: Contract) -> pa.Array:
-    header = next((header for header, name in wanted(table.column_names, contract).items() if name == ID), None)
-    if header is None:
-        return pa.array([""] * table.num_rows, pa.string())
-    return to_identifier(flat(table.column(header))).values
+    scored = blocks.table(part.table.filter(mask), ids=ids.filter(mask))
+    return part, scored.scores, _rejected(part, ids, faults)
 
 
 def _faults(table: pa.Table, contract: Contract) -> Iterator[tuple[str, str | None, Fault]]:
     """Column, value and fault of everything that keeps a row from being scored."""
     for header, name in wanted(table.column_names, contract).items():
         raw = flat(table.column(header))
-        coerced = to_identifier(raw) if name == ID else coerce(raw, contract.column(name), closed=False)
+        coerced = required_identifiers(raw) if name == ID else coerce(raw, contract.column(name), closed=False)
         for fault in coerced.faults:
             value = value_at(raw, fault.row)
             yield name, value if value is None or isinstance(value, str) else show(value), fault

@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 
 from credit_model.coercion import coerce
 from credit_model.contract import Column
+from credit_model.wholes import EXACT
 
 Floats = npt.NDArray[np.float64]
 # Canonical values of a column as numbers, NaN for missing ones.
 Numbers = Callable[[pa.Array, Column], Floats]
-# float64 holds every whole number up to here.
-_EXACT = float(2**53)
 
 
 def read_quickly(array: pa.Array, column: Column, out: Floats, numbers: Numbers) -> bool:
@@ -72,7 +71,7 @@ def _numbers(array: pa.Array, column: Column, out: Floats) -> bool:
 
 
 def _is_whole(values: Floats, missing: int, *, low: float, high: float, floating: bool) -> bool:
-    if low < -_EXACT or high > _EXACT:
+    if low < -EXACT or high > EXACT:
         return False
     return not floating or np.count_nonzero(np.floor(values) == values) == len(values) - missing
 

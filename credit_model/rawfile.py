@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,15 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from credit_model.errors import DataError
+from credit_model.markers import NULL_VALUES, without_markers
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _HEAD = 1 << 20
 _BLOCK = 16 << 20
 _BATCH = 65_536
+_BLANK = re.compile(rb"([ \t]*(\r\n|\n|\r))*")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class RawFile:
         headers: Column headers in file order, as written.
         separator: `,` or `;` for CSV, None for Parquet.
         compressed: Whether the CSV is gzipped.
+        skipped: Lines of a CSV before its first row: blank ones and the header.
     """
 
     path: Path
@@ -41,15 +45,20 @@ class RawFile:
     headers: tuple[str, ...]
     separator: str | None
     compressed: bool = False
+    skipped: int = 1
 
-    def batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, columns: list[str], *, literal: Collection[str]) -> Iterator[pa.RecordBatch]:
         """The named columns in batches; all of them text when the file is CSV.
+
+        Args:
+            columns: Headers.
+            literal: Headers of the columns where NA is a value of a CSV.
 
         Raises:
             DataError: The file is cut off, ragged or wrongly encoded; names the row.
         """
         with file_faults(self):
-            yield from self._parquet(columns) if self.separator is None else self._csv(columns)
+            yield from self._parquet(columns) if self.separator is None else self._csv(columns, literal)
 
     def _parquet(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(self.path) as file:
@@ -57,17 +66,20 @@ class RawFile:
                 batch.validate(full=True)  # Arrow reads text that is not UTF-8 without a word
                 yield batch
 
-    def _csv(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    def _csv(self, columns: list[str], literal: Collection[str]) -> Iterator[pa.RecordBatch]:
         text = dict.fromkeys(self.headers, pa.string())
         with _bytes(self.path, compressed=self.compressed) as stream:
-            yield from pacsv.open_csv(
+            batches = pacsv.open_csv(
                 stream,
-                read_options=pacsv.ReadOptions(block_size=_BLOCK),
+                read_options=pacsv.ReadOptions(
+                    block_size=_BLOCK, column_names=list(self.headers), skip_rows=self.skipped
+                ),
                 parse_options=pacsv.ParseOptions(delimiter=self.separator, newlines_in_values=True),
                 convert_options=pacsv.ConvertOptions(
-                    column_types=text, include_columns=columns, null_values=["", "NA"], strings_can_be_null=True
+                    column_types=text, include_columns=columns, null_values=NULL_VALUES, strings_can_be_null=False
                 ),
             )
+            yield from (without_markers(batch, literal) for batch in batches)
 
 
 def open_raw(path: Path, *, label: str) -> RawFile:
@@ -99,7 +111,7 @@ def delivered_rows(path: Path, rows: set[int]) -> dict[int, str]:
         rows: One-based numbers of data rows.
     """
     raw, offset, found = open_raw(path, label=str(path)), 0, {}
-    for batch in raw.batches(list(raw.headers)):
+    for batch in raw.batches(list(raw.headers), literal=raw.headers):
         for row in sorted(row for row in rows if offset < row <= offset + batch.num_rows):
             values = batch.slice(row - offset - 1, 1).to_pylist()[0]
             found[row] = json.dumps(values, default=str, ensure_ascii=False)
@@ -124,13 +136,21 @@ def _open_csv(path: Path, label: str, magic: bytes) -> RawFile:
             head = stream.read(_HEAD)
     except OSError as error:
         raise DataError(f"{label}: the gzip data is cut off or damaged; deliver the file again") from error
-    headers, separator = _header(head, label)
-    return RawFile(path, label, headers, separator, compressed)
+    blank, line = first_line(head)
+    headers, separator = _header(line, label)
+    return RawFile(path, label, headers, separator, compressed, blank + 1)
 
 
-def _header(head: bytes, label: str) -> tuple[tuple[str, ...], str]:
-    line = next((line for line in re.split(rb"\r?\n|\r", head.removeprefix(b"\xef\xbb\xbf")) if line.strip()), b"")
-    if not line:
+def first_line(head: bytes) -> tuple[int, bytes]:
+    """How many blank lines a CSV begins with, and the first line that is not blank, without a byte order mark."""
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    start = _BLANK.match(text).end()  # type: ignore[union-attr]  # it matches nothing too
+    end = _LINE_END.search(text, start)
+    return len(_LINE_END.findall(text, 0, start)), text[start : end.start() if end else len(text)]
+
+
+def _header(line: bytes, label: str) -> tuple[tuple[str, ...], str]:
+    if not line.strip():
         raise DataError(f"{label}: the file is empty; deliver a file with a header and rows")
     try:
         text = line.decode("utf-8")
@@ -169,7 +189,7 @@ def file_faults(raw: RawFile) -> Iterator[None]:
 
 
 def _explain(raw: RawFile, message: str) -> str:
-    if "Empty CSV file" in message:
+    if "Empty CSV file" in message or "Could not skip initial" in message:
         return ": there is a header but no data row; deliver a file with rows"
     ragged = re.search(r"Expected (\d+) columns, got (\d+)", message)
     if ragged:
@@ -187,7 +207,8 @@ def _find_line(raw: RawFile, *, ragged: bool) -> int | str:
         if not ragged:
             return next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), "?")
         reader = csv.reader((line.decode("utf-8", "replace") for line in stream), delimiter=raw.separator or ",")
-        wrong = (reader.line_num for values in reader if values and len(values) != len(raw.headers))
+        ragged_lines = (reader.line_num for values in reader if values and len(values) != len(raw.headers))
+        wrong = (number for number in ragged_lines if number >= raw.skipped)  # blank lines above the header are none
         try:
             return next(wrong, "?")
         except csv.Error:  # a field longer than Python's reader takes, which an unclosed quote makes

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from credit_model.coercion import Coerced, coerce, flat, to_boolean, to_identifier, to_timestamp, value_at
+from credit_model.coercion import Coerced, coerce, flat, to_boolean, to_timestamp, value_at
 from credit_model.contract import APPLIED_AT, ID, OBSERVED_AT, TARGET, Contract
 from credit_model.errors import DataError
+from credit_model.identifiers import required_identifiers
+from credit_model.markers import literal_columns
 from credit_model.rawfile import RawFile, open_raw
 
 REJECTED_SCHEMA = pa.schema(
@@ -77,7 +79,7 @@ def read_applications(path: str | Path, contract: Contract, *, label: str | None
     Raises:
         DataError: The file as a whole cannot be used: a column is missing, it is empty, cut off, or not a table.
     """
-    plan: dict[str, Coercion] = {ID: to_identifier, APPLIED_AT: to_timestamp}
+    plan: dict[str, Coercion] = {ID: required_identifiers, APPLIED_AT: to_timestamp}
     plan |= {column.name: partial(coerce, column=column) for column in contract.columns}
     required = [column.name for column in contract.columns]
     return _read(Path(path), contract, plan | _OUTCOME, required=required, label=label, fill=APPLIED_AT)
@@ -94,7 +96,7 @@ def read_outcomes(path: str | Path, contract: Contract, *, label: str | None = N
     Raises:
         DataError: The file as a whole cannot be used.
     """
-    plan: dict[str, Coercion] = {ID: to_identifier, TARGET: _known_outcome, OBSERVED_AT: to_timestamp}
+    plan: dict[str, Coercion] = {ID: required_identifiers, TARGET: _known_outcome, OBSERVED_AT: to_timestamp}
     return _read(Path(path), contract, plan, required=[TARGET], label=label, fill=OBSERVED_AT)
 
 
@@ -117,7 +119,8 @@ def _read(
     names = [name for name in plan if name in present or name == fill]
     faults = _Faults([], [], [], [])
     tables, rows = [], 0
-    for batch in raw.batches([present[name] for name in names if name in present]):
+    literal = {present[name] for name in literal_columns(contract) if name in present}
+    for batch in raw.batches([present[name] for name in names if name in present], literal=literal):
         tables.append(_canonical(batch, names, present, plan, faults, offset=rows))
         rows += batch.num_rows
     if not rows:

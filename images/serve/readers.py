@@ -11,9 +11,11 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from credit_model import blocks
+from credit_model.blockscoring import BlockScorer, ScoredBlock
 from credit_model.contract import ID, Contract
+from credit_model.errors import InputError
 from credit_model.parallel import in_order
-from credit_model.scoring import Scorer
+from credit_model.rawfile import first_line
 from images.serve.faults import RequestError, TooLargeError
 
 # Applicants of a body of the largest size have at least so many bytes each.
@@ -21,6 +23,8 @@ MAX_ROWS = 2_000_000
 # Parquet of applicants unpacks to a few times its size; what unpacks to more was made to do so.
 MAX_UNPACKED = 2 << 30
 _LINES_BYTES = 2 << 20
+# A line that is not blank, and anything after it; Arrow complains of a CSV without rows.
+_ROWS = re.compile(rb"(?:\xef\xbb\xbf)?\s*\S[^\r\n]*[\r\n]\s*\S")
 _JSON_TYPES = {"numeric": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_()}
 
 
@@ -29,15 +33,15 @@ class Scored:
     """Scores of a body as they become known, and whether the body had a header line.
 
     Attributes:
-        parts: Tables of scores in order; reading them may raise RequestError or InputError.
+        parts: Blocks of scores in order; reading them may raise RequestError or InputError.
         header: False for a CSV without one.
     """
 
-    parts: Iterator[pa.Table]
+    parts: Iterator[ScoredBlock]
     header: bool = True
 
 
-def parquet(body: bytes, scorer: Scorer, reasons: bool, _header: str | None) -> Scored:
+def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
     """Score a Parquet table.
 
     Raises:
@@ -57,58 +61,75 @@ def parquet(body: bytes, scorer: Scorer, reasons: bool, _header: str | None) -> 
     read = blocks.parquet_blocks(file, scorer.contract)
     if not file.metadata.num_rows:
         read = iter([file.schema_arrow.empty_table()])
-    return Scored(scorer.score_blocks(_told(read, "Parquet"), reasons=reasons))
+    return Scored(_one_count(in_order(scorer.table, _told(read, "Parquet"))))
 
 
-def comma_separated(body: bytes, scorer: Scorer, reasons: bool, header: str | None) -> Scored:
+def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> Scored:
     """Score a CSV, with a header line or, in the contract's order, without one.
 
     Raises:
         RequestError: It is not UTF-8, or its first line fits neither.
         InputError: Two columns mean the same one.
     """
-    first = _first_line(body)
-    present = blocks.wanted(first, scorer.contract) != {} if header is None else header == "present"
-    names = first if present else _in_contract_order(len(first), scorer.contract)
+    blank, first = _first_line(body)
+    present = _is_header(first, scorer.contract) if header is None else header == "present"
+    names = first if present else _in_contract_order(first, scorer.contract)
     if not blocks.wanted(names, scorer.contract):
         raise RequestError("the header line of the CSV body has none of the model's columns")
     read: Iterator[pa.Table] = iter([pa.table({name: pa.array([], pa.string()) for name in names})])
-    if not present or re.search(rb"[\r\n]\s*[^\s]", body):
-        read = blocks.csv_blocks(lambda: pa.BufferReader(body), names, scorer.contract, header_line=present)
-    return Scored(scorer.score_blocks(_told(read, "CSV"), reasons=reasons), present)
+    if not present or _ROWS.match(body):
+        read = blocks.csv_blocks(
+            lambda: pa.BufferReader(body),
+            names,
+            scorer.contract,
+            skipped=blank + int(present),
+            literal=scorer.literal,
+        )
+    return Scored(_one_count(in_order(scorer.table, _told(read, "CSV"))), present)
 
 
-def json_lines(body: bytes, scorer: Scorer, reasons: bool, _header: str | None) -> Scored:
+def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
     """Score JSON Lines: plain pieces through Arrow, any other with the rules of the online routes."""
     schema = {ID: pa.string()}
     schema |= {column.name: _JSON_TYPES.get(column.kind, pa.string()) for column in scorer.contract.features}
     parsing = pyarrow.json.ParseOptions(explicit_schema=pa.schema(schema), unexpected_field_behavior="error")
 
-    def work(piece: bytes) -> pa.Table:
+    def work(piece: bytes) -> ScoredBlock:
         table = _plain_json(piece, parsing)
-        if table is not None:
-            return next(scorer.score_blocks([table], reasons=reasons))
-        matrix, ids = scorer.reader.read(_objects(piece))
-        return scorer.answers(matrix, pa.array(ids, pa.string()), reasons=reasons)
+        return scorer.objects(_objects(piece)) if table is None else scorer.table(table)
 
-    return Scored(_within(scorer.in_one_count(_counted(in_order(work, _pieces(body))))))
+    return Scored(_one_count(_numbered(in_order(work, _pieces(body)), body)))
 
 
-def _first_line(body: bytes) -> list[str]:
+def _first_line(body: bytes) -> tuple[int, list[str]]:
+    """How many blank lines there are, and the values of the first line after them."""
     try:
-        return next(csv.reader([re.split(rb"[\r\n]", body, maxsplit=1)[0].decode("utf-8-sig")]), [])
+        blank, line = first_line(body)
+        return blank, next(csv.reader([line.decode()]), [])
     except UnicodeDecodeError as error:
         raise RequestError(f"the CSV body is not UTF-8: {error}") from error
     except csv.Error as error:
         raise RequestError(f"the CSV body's header cannot be read: {error}") from error
 
 
-def _in_contract_order(width: int, contract: Contract) -> list[str]:
-    names = [column.name for column in contract.features]
+def _is_header(values: list[str], contract: Contract) -> bool:
+    """Whether a line names every required column: a name or two may be somebody's values."""
+    known = {contract.by_header.get(value.strip().lower()) for value in values}
+    return bool(known & {column.name for column in contract.features}) and not _unnamed(values, contract)
+
+
+def _unnamed(values: list[str], contract: Contract) -> list[str]:
+    known = {contract.by_header.get(value.strip().lower()) for value in values}
+    return [column.name for column in contract.features if not column.nullable and column.name not in known]
+
+
+def _in_contract_order(first: list[str], contract: Contract) -> list[str]:
+    names, width = [column.name for column in contract.features], len(first)
     if width not in (len(names), len(names) + 1):
         raise RequestError(
-            f"the CSV body has no header line with the model's columns, and its first line has {width} values where "
-            f"the contract has {ID} and {len(names)} features; send a header line or all of them in contract order"
+            f"the first line of the CSV body is no header line, for it does not name '{_unnamed(first, contract)[0]}', "
+            f"and has {width} values where the contract has {ID} and {len(names)} features; send a header line with "
+            "every required column, or all of them in contract order"
         )
     return names if width == len(names) else [ID, *names]
 
@@ -128,6 +149,19 @@ def _within(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if rows > MAX_ROWS:
             raise TooLargeError(_too_many())
         yield table
+
+
+def _one_count(parts: Iterable[ScoredBlock]) -> Iterator[ScoredBlock]:
+    """The same blocks; an `InputError` on the way counts its row from the first row of the first block."""
+    done = 0
+    try:
+        for part in parts:
+            done += part.scores.num_rows
+            if done > MAX_ROWS:
+                raise TooLargeError(_too_many())
+            yield part
+    except InputError as error:
+        raise error.moved(done) from None
 
 
 def _too_many() -> str:
@@ -151,37 +185,52 @@ def _plain_json(piece: bytes, parsing: pyarrow.json.ParseOptions) -> pa.Table | 
         table.validate(full=True)
     except (pa.ArrowException, UnicodeDecodeError):
         return None
-    return table
+    return table if _is_one_a_line(piece, table.num_rows) else None
+
+
+def _is_one_a_line(piece: bytes, rows: int) -> bool:
+    """Whether each line is one object: Arrow also reads two on a line, and one over two lines.
+
+    No text of JSON holds a line break, and no object here another, so `}`, a break and `{` stand between two objects.
+    """
+    text = piece.strip()
+    breaks = text.count(b"}\n{") + text.count(b"}\r\n{")
+    return breaks == rows - 1 and text.count(b"\n") == breaks
 
 
 def _objects(piece: bytes) -> list[dict[str, object]]:
-    rows = []
-    for number, line in enumerate(filter(None, map(bytes.strip, piece.split(b"\n")))):
+    rows: list[dict[str, object]] = []
+    for number, line in enumerate(piece.split(b"\n")):
+        if not line.strip():
+            continue
         try:
             row = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise _LineError(number, f"is not JSON: {error}") from error
+            raise _LineError(len(rows), number, f"is not one JSON object: {error.msg}") from error
         if not isinstance(row, dict):
-            raise _LineError(number, "is not an object of columns")
+            raise _LineError(len(rows), number, "is not an object of columns")
         rows.append(row)
     return rows
 
 
 class _LineError(Exception):
-    """A line of a piece that cannot be read."""
+    """A line of a piece that cannot be read: so many applicants and so many lines come before it."""
 
-    def __init__(self, number: int, reason: str) -> None:
+    def __init__(self, rows: int, lines: int, reason: str) -> None:
         super().__init__(reason)
-        self.number = number
+        self.rows = rows
+        self.lines = lines
 
 
-def _counted(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same tables; a line that cannot be read is told by its number in the body."""
-    done = 0
+def _numbered(parts: Iterable[ScoredBlock], body: bytes) -> Iterator[ScoredBlock]:
+    """The same blocks; a line that cannot be read is told by its number in the body."""
+    read = rows = 0
+    pieces = _pieces(body)
     try:
-        for part in parts:
-            done += part.num_rows
+        for part, piece in zip(parts, pieces, strict=False):
+            rows += part.scores.num_rows
+            read += len(piece)
             yield part
     except _LineError as error:
-        index = done + error.number
-        raise RequestError(f"line {index + 1} {error}", index=index) from error
+        line = body.count(b"\n", 0, read) + error.lines + 1
+        raise RequestError(f"line {line} {error}", index=rows + error.rows) from error
