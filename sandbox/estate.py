@@ -77,7 +77,7 @@ NOTICES = {
         event="credit.model.approved",
         paths={"group": "$.detail.ModelPackageGroupName", "package": "$.detail.ModelPackageArn"},
         resource={"prefect.resource.id": "<package>", "credit.group": "<group>"},
-        payload={"group": "<group>", "package": "<package>"},
+        payload={"group": "<group>", "package": "<package>", "approved_at": "<time>"},
     ),
 }
 

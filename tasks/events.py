@@ -1,5 +1,6 @@
 """The platform's Prefect events: what each is called, which resource it is about, what it carries."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from prefect.events import emit_event
@@ -54,6 +55,7 @@ class ModelApproved(Event):
 
     group: str = Field(description="model package group, `credit-PORTFOLIO` with dashes")
     package: str = Field(description="ARN of the model package")
+    approved_at: datetime = Field(description="when EventBridge heard of it")
 
     def resource_id(self) -> str:
         """Return the package's ARN."""

@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kubernetes import client as kubernetes
 from kubernetes import config
+from prefect.client.schemas.actions import WorkPoolUpdate
 
 from tests.e2e import portfolio
 from tests.e2e.processes import with_variable
 from tests.e2e.runs import Runs
 
+POOL = "credit-ecs"
 SERVICE = "credit-model-uci-credit-card"
 GROUP = "credit-uci-credit-card"
 V1 = "/v1/models/credit-model:predict"
@@ -148,9 +150,30 @@ class World:
         finally:
             events.enable_rule(Name="approvals")
 
-    def event(self, name: str, resource: str, payload: dict[str, Any]) -> None:
+    @contextmanager
+    def no_run_begins(self) -> Iterator[None]:
+        """Let runs come into being and wait."""
+        self.runs.client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
+        try:
+            yield
+        finally:
+            self.runs.client.update_work_pool(POOL, WorkPoolUpdate(is_paused=False))
+
+    def ledger(self, uri: str) -> dict[str, Any]:
+        """Return what was noted of an ingested file."""
+        entries = (json.loads(self.get(f"s3://{self.bucket}/{key}")) for key in self.keys("ledger/"))
+        return next(entry for entry in entries if entry["source"]["uri"] == uri)
+
+    def learnt_files(self) -> set[str]:
+        """Return the ingested files that the model registered last was made from."""
+        newest = list(self.models().values())[-1]["CustomerMetadataProperties"]["snapshot_id"]
+        manifest = json.loads(self.get(f"s3://{self.bucket}/snapshots/{newest}/manifest.json"))
+        return {values[-1] for table in manifest["ingested_files"].values() for values in table}
+
+    def event(self, name: str, resource: str | dict[str, str], payload: dict[str, Any]) -> None:
         """Send Prefect an event as EventBridge does."""
         moment = {"id": payload.pop("id"), "occurred": payload.pop("occurred")}
-        body = [{**moment, "event": name, "resource": {"prefect.resource.id": resource}, "payload": payload}]
+        labels = {"prefect.resource.id": resource} if isinstance(resource, str) else resource
+        body = [{**moment, "event": name, "resource": labels, "payload": payload}]
         url = f"{self.environment['PREFECT_API_URL']}/events"
         httpx.post(url, content=json.dumps(body), headers={"Content-Type": "application/json"}).raise_for_status()

@@ -1,0 +1,1 @@
+"""Scenarios that take minutes: what the platform must stand, run against a whole platform on this machine."""
