@@ -2,35 +2,49 @@
 
 from datetime import UTC, date, datetime
 
-from prefect import flow
+from prefect import flow, runtime
 
-from flows.portfolio import Portfolio
-from tasks import events
+from flows.portfolio import Day, Portfolio
+from tasks import assets, events
 from tasks.batch import PublishedScores, draw_batch, publish_scores, reconcile, show_scores
+from tasks.costs import show_costs
 from tasks.errors import RegistryError
+from tasks.leftovers import settle_batches, settle_jobs, settle_release
+from tasks.outcomes import record_run
 from tasks.registry import get_champion
-from tasks.sagemaker import transform_batch
+from tasks.sagemaker import transform_batch, transform_stem
 from tasks.sizing import size_batch
 
 
-@flow(name="score", flow_run_name="score {portfolio}")
-def score(portfolio: Portfolio, day: date | None = None) -> PublishedScores:
+def _name() -> str:
+    """Name a run after the day that it scores, such as `score case 2026-11-22`."""
+    given = runtime.flow_run.parameters
+    day = given.get("day") or (runtime.flow_run.scheduled_start_time or datetime.now(UTC)).date()
+    return f"score {given['portfolio']} {day}"
+
+
+@flow(name="score", flow_run_name=_name)
+def score(portfolio: Portfolio, day: Day = None) -> PublishedScores:
     """Score all applicants with the champion and publish the scores of the day.
 
     Args:
         portfolio: Which contract.
         day: Partition to publish; today (UTC) when empty.
     """
+    settle_release(portfolio)
     champion = get_champion(portfolio)
     if champion is None:
         raise RegistryError(f"portfolio {portfolio} has no released model to score with; run train and release first")
-    batch = draw_batch(portfolio, champion)
+    dated: date = day or datetime.now(UTC).date()
+    batch = draw_batch(portfolio, champion, dated)
     uris = {"input_uri": batch.input_uri, "output_uri": batch.output_uri}
+    settle_jobs(portfolio, "transform", transform_stem(portfolio, champion.version, **uris))
+    settle_batches(portfolio, batch.batch_id)
     size = size_batch(batch.rows, batch.input_uri)
-    transform_batch(portfolio, champion.version, champion.archive_uri, **uris, size=size)
+    transformed = transform_batch(portfolio, champion.version, champion.archive_uri, **uris, size=size)
     reconcile(batch)
-    published = publish_scores(batch, champion, day or datetime.now(UTC).date())
-    show_scores(published)
+    published = assets.of(portfolio, publish_scores)(batch, champion, dated)
+    show_scores(published, transformed.job_name)
     events.announce(
         events.ScoresPublished(
             portfolio=portfolio,
@@ -40,4 +54,5 @@ def score(portfolio: Portfolio, day: date | None = None) -> PublishedScores:
             uri=published.uri,
         )
     )
+    record_run("score", published, show_costs(portfolio, "score"))
     return published

@@ -1,37 +1,54 @@
 """The train flow: snapshot, SageMaker training, gate, registry, which announces an approved model."""
 
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-from prefect import flow, get_run_logger
+from prefect import flow, get_run_logger, runtime
 from pydantic import BaseModel
 
-from credit_model.gate import GateLimits
-from flows.portfolio import Portfolio
-from tasks import events
+from credit_model.verdict import GateLimits
+from flows.portfolio import Portfolio, shown
+from tasks import assets, events
+from tasks.costs import show_costs
 from tasks.gate import judge, show_model
+from tasks.leftovers import settle_jobs, settle_release
+from tasks.outcomes import record_run
 from tasks.registry import PublishedModel, RegisteredModel, get_champion, publish_bundle, register_model
-from tasks.sagemaker import train_model
+from tasks.sagemaker import train_model, training_stem
 from tasks.snapshot import Snapshot, take_snapshot
+
+Approval = Annotated[Literal["automatic", "manual"], shown("Approval")]
+HoldoutMonths = Annotated[int, shown("Months held out", ge=1, le=24)]
+Hyperparameters = Annotated[dict[str, str] | None, shown("Training settings")]
+Limits = Annotated[GateLimits | None, shown("Limits of the gate")]
 
 
 class TrainOutcome(BaseModel, frozen=True):
-    """How a training ended."""
+    """How a training ended, and what it cost in US dollars."""
 
     portfolio: str
     snapshot_id: str
     model_version: str
+    job_name: str
     status: str
     metrics: dict[str, float]
     verdict: dict[str, Any]
+    usd: float | None = None
 
 
-@flow(name="train", flow_run_name="train {portfolio}")
+def _name() -> str:
+    """Name a run after its month, such as `train case 2026-10`: the newest data are not known before it runs."""
+    month = runtime.flow_run.scheduled_start_time or datetime.now(UTC)
+    return f"train {runtime.flow_run.parameters['portfolio']} {month:%Y-%m}"
+
+
+@flow(name="train", flow_run_name=_name)
 def train(
     portfolio: Portfolio,
-    approval: Literal["automatic", "manual"] = "automatic",
-    holdout_months: int = 2,
-    parameters: dict[str, str] | None = None,
-    limits: GateLimits | None = None,
+    approval: Approval = "automatic",
+    holdout_months: HoldoutMonths = 2,
+    parameters: Hyperparameters = None,
+    limits: Limits = None,
 ) -> TrainOutcome:
     """Train a challenger on everything the lake knows, and let the gate decide.
 
@@ -44,18 +61,22 @@ def train(
         parameters: Training settings other than the defaults, as SageMaker hyperparameters.
         limits: Limits of the gate other than the defaults.
     """
+    settle_release(portfolio)
     champion = get_champion(portfolio)
-    snapshot = take_snapshot(portfolio, holdout_months)
+    snapshot = assets.of(portfolio, take_snapshot)(portfolio, holdout_months)
+    settle_jobs(portfolio, "training", training_stem(snapshot, parameters or {}))
     trained = train_model(snapshot, parameters or {})
-    model = publish_bundle(portfolio, trained)
+    model = assets.of(portfolio, publish_bundle)(portfolio, trained)
     show_model(model, snapshot)
+    status, verdict = "Champion", {}
     if champion is not None and champion.version == model.version:
         get_run_logger().info("nothing new: model %s is the champion already", model.version)
-        return _outcome(snapshot, model, "Champion", {})
-    verdict = judge(snapshot, model, champion, limits or GateLimits())
-    registered = register_model(model, verdict, _status(verdict, approval))
-    events.announce(_announcement(registered, verdict))
-    return _outcome(snapshot, model, registered.status, verdict)
+    else:
+        verdict = judge(snapshot, model, champion, limits or GateLimits())
+        registered = register_model(model, verdict, _status(verdict, approval))
+        status = registered.status
+        events.announce(_announcement(registered, verdict))
+    return _recorded(_outcome(snapshot, model, status, verdict))
 
 
 def _announcement(model: RegisteredModel, verdict: dict[str, Any]) -> events.PortfolioEvent:
@@ -78,7 +99,16 @@ def _outcome(snapshot: Snapshot, model: PublishedModel, status: str, verdict: di
         portfolio=model.portfolio,
         snapshot_id=snapshot.snapshot_id,
         model_version=model.version,
+        job_name=model.job_name,
         status=status,
         metrics=model.metrics,
         verdict=verdict,
     )
+
+
+def _recorded(outcome: TrainOutcome) -> TrainOutcome:
+    """Add what the run has cost to its outcome, and write both down."""
+    costs = show_costs(outcome.portfolio, "train")
+    outcome = outcome.model_copy(update={"usd": costs.usd if costs.complete else None})
+    record_run("train", outcome, costs)
+    return outcome

@@ -1,9 +1,10 @@
 """Athena through awswrangler: parameterised queries, UNLOAD to Parquet, and what each one scanned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks import costs
 from tasks.settings import settings
 
 
@@ -46,6 +47,7 @@ def rows(query: str, parameters: Sequence[str | int] = ()) -> list[dict[str, Any
         paramstyle="qmark",
         athena_query_wait_polling_delay=min(here.poll_seconds, 0.25),
     )
+    costs.count_query(_scanned(frame.query_metadata))
     found: list[dict[str, Any]] = frame.to_dict(orient="records")
     return found
 
@@ -70,7 +72,12 @@ def unload(query: str, parameters: Sequence[str | int], prefix_uri: str) -> Unlo
         paramstyle="qmark",
         athena_query_wait_polling_delay=min(here.poll_seconds, 0.25),
     )
-    scanned = int(found.raw_payload.get("Statistics", {}).get("DataScannedInBytes", 0))
+    scanned = _scanned(found.raw_payload)
+    costs.count_query(scanned)
     return Unloaded(
         query_id=found.execution_id, query=query, parameters=list(literals(parameters)), bytes_scanned=scanned
     )
+
+
+def _scanned(execution: Mapping[str, Any]) -> int:
+    return int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))

@@ -8,27 +8,49 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from credit_model.contract import Contract, load_contract
-from tasks import athena, catalog, storage
+from tasks import assets, athena, catalog, links, runs, storage
 from tasks.errors import ReconciliationError
 from tasks.names import dashed
 from tasks.registry import RegisteredModel
 from tasks.settings import settings
+from tasks.steps import making, step
+
+# Beside a batch: what it is, and, once readers see its scores, that they do.
+DRAWN, PUBLISHED = "batch.json", "published.json"
 
 
 class Batch(BaseModel, frozen=True):
-    """The applicants of one batch, and where their scores go."""
+    """The applicants of one batch, and where their scores go.
+
+    Attributes:
+        day: Partition that the scores are meant for, `YYYY-MM-DD`.
+        model_version: Who scores them.
+        runs: Flow runs that have worked on it; while one of them lives, nobody else settles the batch.
+    """
 
     batch_id: str
     portfolio: str
     input_uri: str
     output_uri: str
     rows: int
+    day: str = ""
+    model_version: str = ""
+    runs: list[str] = []
+
+    @property
+    def folder(self) -> str:
+        """Return the address of everything that belongs to the batch."""
+        return folder(self.portfolio, self.batch_id)
+
+
+def folder(portfolio: str, batch_id: str) -> str:
+    """Return the address of everything that belongs to a batch."""
+    return settings().uri("batch", portfolio, batch_id, "")
 
 
 class PublishedScores(BaseModel, frozen=True):
@@ -41,22 +63,24 @@ class PublishedScores(BaseModel, frozen=True):
     uri: str
 
 
-@task(cache_policy=NO_CACHE)
-def draw_batch(portfolio: str, model: RegisteredModel) -> Batch:
+@step
+def draw_batch(portfolio: str, model: RegisteredModel, day: date) -> Batch:
     """Unload the latest version of every application; the same files and model give the same batch, drawn once."""
     contract = load_contract(portfolio)
     table = catalog.applications(contract)
     batch_id = storage.digest(contract.digest(), catalog.partitions(table), model.version, settings().serve_image)
-    uri = settings().uri("batch", portfolio, batch_id, "")
-    batch = storage.read_json(f"{uri}batch.json")
-    if batch is None:
+    uri = folder(portfolio, batch_id)
+    drawn = storage.read_json(f"{uri}{DRAWN}")
+    if drawn is None:
         storage.delete(storage.list_keys(f"{uri}input/"))
         athena.unload(_query(contract), [], f"{uri}input/")
         rows = sum(_ids(f"{uri}input/").values())
         places = {"input_uri": f"{uri}input/", "output_uri": f"{uri}scores/"}
-        batch = {"batch_id": batch_id, "portfolio": portfolio, "rows": rows, **places}
-        storage.write_json(f"{uri}batch.json", batch)
-    return Batch.model_validate(batch)
+        drawn = {"batch_id": batch_id, "portfolio": portfolio, "rows": rows, **places}
+    worked = [*drawn.get("runs", []), runs.current()]
+    batch = Batch.model_validate({**drawn, "day": day.isoformat(), "model_version": model.version, "runs": worked})
+    storage.write_json(f"{uri}{DRAWN}", batch.model_dump())
+    return batch
 
 
 def _query(contract: Contract) -> str:
@@ -80,13 +104,18 @@ def _ids(prefix_uri: str) -> dict[str, int]:
     return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def reconcile(batch: Batch) -> int:
     """Check that the answers hold every applicant asked, once, and nobody else; return their number.
 
     Raises:
         ReconciliationError: with how many are missing, added or doubled, and some of their ids.
     """
+    return check_answers(batch)
+
+
+def check_answers(batch: Batch) -> int:
+    """Do what `reconcile` does, outside a task."""
     asked, answered = _ids(batch.input_uri), _ids(batch.output_uri)
     faults = {
         "missing": sorted(asked.keys() - answered.keys()),
@@ -101,32 +130,41 @@ def reconcile(batch: Batch) -> int:
     return len(answered)
 
 
-@task(cache_policy=NO_CACHE)
+@making(assets.SCORES, of=(assets.MODEL, assets.APPLICATIONS), by="sagemaker")
 def publish_scores(batch: Batch, model: RegisteredModel, day: date) -> PublishedScores:
     """Point the day's partition of `scores` at the batch's answers: readers see the old scores or the new ones."""
-    dt = day.isoformat()
-    catalog.point_partition(catalog.scores(), [batch.portfolio, dt], batch.output_uri)
-    published = PublishedScores(
-        portfolio=batch.portfolio, dt=dt, rows=batch.rows, model_version=model.version, uri=batch.output_uri
-    )
-    get_run_logger().info("%d scores by model %s published for %s", batch.rows, model.version, dt)
+    published = publish(batch, model.version, day)
+    assets.describe(assets.SCORES, batch.portfolio, **published.model_dump(exclude={"portfolio"}))
+    get_run_logger().info("%d scores by model %s published for %s", batch.rows, model.version, published.dt)
     return published
 
 
-@task(cache_policy=NO_CACHE)
-def show_scores(published: PublishedScores) -> None:
+def publish(batch: Batch, model_version: str, day: date) -> PublishedScores:
+    """Point a day's partition at a batch's answers, and note beside the batch that it is published."""
+    dt = day.isoformat()
+    catalog.point_partition(catalog.scores(), [batch.portfolio, dt], batch.output_uri)
+    published = PublishedScores(
+        portfolio=batch.portfolio, dt=dt, rows=batch.rows, model_version=model_version, uri=batch.output_uri
+    )
+    storage.write_json(f"{batch.folder}{PUBLISHED}", published.model_dump())
+    return published
+
+
+@step
+def show_scores(published: PublishedScores, job_name: str) -> None:
     """Leave a summary of the published scores: how many applicants in each grade and decision."""
     table = catalog.scores().name
     query = f"""SELECT grade, decision, count(*) AS applicants, avg(pd) AS mean_pd
 FROM {table} WHERE portfolio = ? AND dt = ? GROUP BY grade, decision ORDER BY grade, decision"""  # noqa: S608
     rows = athena.rows(query, [published.portfolio, published.dt])
-    create_markdown_artifact(key=f"scores-{dashed(published.portfolio)}", markdown=_markdown(published, rows))
+    create_markdown_artifact(key=f"scores-{dashed(published.portfolio)}", markdown=_markdown(published, job_name, rows))
 
 
-def _markdown(published: PublishedScores, rows: list[dict[str, Any]]) -> str:
+def _markdown(published: PublishedScores, job_name: str, rows: list[dict[str, Any]]) -> str:
     head = f"""# {published.rows:,} scores of {published.portfolio}, {published.dt}
 
-model `{published.model_version}`, objects `{published.uri}`
+model `{published.model_version}`, [objects]({links.stored(published.uri)}),
+transform job [{job_name}]({links.job("transform", job_name)}), its [log]({links.log("transform", job_name)})
 """
     lines = [f"| {r['grade']} | {r['decision']} | {r['applicants']:,} | {r['mean_pd']:.4f} |" for r in rows]
     return "\n".join([head, "| grade | decision | applicants | mean PD |", "|---|---|---|---|", *lines])

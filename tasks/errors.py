@@ -9,6 +9,18 @@ class SettingsError(TaskError):
     """A setting is missing or malformed."""
 
 
+class AccessError(TaskError):
+    """A role lacks a permission; the message names action and resource."""
+
+
+class RequestError(TaskError):
+    """AWS refuses a request for what it asks."""
+
+
+class BusyError(TaskError):
+    """AWS could not be reached or was busy for longer than its clients are patient."""
+
+
 class LakeError(TaskError):
     """A landing object cannot be published, or a lake table does not fit its contract."""
 

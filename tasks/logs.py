@@ -1,5 +1,6 @@
 """Relays a job's CloudWatch Logs into the Prefect run log as they arrive."""
 
+import re
 from collections import deque
 from typing import Any
 
@@ -8,14 +9,23 @@ from botocore.exceptions import ClientError
 from prefect import get_run_logger
 
 TAIL_LINES = 50
+# How the train image begins the lines that say how far it is: `[ 70%] fit: …`.
+_SHARE = re.compile(r"^\[ *(\d{1,3})%\] (.*)")
 
 
 class JobLog:
-    """The log streams of one job, `{job}/…`, read on from where the last look ended."""
+    """The log streams of one job, `{job}/…`, read on from where the last look ended.
+
+    Attributes:
+        percent: How far the job has said to be, None before it has.
+        doing: What it has said to be doing.
+    """
 
     def __init__(self, group: str, job_name: str) -> None:
         self.group = group
         self.prefix = f"{job_name}/"
+        self.percent: float | None = None
+        self.doing = ""
         self._client: Any = boto3.client("logs")
         self._tokens: dict[str, str] = {}
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -27,6 +37,8 @@ class JobLog:
             for line in self._new_lines(stream):
                 self._tail.append(line)
                 logger.info("[job] %s", line)
+                if found := _SHARE.match(line):
+                    self.percent, self.doing = min(float(found[1]), 100.0), found[2]
 
     def tail(self) -> str:
         """Return the last lines seen."""

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from prefect import task
-from prefect.cache_policies import NO_CACHE
+from botocore.exceptions import ClientError
 from pydantic import BaseModel
-from sagemaker.core.resources import ModelPackage, ModelPackageGroup
 
 from credit_model.archive import read_archive
 from credit_model.bundle import Bundle
 from credit_model.errors import BundleError
-from tasks import storage
+from tasks import assets, storage
 from tasks.errors import RegistryError
+from tasks.jobs import or_none
 from tasks.names import dashed
-from tasks.sagemaker import TrainedModel, get_or_none
+from tasks.sagemaker import TrainedModel
 from tasks.settings import settings
+from tasks.steps import making, step
 
 CONTENT_TYPES = ["application/x-parquet", "text/csv", "application/jsonlines"]
 
@@ -49,7 +49,7 @@ class RegisteredModel(BaseModel, frozen=True):
     released_at: datetime | None
 
 
-@task(cache_policy=NO_CACHE)
+@making(assets.MODEL, of=(assets.SNAPSHOT,), by="sagemaker")
 def publish_bundle(portfolio: str, trained: TrainedModel) -> PublishedModel:
     """Check a training job's archive and lay the bundle out where KServe reads it; the same bundle lands once.
 
@@ -60,6 +60,7 @@ def publish_bundle(portfolio: str, trained: TrainedModel) -> PublishedModel:
         bundle = fetch_archive(trained.archive_uri, Path(folder))
         uri = settings().uri("models", portfolio, bundle.version, "")
         storage.upload_folder(Path(folder) / "bundle", uri)
+        assets.describe(assets.MODEL, portfolio, version=bundle.version, uri=uri, job=trained.job_name)
         return PublishedModel(
             portfolio=portfolio,
             version=bundle.version,
@@ -90,7 +91,7 @@ def fetch_bundle(bundle_uri: str, folder: Path) -> Bundle:
         raise RegistryError(f"{bundle_uri} is not a sound bundle: {error}") from error
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def register_model(model: PublishedModel, verdict: dict[str, Any], status: str) -> RegisteredModel:
     """Enter a model with its gate verdict and approval status, once.
 
@@ -101,22 +102,23 @@ def register_model(model: PublishedModel, verdict: dict[str, Any], status: str) 
         verdict: the gate's checks, stored beside the bundle and named on the package.
         status: `Approved`, `PendingManualApproval` or `Rejected`.
     """
-    gate_uri = f"{settings().uri('gates', model.portfolio, model.version)}.json"
-    storage.write_json(gate_uri, verdict)
+    storage.write_json(gate_uri(model.portfolio, model.version), verdict)
     known = find_model(model.portfolio, model.version)
     if known is not None:
         return known
-    return _read(model.portfolio, _create_package(model, gate_uri, status))
+    return _read(model.portfolio, _create_package(model, status))
 
 
-def _create_package(model: PublishedModel, gate_uri: str, status: str) -> str:
-    """Create the package and return its ARN.
+def gate_uri(portfolio: str, version: str) -> str:
+    """Return where the gate's verdict on a version is kept."""
+    return f"{settings().uri('gates', portfolio, version)}.json"
 
-    With boto3: sagemaker-core 2.27 reads a name from the answer that the service does not send.
-    """
+
+def _create_package(model: PublishedModel, status: str) -> str:
+    """Create the package and return its ARN."""
     container = {"Image": settings().serve_image, "ModelDataUrl": model.archive_uri}
     types = {"SupportedContentTypes": CONTENT_TYPES, "SupportedResponseMIMETypes": CONTENT_TYPES}
-    created = boto3.client("sagemaker").create_model_package(
+    created = _client().create_model_package(
         ModelPackageGroupName=_ensure_group(model.portfolio),
         ModelPackageDescription=f"version {model.version}",
         InferenceSpecification={"Containers": [container], **types},
@@ -127,14 +129,14 @@ def _create_package(model: PublishedModel, gate_uri: str, status: str) -> str:
             "archive_uri": model.archive_uri,
             "snapshot_id": model.snapshot_id,
             "training_job": model.job_name,
-            "gate_uri": gate_uri,
+            "gate_uri": gate_uri(model.portfolio, model.version),
             **{f"holdout_{name}": f"{value:.6f}" for name, value in model.metrics.items()},
         },
     )
     return str(created["ModelPackageArn"])
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def get_model(portfolio: str, version: str) -> RegisteredModel:
     """Return a registered version.
 
@@ -148,14 +150,14 @@ def get_model(portfolio: str, version: str) -> RegisteredModel:
     return found
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def get_champion(portfolio: str) -> RegisteredModel | None:
     """Return the model released last, or None before the first release."""
     released = [model for model in list_models(portfolio) if model.released_at is not None]
     return max(released, key=lambda model: str(model.released_at), default=None)
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def record_release(model: RegisteredModel) -> None:
     """Write on the package that it serves from now on: this makes it the champion."""
     now = datetime.now(UTC).isoformat()
@@ -163,8 +165,8 @@ def record_release(model: RegisteredModel) -> None:
 
 
 def _update(model: RegisteredModel, **fields: Any) -> None:  # noqa: ANN401 - the service's own fields
-    """Change fields of a package; with boto3, as sagemaker-core reads the package back under its group's name."""
-    boto3.client("sagemaker").update_model_package(ModelPackageArn=model.arn, **fields)
+    """Change fields of a package."""
+    _client().update_model_package(ModelPackageArn=model.arn, **fields)
 
 
 def find_model(portfolio: str, version: str) -> RegisteredModel | None:
@@ -174,10 +176,9 @@ def find_model(portfolio: str, version: str) -> RegisteredModel | None:
 
 def list_models(portfolio: str) -> list[RegisteredModel]:
     """Return all registered versions of a portfolio."""
-    group = group_name(portfolio)
-    if get_or_none(ModelPackageGroup, group) is None:
-        return []
-    return [_read(portfolio, item.model_package_arn) for item in ModelPackage.get_all(model_package_group_name=group)]
+    pages = _client().get_paginator("list_model_packages").paginate(ModelPackageGroupName=group_name(portfolio))
+    found = or_none(lambda: [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]])
+    return [_read(portfolio, arn) for arn in found or []]
 
 
 def group_name(portfolio: str) -> str:
@@ -185,23 +186,35 @@ def group_name(portfolio: str) -> str:
     return f"credit-{dashed(portfolio)}"
 
 
+def _client() -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
+    """Return a SageMaker client.
+
+    boto3's: sagemaker-core 2.27 reads names from the registry's answers that the service does not send.
+    """
+    return boto3.client("sagemaker")
+
+
 def _ensure_group(portfolio: str) -> str:
     name = group_name(portfolio)
-    if get_or_none(ModelPackageGroup, name) is None:
+    if or_none(lambda: _client().describe_model_package_group(ModelPackageGroupName=name)) is None:
         description = f"Default models of portfolio {portfolio}"
-        ModelPackageGroup.create(model_package_group_name=name, model_package_group_description=description)
+        try:
+            _client().create_model_package_group(ModelPackageGroupName=name, ModelPackageGroupDescription=description)
+        except ClientError:
+            # Another run, or an attempt whose answer was lost, may have made it a moment ago.
+            _client().describe_model_package_group(ModelPackageGroupName=name)
     return name
 
 
 def _read(portfolio: str, arn: str) -> RegisteredModel:
-    package = ModelPackage.get(arn)
-    meta: dict[str, str] = dict(package.customer_metadata_properties or {})
+    package = _client().describe_model_package(ModelPackageName=arn)
+    meta: dict[str, str] = package.get("CustomerMetadataProperties", {})
     released = meta.get("released_at")
     return RegisteredModel(
         arn=arn,
         portfolio=portfolio,
         version=meta["model_version"],
-        status=str(package.model_approval_status),
+        status=str(package["ModelApprovalStatus"]),
         bundle_uri=meta["bundle_uri"],
         archive_uri=meta["archive_uri"],
         snapshot_id=meta["snapshot_id"],

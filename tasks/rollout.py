@@ -53,7 +53,7 @@ def begin(model: RegisteredModel) -> Rollout | None:
         The rollout, or None where this image and bundle have all the traffic already.
     """
     name = service_name(model.portfolio)
-    _settle(model.portfolio)
+    settle(model.portfolio)
     service = kserve.read(name)
     champion = None
     if service is not None:
@@ -76,17 +76,23 @@ def _newest_revision(service: Service | None) -> str | None:
     return kserve.predictor_status(service).get("latestCreatedRevision") if service else None
 
 
-def _settle(portfolio: str) -> None:
-    """Undo a release that ended without saying so; one that had finished only lacks the crossing-out."""
+def settle(portfolio: str) -> str | None:
+    """Undo a release that ended without saying so; one that had finished only lacks the crossing-out.
+
+    Returns:
+        What was done about which bundle, None where nothing was left.
+    """
     recorded = storage.read_json(_intent_uri(portfolio))
     if recorded is None:
-        return
+        return None
     get_run_logger().warning("portfolio %s: an earlier release did not end; settling it first", portfolio)
     rollout = Rollout.model_validate(recorded)
     service = kserve.read(rollout.service)
-    if service is not None and not _has_finished(rollout, service["spec"]["predictor"]):
+    finished = service is None or _has_finished(rollout, service["spec"]["predictor"])
+    if not finished:
         undo(rollout)
     storage.delete([_intent_uri(portfolio)])
+    return f"{'had finished' if finished else 'undone'}: {rollout.bundle_uri}"
 
 
 def _has_finished(rollout: Rollout, spec: dict[str, Any]) -> bool:

@@ -1,15 +1,49 @@
-"""What a task may ask about the Prefect run it is part of."""
+"""What a task may ask about Prefect runs: the one it is part of, and others by id."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from prefect import get_client, runtime
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+
+
+def current() -> str:
+    """Return the id of the flow run that this is part of; empty outside one."""
+    return str(runtime.flow_run.id or "")
+
+
+def label() -> str:
+    """Return the name of the flow run that this is part of; empty outside one."""
+    return str(runtime.flow_run.name or "")
+
+
+def moment() -> datetime:
+    """Return the time for which the run was scheduled."""
+    found: datetime = runtime.flow_run.scheduled_start_time or datetime.now(UTC)
+    return found
 
 
 def is_cancelling() -> bool:
     """Return whether somebody has cancelled this flow run (as against: its process was merely told to stop)."""
-    flow_run_id = runtime.flow_run.id
-    if not flow_run_id:
-        return False
-    with get_client(sync_client=True) as client:
-        state = client.read_flow_run(UUID(str(flow_run_id))).state
+    state = _state(current())
     return state is not None and (state.is_cancelling() or state.is_cancelled())
+
+
+def is_over(flow_run_id: str) -> bool:
+    """Return whether a flow run is known to have ended.
+
+    A run that this Prefect server does not know may be alive on another one, and so counts as not over.
+    """
+    state = _state(flow_run_id)
+    return state is not None and state.is_final()
+
+
+def _state(flow_run_id: str) -> State | None:
+    if not flow_run_id:
+        return None
+    with get_client(sync_client=True) as client:
+        try:
+            return client.read_flow_run(UUID(flow_run_id)).state
+        except ObjectNotFound:
+            return None

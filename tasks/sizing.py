@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 from pydantic import BaseModel
 
 from tasks import storage
 from tasks.errors import JobError
+from tasks.steps import step
 
 MIB = 1 << 20
 # SageMaker's own limit of MaxPayloadInMB times MaxConcurrentTransforms.
@@ -62,7 +62,7 @@ def size_transform(rows: int, objects: Mapping[str, int]) -> TransformSize:
     return TransformSize(instance_count=instances, max_payload_mb=max(needed, 1))
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def size_batch(rows: int, input_uri: str) -> TransformSize:
     """Choose the size of the transform of the objects under a prefix, which hold so many rows.
 

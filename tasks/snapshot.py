@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from credit_model.contract import Contract, load_contract
-from tasks import athena, catalog, storage
+from tasks import assets, athena, catalog, storage
 from tasks.errors import SnapshotError
 from tasks.settings import settings
+from tasks.steps import making
 
 HOLDOUT_EVERY = 5
 COMPLETE_SHARE = 0.95
@@ -61,7 +60,7 @@ class Month:
     labelled: int
 
 
-@task(cache_policy=NO_CACHE)
+@making(assets.SNAPSHOT, of=(assets.APPLICATIONS,), by="athena")
 def take_snapshot(portfolio: str, holdout_months: int = 2) -> Snapshot:
     """Draw train and holdout from the lake; the same data give the same snapshot, which is then taken as it is.
 
@@ -83,7 +82,10 @@ def take_snapshot(portfolio: str, holdout_months: int = 2) -> Snapshot:
                 storage.delete(storage.list_keys(uri))
                 continue
             storage.write_json(f"{uri}manifest.json", {**found, "ingested_files": files})
-        return Snapshot.model_validate(found)
+        snapshot = Snapshot.model_validate(found)
+        rows = {"train_rows": snapshot.train_rows, "holdout_rows": snapshot.holdout_rows}
+        assets.describe(assets.SNAPSHOT, portfolio, snapshot_id=snapshot_id, uri=uri, **rows)
+        return snapshot
     raise SnapshotError(
         f"portfolio {portfolio}: files kept arriving during {MAX_ATTEMPTS} attempts; run train when ingest is quiet"
     )
