@@ -98,12 +98,12 @@ class Booster:
         )
         self._one = _library().LGBM_BoosterPredictForMatSingleRowFast
 
-    def margin(self, row: Matrix) -> float:
-        """Raw margin (log-odds before calibration) of one row of shape (features,)."""
-        if row.shape != (self.width,) or row.dtype != np.float64:
-            raise ValueError(f"a row of {self.width} float64 is needed, not {row.dtype} of shape {row.shape}")
+    def margin(self, row: bytes) -> float:
+        """Raw margin (log-odds before calibration) of one row, as the bytes of its float64 features."""
+        if len(row) != 8 * self.width:
+            raise ValueError(f"a row of {self.width} float64 is needed, not {len(row)} bytes")
         out, length = ctypes.c_double(), ctypes.c_int64()
-        if self._one(self._fast, row.tobytes(), ctypes.byref(length), ctypes.byref(out)):
+        if self._one(self._fast, row, ctypes.byref(length), ctypes.byref(out)):
             raise BundleError(_refusal())
         return out.value
 

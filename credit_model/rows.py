@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf, isfinite, nan
+from struct import Struct
 
 import numpy as np
 
@@ -47,6 +48,7 @@ class RowReader:
         self._ids = frozenset({ID, encoder.contract.id.source, encoder.contract.id.source.lower()})
         self._required = {c.name for c in self._columns if not c.nullable}
         self._width, self._places = len(encoder.names), len(places)
+        self._packed = Struct(f"{self._width}d")
         self._derived = [
             (positions[name], [positions[part] for part in derived.inputs], derived)
             for name, derived in encoder.derived.items()
@@ -63,6 +65,17 @@ class RowReader:
         if found is None:
             return self._carefully(rows), [self.identifier(row) for row in rows]
         return found[0][:, : self._width], found[1]
+
+    def read_one(self, row: Row) -> tuple[bytes, str | None]:
+        """The same for one applicant: a row of the matrix as its float64 bytes, and the id.
+
+        Raises:
+            InputError: Names the column that cannot be read.
+        """
+        found = self._quick.one(row)
+        if found is None:
+            return self._carefully([row]).tobytes(), self.identifier(row)
+        return self._packed.pack(*found[0][: self._width]), found[1]
 
     def read_columns(self, columns: Mapping[str, Sequence[object]], count: int) -> tuple[Matrix, Ids]:
         """The same for applicants given column by column, each `count` long.

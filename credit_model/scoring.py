@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import log
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,8 @@ from credit_model.reasons import Explainer, Reason
 from credit_model.rows import RowReader
 
 _LN2 = float(np.log(2))
+# Two logarithms of the same number differ by much less, in points.
+_NEAR = 1e-6
 DECISIONS = ("approve", "refer", "decline")
 SCORES_SCHEMA = pa.schema(
     [
@@ -59,8 +63,7 @@ class Score:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
+class Verdicts(NamedTuple):
     """Answers for several applicants, column by column and in order, as plain Python values.
 
     Attributes:
@@ -88,6 +91,15 @@ def points(pds: Matrix, scale: ScoreScale) -> npt.NDArray[np.int64]:
     exact = scale.base_score + scale.pdo / _LN2 * np.log(odds / scale.base_odds)
     whole: npt.NDArray[np.int64] = np.rint(exact).astype(np.int64)
     return whole
+
+
+def _points(pd: float, scale: ScoreScale) -> int:
+    """`points` of one PD; NumPy's slower logarithm is asked only where its last bit could decide the rounding."""
+    safe = min(max(pd, 1e-12), 1 - 1e-12)
+    exact = scale.base_score + scale.pdo / _LN2 * log((1 - safe) / safe / scale.base_odds)
+    if abs(exact % 1.0 - 0.5) > _NEAR:
+        return round(exact)
+    return int(points(np.array([pd]), scale)[0])
 
 
 def decisions(pds: Matrix, cutoffs: Cutoffs) -> npt.NDArray[np.int64]:
@@ -236,7 +248,7 @@ class Scorer:
     def verdicts(self, matrix: Matrix) -> Verdicts:
         """Answers for the rows of an encoded matrix."""
         if len(matrix) == 1:
-            return self._verdict(self._booster.margin(matrix[0]))
+            return self.verdict(matrix.tobytes())
         pds = calibrated(self._booster.margins(matrix), self._document.calibration)
         grades = self._document.grades
         return Verdicts(
@@ -278,18 +290,14 @@ class Scorer:
             raise BundleError("the bundle holds no baseline for reasons; train it again with this version")
         return self._explainer.explain(self._booster.contributions(matrix))
 
-    def _verdict(self, margin: float) -> Verdicts:
-        """The table's arithmetic for one applicant, without the cost of arrays of one."""
+    def verdict(self, row: bytes) -> Verdicts:
+        """Answer for one row of an encoded matrix, as its float64 bytes: a table's arithmetic without arrays."""
         document = self._document
-        pd = document.calibration.pd(margin)
-        safe = min(max(pd, 1e-12), 1 - 1e-12)
-        scale = document.scale
-        # NumPy's log, not math's: the last bit must be the one a table gets.
-        exact = scale.base_score + scale.pdo / _LN2 * float(np.log((1 - safe) / safe / scale.base_odds))
+        pd = document.calibration.pd(self._booster.margin(row))
         decline, refer = pd >= document.cutoffs.decline_from, pd >= document.cutoffs.approve_below
         return Verdicts(
             pds=[pd],
-            scores=[round(exact)],
+            scores=[_points(pd, document.scale)],
             grades=[document.grades[bisect_right(document.grade_edges, pd)]],
             decisions=[DECISIONS[2 if decline else int(refer)]],
         )

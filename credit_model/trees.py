@@ -39,25 +39,26 @@ class UnsupportedModelError(CreditModelError):
 
 @dataclass(frozen=True)
 class _Feature:
-    """How values of one feature become codes: 0 to n between n thresholds (or category 0 to n), n + 1 for NaN."""
+    """How values of one feature become codes: 0 to n between n thresholds (or category 0 to n), n + 1 for NaN.
+
+    Thresholds end with infinity, behind which a search puts NaN alone; categories are 0, 1 and so on.
+    """
 
     thresholds: Floats
     categorical: bool
 
     @property
     def size(self) -> int:
-        return len(self.thresholds) + 2
+        return len(self.thresholds) + (2 if self.categorical else 1)
 
     def codes(self, values: Floats) -> npt.NDArray[np.intp]:
-        missing = np.isnan(values)
+        if not self.categorical:
+            return self.thresholds.searchsorted(values)
         last = len(self.thresholds)
-        if self.categorical:
-            # Whatever is no known category goes right everywhere, as the category after the last one does.
-            known = (values >= 0) & (values < last)
-            found = np.where(known, values, last).astype(np.intp)
-        else:
-            found = np.searchsorted(self.thresholds, values, side="left")
-        found[missing] = last + 1
+        # Whatever is no known category goes right everywhere, as the category after the last one does.
+        known = (values >= 0) & (values < last)
+        found = np.where(known, values, last).astype(np.intp)
+        found[np.isnan(values)] = last + 1
         return found
 
     @property
@@ -120,7 +121,7 @@ class Trees:
                 np.take(table, codes[place], out=more, mode="clip")
                 np.bitwise_or(dead, more, out=dead)
             np.invert(dead, out=dead)
-            np.remainder(dead, self._prime, out=dead)
+            _reduce(dead, self._prime, more)
             np.take(tree.values, dead, out=values, mode="clip")
             np.add(sums, values, out=sums)
         return sums
@@ -131,8 +132,10 @@ class Trees:
         for place, table in self._by_feature.items():
             dead |= table.take(self._features[place].codes(matrix[:, place]), axis=0)
         np.invert(dead, out=dead)
-        np.remainder(dead, self._prime, out=dead)
-        found = self._values.take(dead.T.astype(np.intp) + self._offsets)
+        _reduce(dead, self._prime, np.empty_like(dead))
+        places = dead.T.astype(np.intp, order="C")
+        places += self._offsets
+        found = self._values.take(places)
         # Along the first of two axes NumPy adds one tree after the other, as LightGBM does; a single column it adds
         # in pairs.
         sums: Floats = np.add.reduce(found, axis=0) if len(matrix) > 1 else np.add.accumulate(found, axis=0)[-1]
@@ -147,6 +150,13 @@ class Trees:
             for place, table in tree.tables:
                 joined[place][:, position] = table
         return joined
+
+
+def _reduce(numbers: npt.NDArray[Any], prime: int, multiples: npt.NDArray[Any]) -> None:
+    """Replaces numbers by their remainders, in steps that NumPy does for several numbers at a time."""
+    np.floor_divide(numbers, prime, out=multiples)
+    np.multiply(multiples, prime, out=multiples)
+    np.subtract(numbers, multiples, out=numbers)
 
 
 class _Nodes:
@@ -216,6 +226,8 @@ def _features(trees: list[_Nodes]) -> dict[int, _Feature]:
             thresholds.setdefault(place, set()).add(tree.threshold[node])
     if thresholds.keys() & categories.keys():
         raise UnsupportedModelError("a feature is split both by order and by category")
-    found = {place: _Feature(np.array(sorted(values)), categorical=False) for place, values in thresholds.items()}
+    found = {
+        place: _Feature(np.array([*sorted(values), np.inf]), categorical=False) for place, values in thresholds.items()
+    }
     ends = {place: np.arange(most + 1, dtype=np.float64) for place, most in categories.items()}
     return found | {place: _Feature(values, categorical=True) for place, values in ends.items()}

@@ -95,7 +95,7 @@ def floor(folder: Path, port: int) -> None:
         codes = [[row[name] if known is None else known.get(row[name]) for name, known in columns] for row in rows]
         matrix = np.array(codes, dtype=np.float64)
         if len(rows) == 1:
-            pds = [calibration.pd(booster.margin(matrix[0]))]
+            pds = [calibration.pd(booster.margin(matrix.tobytes()))]
         else:
             pds = calibration.pds(booster.margins(matrix)).tolist()
         found = [{"id": row["application_id"], "pd": pd} for row, pd in zip(rows, pds, strict=True)]

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from credit_model.booster import Matrix
 from credit_model.contract import ID
@@ -21,8 +22,7 @@ INLINE_ROWS = 128
 INLINE_EXPLAINED = 8
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """What is known of each applicant, in the request's order.
 
     Attributes:
@@ -35,11 +35,10 @@ class Answered:
     ids: list[str | None]
     verdicts: Verdicts
     reasons: list[tuple[Reason, ...]] | None = None
-    faults: dict[int, str] = field(default_factory=dict)
+    faults: Mapping[int, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class _Scored:
+class _Scored(NamedTuple):
     ids: list[str | None]
     matrix: Matrix
     verdicts: Verdicts
@@ -77,6 +76,8 @@ class Engine:
         asked = [index for index, row in enumerate(rows) if len(row) == 1 and self._is_id(row)]
         if asked:
             return await self._with_lookup(rows, asked, explain=explain)
+        if len(rows) == 1 and not explain:
+            return self._one(rows[0])
         scored = await self._run(lambda: self.scorer.reader.read(rows), len(rows), explain=explain)
         return Answered(scored.ids, scored.verdicts, scored.reasons)
 
@@ -89,6 +90,8 @@ class Engine:
             InputError: an applicant breaks the contract.
             RequestError: the server has no online table, or the model no reasons.
         """
+        if count == 1:
+            return await self.score([{name: values[0] for name, values in columns.items()}], explain=explain)
         if len(columns) == 1 and self._is_id(columns):
             ids = next(iter(columns.values()))
             return await self.score([{ID: value} for value in ids], explain=explain)
@@ -117,12 +120,24 @@ class Engine:
             scored = self._work(read, explain=explain)
         else:
             scored = await asyncio.to_thread(self._work, read, explain=explain)
-        self.metrics.add_rows(scored.matrix, scored.verdicts.pds)
-        if self._predictions is not None:
-            for position, pd in enumerate(scored.verdicts.pds):
-                row = scored.matrix[position].tobytes()
-                self._predictions.add(application_id=scored.ids[position], features=row, pd=pd)
+        self._note(scored.matrix.tobytes(), scored.ids, scored.verdicts.pds)
         return scored
+
+    def _one(self, row: Row) -> Answered:
+        """The usual request, one applicant with its columns, by the shortest way."""
+        packed, name = self.scorer.reader.read_one(row)
+        verdicts = self.scorer.verdict(packed)
+        self._note(packed, [name], verdicts.pds)
+        return Answered([name], verdicts)
+
+    def _note(self, rows: bytes, ids: list[str | None], pds: list[float]) -> None:
+        """Count and log predictions; `rows` are the float64 bytes of the matrix."""
+        self.metrics.add_rows(rows, pds)
+        if self._predictions is not None:
+            size = len(rows) // len(pds) if pds else 0
+            for position, (name, pd) in enumerate(zip(ids, pds, strict=True)):
+                features = rows[position * size : (position + 1) * size]
+                self._predictions.add(application_id=name, features=features, pd=pd)
 
     def _work(self, read: _Read, *, explain: bool) -> _Scored:
         matrix, ids = read()

@@ -8,8 +8,6 @@ import numpy.typing as npt
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from credit_model.booster import Matrix
-
 SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 PDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75)
 # So many notes wait at most before they are added up.
@@ -64,7 +62,7 @@ class Metrics(Collector):
         self._pds = Histogram(PDS)
         self._rows = 0
         self._absent: npt.NDArray[np.int64] = np.zeros(len(features), dtype=np.int64)
-        self._waiting: list[Matrix] = []
+        self._waiting: list[bytes] = []
         self._waiting_rows = 0
 
     def add_request(self, route: str, status: int, seconds: float) -> None:
@@ -75,18 +73,19 @@ class Metrics(Collector):
             histogram = self._seconds[route] = Histogram(SECONDS)
         histogram.add((seconds,))
 
-    def add_rows(self, matrix: Matrix, pds: list[float]) -> None:
-        """Note scored applicants; the matrix must not change afterwards."""
+    def add_rows(self, rows: bytes, pds: list[float]) -> None:
+        """Note scored applicants, given as the float64 bytes of their matrix."""
         self._rows += len(pds)
         self._pds.add(pds)
-        self._waiting.append(matrix)
+        self._waiting.append(rows)
         self._waiting_rows += len(pds)
         if self._waiting_rows >= WAITING:
             self._add_up()
 
     def _add_up(self) -> None:
         if self._waiting:
-            self._absent += np.count_nonzero(np.isnan(np.concatenate(self._waiting)), axis=0)
+            matrix = np.frombuffer(b"".join(self._waiting)).reshape(-1, len(self._features))
+            self._absent += np.count_nonzero(np.isnan(matrix), axis=0)
         self._waiting, self._waiting_rows = [], 0
 
     def collect(self) -> Iterable[Metric]:

@@ -47,7 +47,7 @@ class Server(ModelServer):  # type: ignore[misc]
         # KServe adds its own layers to its application, behind the front; uvicorn is to call the front itself.
         config.app = self._front
         config.proxy_headers = False
-        config.access_log = False
+        config.server_header = False
         await self._front.warm()
         self._end_softly()
         try:

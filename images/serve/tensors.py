@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +21,12 @@ _JSON_TYPES = {
     "BOOL": frozenset({bool, _NULL}),
     "BYTES": frozenset({str, _NULL}),
 }
+_LEGAL = frozenset((datatype, kind) for datatype, kinds in _JSON_TYPES.items() for kind in kinds)
 _NUMPY_TYPES = {
     name: np.dtype(f"<{'f' if name in FLOATS else 'u' if name[0] == 'U' else 'i'}{int(name.lstrip('UINTFP')) // 8}")
     for name in (*FLOATS, *INTEGERS)
 } | {"BOOL": np.dtype(np.uint8)}
-_KNOWN = frozenset({"shape", "datatype", "name", "parameters", "data"})
+_FIELDS = itemgetter("name", "shape", "datatype", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +70,27 @@ class Binary:
             raise RequestError(f"{left} bytes follow the last tensor; binary_data_size of the tensors must add up")
 
 
-def plain_columns(inputs: list[object]) -> dict[str, list[object]] | None:
+def plain_columns(inputs: list[Any]) -> dict[str, list[object]] | None:
     """Columns of the usual request: one JSON tensor of shape [rows] a column, all well formed; None for any other.
 
     Says nothing about what is wrong and takes nothing that `read_tensor` refuses; five times as fast.
     """
-    columns: dict[str, list[object]] = {}
-    shape: object = None
-    for entry in inputs:
-        if type(entry) is not dict or len(entry) != 4:
+    try:
+        names, shapes, kinds, datas = zip(*map(_FIELDS, inputs), strict=True)
+        (count,) = shapes[0]
+        alike = shapes.count(shapes[0]) == len(inputs) > 1 and {4}.issuperset(map(len, inputs))
+        # True equals 1, so types are looked at too.
+        typed = {int}.issuperset(map(type, chain.from_iterable(shapes))) and {str}.issuperset(map(type, names))
+        if not alike or not typed or not {list}.issuperset(map(type, datas)) or {*map(len, datas)} != {count}:
             return None
-        data, size, datatype, name = map(entry.get, ("data", "shape", "datatype", "name"))
-        if shape is None:
-            shape = size
-            if type(size) is not list or len(size) != 1:
-                return None
-        # True equals 1, so the type is looked at too.
-        if type(data) is not list or size != shape or [len(data)] != size or type(size[0]) is not int:
-            return None
-        if type(datatype) is not str or not _JSON_TYPES.get(datatype, frozenset()).issuperset(map(type, data)):
-            return None
-        if type(name) is not str:
-            return None
-        columns[name] = data
-    return columns if len(columns) == len(inputs) > 1 else None
+        if count == 1:
+            legal = _LEGAL.issuperset(zip(kinds, map(type, chain.from_iterable(datas)), strict=True))
+        else:
+            legal = all(_JSON_TYPES[kind].issuperset(map(type, data)) for kind, data in zip(kinds, datas, strict=True))
+    except (TypeError, KeyError, ValueError):
+        return None
+    columns = dict(zip(names, datas, strict=True))
+    return columns if legal and len(columns) == len(inputs) else None
 
 
 def read_tensor(entry: object, position: int, binary: Binary) -> Tensor:

@@ -1,7 +1,7 @@
 """KServe's V1 protocol: `{"instances": [{column: value}, …]}` in, `{"predictions": [{pd, …}, …]}` out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from credit_model.contract import ID
 from images.serve.engine import Answered
@@ -10,8 +10,7 @@ from images.serve.faults import RequestError, TooLargeError
 Row = Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One checked V1 request.
 
     Attributes:

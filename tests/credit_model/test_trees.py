@@ -82,7 +82,7 @@ def test_the_quick_way_is_taken_and_one_row_has_the_same_bits(bundle, scorer, po
     booster = Booster(bundle.model_text)
     assert booster._trees is not None
     matrix = bundle.document.encoder.matrix(portfolio.holdout)
-    assert booster.margins(matrix).tolist() == [booster.margin(row) for row in matrix]
+    assert booster.margins(matrix).tolist() == [booster.margin(row.tobytes()) for row in matrix]
 
 
 def test_a_difference_from_lightgbm_turns_the_quick_way_off(bundle, monkeypatch, portfolio):
@@ -90,4 +90,4 @@ def test_a_difference_from_lightgbm_turns_the_quick_way_off(bundle, monkeypatch,
     monkeypatch.setattr(Trees, "margins", lambda self, matrix: np.nextafter(right(self, matrix), np.inf))
     booster = Booster(bundle.model_text)
     matrix = bundle.document.encoder.matrix(portfolio.holdout)
-    assert booster.margins(matrix).tolist() == [booster.margin(row) for row in matrix]
+    assert booster.margins(matrix).tolist() == [booster.margin(row.tobytes()) for row in matrix]
