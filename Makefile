@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-monitor bench-quality bench-serve bench-train fuzz-serve lock clean
+.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills bench-monitor bench-quality bench-serve bench-train fuzz-serve lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,12 @@ bench-quality: $(READY) ## our models against others on UCI and the simulated ca
 
 bench-serve: $(READY) ## our server against others with the same model (needs wrk): make bench-serve [SECONDS_EACH=5]
 	@$(BIN)/python -m benchmarks.serve $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
+
+bench-imports: $(READY) ## how long each flow takes to import, beside prefect and awswrangler
+	@$(BIN)/python -m benchmarks.imports
+
+soak-kills: $(READY) ## flows killed at random moments and run again, a quarter of an hour: make soak-kills [KILLS=20] [SEED=7]
+	@$(BIN)/python -m benchmarks.soak.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 fuzz-serve: $(READY) ## 20,000 broken requests to the server; none may be answered with 5xx: make fuzz-serve [REQUESTS=20000]
 	@$(BIN)/python -m benchmarks.serve.fuzz $(if $(REQUESTS),--requests $(REQUESTS))
