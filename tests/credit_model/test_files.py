@@ -240,3 +240,18 @@ def test_values_python_has_no_name_for_are_told_like_others(scorer, portfolio, t
     found = score_files(scorer, tmp_path / "in.parquet", tmp_path / "out.csv")
     assert (found.rows, found.rejected) == (0, 5)
     assert set(found.examples.column("column").to_pylist()) == {"age"}
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n \n", b"\xef\xbb\xbf\n\n"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_blank_lines_above_the_header_shift_nothing(scorer, table, tmp_path, blank, packed):
+    sink = pa.BufferOutputStream()
+    few = table.slice(0, 50)
+    pacsv.write_csv(few, sink)
+    body = blank + sink.getvalue().to_pybytes()
+    source = tmp_path / ("in.csv.gz" if packed else "in.csv")
+    source.write_bytes(gzip.compress(body) if packed else body)
+    assert score_files(scorer, source, tmp_path / "out.parquet").rejected == 0
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found["application_id"].to_pylist() == few["application_id"].to_pylist()
+    assert found["pd"].to_pylist() == scorer.score_table(few)["pd"].to_pylist()

@@ -296,3 +296,71 @@ def test_a_ragged_line_after_a_very_long_field_is_one_error(tmp_path):
     path = write(tmp_path, f'"{"a" * 200_000}",0,30,1.5,2,books,a,True', f"{GOOD},more")
     with pytest.raises(DataError, match=r"line \d+"):
         read_applications(path, CONTRACT)
+
+
+LEVELS = parse_contract("""
+name: levels
+title: Levels
+id: {source: uuid}
+target: {source: default, required: false}
+columns:
+  - {name: region, kind: categorical, levels: [EU, NA], nullable: true, reason: Your region}
+  - {name: shop, kind: categorical, open: true, nullable: true, reason: Your shop}
+  - {name: income, kind: numeric, nullable: true, reason: Your income}
+""")
+
+
+def test_na_is_a_level_where_the_contract_lists_it_and_missing_elsewhere(tmp_path):
+    path = write(tmp_path, "NA,NA,NA,NA", 'x2,,,""', header="uuid,region,shop,income")
+    rows = read_applications(path, LEVELS).accepted.drop_columns(["applied_at"]).to_pylist()
+    assert rows == [
+        {"application_id": "NA", "region": "NA", "shop": None, "income": None},
+        {"application_id": "x2", "region": None, "shop": None, "income": None},
+    ]
+
+
+@pytest.mark.parametrize("blank", ["\n", "\r\n", "\n\n", "  \n", " \t\r\n\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_blank_lines_above_the_header_shift_nothing(tmp_path, blank, mark):
+    path = tmp_path / "in.csv"
+    path.write_bytes(f"{mark}{blank}{HEADER}\n{GOOD}\n".encode())
+    assert read_applications(path, CONTRACT).accepted["application_id"].to_pylist() == ["x1"]
+    path.write_bytes(f"{mark}{blank}{HEADER}\n{GOOD}\nx2,0\n".encode())
+    line = len(blank.splitlines()) + 3
+    with pytest.raises(DataError, match=f"line {line}"):
+        read_applications(path, CONTRACT)
+
+
+@pytest.mark.parametrize("value", [2**53, 2**53 + 1, -(2**53) - 1])
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.string(), pa.decimal128(20, 0)])
+def test_a_whole_number_that_float64_cannot_tell_from_its_neighbour_is_refused(tmp_path, value, kind):
+    contract = parse_contract(
+        "{name: n, title: N, id: {source: uuid}, target: {source: default, required: false}, "
+        "columns: [{name: n, kind: integer, reason: N}]}"
+    )
+    given = [str(number) if kind == pa.string() else number for number in (value, value // 2)]
+    pq.write_table(pa.table({"uuid": ["a", "b"], "n": pa.array(given).cast(kind, safe=False)}), tmp_path / "in.parquet")
+    result = read_applications(tmp_path / "in.parquet", contract)
+    assert result.accepted["n"].to_pylist() == [value // 2]
+    assert "too large for a whole number" in result.rejected["reason"][0].as_py()
+
+
+def test_levels_with_braces_can_be_told(tmp_path):
+    contract = parse_contract(
+        "{name: n, title: N, id: {source: uuid}, target: {source: default, required: false}, "
+        "columns: [{name: n, kind: ordinal, levels: ['{a}', '{'], reason: N}]}"
+    )
+    result = read_applications(write(tmp_path, "x1,b", header="uuid,n"), contract)
+    assert result.rejected["reason"].to_pylist() == ["'b' is not one of {a}, {"]
+
+
+def test_levels_that_are_no_finite_number_are_refused(tmp_path):
+    table = pa.table({"uuid": ["a", "b", "c"], "shop": pa.array([float("nan"), 1.0, 2e15])})
+    pq.write_table(table, tmp_path / "in.parquet")
+    contract = parse_contract(
+        "{name: n, title: N, id: {source: uuid}, target: {source: default, required: false}, "
+        "columns: [{name: shop, kind: categorical, open: true, reason: N}]}"
+    )
+    result = read_applications(tmp_path / "in.parquet", contract)
+    assert result.accepted["shop"].to_pylist() == ["1", "2000000000000000"]
+    assert result.rejected["reason"].to_pylist() == ["nan is not a finite number"]
