@@ -40,14 +40,14 @@ def identifier(value: object) -> str | None:
     Raises:
         IdentifierError: Neither text nor a whole number, or a float too large to be exact.
     """
-    if isinstance(value, np.generic):
-        return identifier(value.item())
-    if value is None:
-        return None
     if isinstance(value, str):
         text = value.strip()
-        found = _WHOLE_TEXT.match(text)
+        found = _WHOLE_TEXT.match(text) if ".0" in text else None
         return found[1] if found else text or None
+    if value is None:
+        return None
+    if isinstance(value, np.generic):
+        return identifier(value.item())
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise IdentifierError(_not_an_id(value))
     return _digits(value)

@@ -17,17 +17,16 @@ from credit_model.booster import Matrix
 from credit_model.contract import ID, Column
 from credit_model.derived import Derived
 from credit_model.encoding import Encoder
+from credit_model.identifiers import IdentifierError, identifier
+from credit_model.wholes import EXACT
 
 Row = Mapping[str, object]
 Ids = list[str | None]
 Convert = Callable[[object], float]
-# float64 holds every whole number up to here; a larger one might be another than the client sent.
-EXACT = float(2**53)
 # What a converter gives for a level that the model does not know: a NaN that is told from others by its identity.
 UNKNOWN = float("nan")
 _MISSING = float("nan")
 _NUMBERS = frozenset({int, float, NoneType})
-_NAMES = frozenset({str, int, float, NoneType})
 
 
 class QuickReader:
@@ -83,12 +82,12 @@ class QuickReader:
             flat: list[Any] = list({**self._blank, **row}.values())
         except TypeError:
             return None
-        name = flat.pop()
-        if len(flat) != self._width or type(name) not in _NAMES:
+        if len(flat) != self._width + 1:
             return None
         try:
+            name = identifier(flat.pop())
             unknown = self._encode_one(flat)
-        except ValueError:
+        except (ValueError, IdentifierError):
             return None
         if not self._check_one(flat):
             return None
@@ -96,7 +95,7 @@ class QuickReader:
             self._unknown.update(unknown)
         for position, parts, derived in self._derived:
             flat[position] = derived.of_values([flat[part] for part in parts])
-        return flat, None if name is None else str(name)
+        return flat, name
 
     def _encode_one(self, flat: list[Any]) -> list[str]:
         unknown: list[str] = []
@@ -147,9 +146,8 @@ class QuickReader:
     def _read(self, flat: list[object], count: int) -> tuple[Matrix, Ids] | None:
         ids = flat[self._width :: self._width + 1]
         del flat[self._width :: self._width + 1]
-        if not _NAMES.issuperset(map(type, ids)):
-            return None
         try:
+            names = [identifier(value) for value in ids]
             unknown = self._encode(flat)
             if not _NUMBERS.issuperset(map(type, flat)):
                 return None
@@ -157,7 +155,7 @@ class QuickReader:
             matrix = np.empty((count, self._width))
             # A third of the time that NumPy takes for a list. A null that is left is one of a required column.
             pack_into(f"{len(flat)}d", matrix.data, 0, *flat)
-        except (ValueError, StructError):
+        except (ValueError, StructError, IdentifierError):
             return None
         if not self._is_legal(matrix, missing):
             return None
@@ -165,7 +163,7 @@ class QuickReader:
             self._unknown.update(unknown)
         for position, parts, derived in self._derived:
             matrix[:, position] = derived.of_columns([matrix[:, part] for part in parts])
-        return matrix, [None if name is None else str(name) for name in ids]
+        return matrix, names
 
     def _encode(self, flat: list[Any]) -> list[str]:
         """Replaces levels by codes, and names the column of each that the model does not know.

@@ -16,7 +16,9 @@ from credit_model.coercion import show
 from credit_model.contract import ID, Column
 from credit_model.encoding import Encoder
 from credit_model.errors import InputError
-from credit_model.quickrows import EXACT, UNKNOWN, Convert, Ids, QuickReader, Row
+from credit_model.identifiers import IdentifierError, identifier
+from credit_model.quickrows import UNKNOWN, Convert, Ids, QuickReader, Row
+from credit_model.wholes import EXACT
 
 _WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 
@@ -115,7 +117,7 @@ class RowReader:
     def identifier(self, row: Row) -> str | None:
         """Application id of a row, where it has one."""
         found = self._identifiers(row)
-        return str(found[0]) if found else None
+        return identifier(found[0]) if found else None
 
     def _identifiers(self, row: Row) -> list[object]:
         found = [row[name] for name in self._ids if row.get(name) is not None]
@@ -147,12 +149,13 @@ class RowReader:
         self._check_identifier(row, index)
 
     def _check_identifier(self, row: Row, index: int) -> None:
-        found = [_plain(value) for value in self._identifiers(row)]
+        found = self._identifiers(row)
         if len(found) > 1:
             raise InputError(index=index, column=ID, value=None, reason="is given twice; send it once")
-        if found and (isinstance(found[0], bool) or not isinstance(found[0], str | int | float)):
-            reason = f"{show(found[0])} is not an application id; send text or a number"
-            raise InputError(index=index, column=ID, value=found[0], reason=reason)
+        try:
+            identifier(found[0] if found else None)
+        except IdentifierError as error:
+            raise InputError(index=index, column=ID, value=found[0], reason=str(error)) from None
 
     def _slot(self, header: str, index: int) -> tuple[int | None, str, Convert] | None:
         try:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from credit_model.booster import Matrix
 from credit_model.contract import ID
 from credit_model.errors import InputError
+from credit_model.identifiers import IdentifierError, identifier
 from credit_model.reasons import Reason
 from credit_model.scoring import Scorer, Verdicts
 from images.serve.faults import ApplicantError, RequestError
@@ -183,10 +184,10 @@ class Engine:
 
     def _id(self, row: Row, index: int) -> str:
         value = next(iter(row.values()))
-        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-            raise ApplicantError(
-                InputError(
-                    index=index, column=ID, value=value, reason="is not an application id; send text or a number"
-                )
-            )
-        return str(value)
+        try:
+            name, reason = identifier(value), "is no application id; send text or a whole number"
+        except IdentifierError as error:
+            name, reason = None, str(error)
+        if name is None:
+            raise ApplicantError(InputError(index=index, column=ID, value=value, reason=reason))
+        return name
