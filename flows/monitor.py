@@ -1,17 +1,25 @@
 """The monitor flow: scored months against what training saw, to the lake, a report and, where needed, an event."""
 
-from datetime import date
+from typing import Annotated
 
-from prefect import flow
+from prefect import flow, runtime
 
 from credit_model.monthly import MonitorLimits
-from flows.portfolio import Portfolio
+from flows.portfolio import Day, Portfolio, shown
 from tasks.monitor import Monitored, announce_drift, find_scores, monitor_months, show_months
 from tasks.registry import get_model
 
+Limits = Annotated[MonitorLimits | None, shown("Limits")]
 
-@flow(name="monitor", flow_run_name="monitor {portfolio}")
-def monitor(portfolio: Portfolio, day: date | None = None, limits: MonitorLimits | None = None) -> Monitored:
+
+def run_name() -> str:
+    """Return `monitor case 2026-11-22`, or `monitor case latest scores`."""
+    given = runtime.flow_run.parameters
+    return f"monitor {given['portfolio']} {given.get('day') or 'latest scores'}"
+
+
+@flow(name="monitor", flow_run_name=run_name)
+def monitor(portfolio: Portfolio, day: Day = None, limits: Limits = None) -> Monitored:
     """Hold every month of the published scores against training, and against the outcomes known since.
 
     Args:

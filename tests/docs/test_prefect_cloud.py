@@ -1,0 +1,96 @@
+"""The commands of docs/prefect-cloud.md: run against a server that stands in for Cloud, or held against the clients."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import boto3
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL
+from prefect.testing.utilities import prefect_test_harness
+
+from sandbox.estate import NOTICES
+from tests.conftest import ROOT
+from tests.docs.test_documents import blocks
+
+PAGE = "docs/prefect-cloud.md"
+COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines() if line]
+PREFECT = [line for line in COMMANDS if line.startswith("prefect ")]
+AWS = [line for line in COMMANDS if line.startswith("aws events ")]
+RUNNABLE = ("variable", "work-pool", "--no-prompt deploy")
+CLI = [sys.executable, "-m", "prefect"]
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A Prefect server of one's own."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        with prefect_test_harness(server_startup_timeout=120):
+            yield PREFECT_API_URL.value()
+
+
+def prefect(arguments: list[str], url: str) -> str:
+    environment = {**os.environ, "PREFECT_API_URL": url, "PREFECT_CLI_COLORS": "false", "COLUMNS": "200"}
+    environment.pop("CREDIT_WORKER_REPOSITORY", None)
+    done = subprocess.run(
+        [*CLI, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_variables_pool_and_deployments_come_to_be(server):
+    for line in PREFECT:
+        if line.removeprefix("prefect ").startswith(RUNNABLE):
+            prefect(shlex.split(line)[1:], server)
+    with get_client(sync_client=True) as client:
+        pool = client.read_work_pool("credit-ecs")
+        found = client.read_deployments()
+    assert pool.type == "ecs"
+    assert {deployment.name for deployment in found} == {"ingest", "train", "release", "score", "monitor"}
+    for deployment in found:
+        assert set(deployment.tags) >= {"credit", "stage:dev"}
+        assert deployment.pull_steps in (None, [])
+        assert deployment.description
+    forms = {deployment.name: deployment.parameter_openapi_schema["properties"] for deployment in found}
+    for name, form in forms.items():
+        assert all(field.get("title", field_name) != field_name for field_name, field in form.items()), name
+        assert all(field.get("description") for field in form.values()), name
+    assert all("case" in form["portfolio"]["enum"] for name, form in forms.items() if name != "ingest")
+
+
+@pytest.mark.parametrize("line", [line for line in PREFECT if "deploy --all" not in line])
+def test_prefect_knows_the_command_and_its_options(line):
+    words = shlex.split(line)[1:]
+    options = [word for word in words if word.startswith("--")]
+    groups = words[: next((place for place, word in enumerate(words) if word.startswith("-")), len(words))]
+    commands = [group for group in groups if re.fullmatch(r"[a-z-]+", group)][: 3 if words[0] == "cloud" else 2]
+    told = prefect([*commands, "--help"], "http://127.0.0.1:9/api")
+    assert f"prefect {' '.join(commands)}" in told
+    assert [option for option in options if option not in told] == []
+
+
+@pytest.mark.parametrize("line", AWS)
+def test_aws_knows_the_command_and_its_parameters(line):
+    _, service, command, *rest = shlex.split(line)
+    model = boto3.client(service, region_name="eu-west-1").meta.service_model
+    operation = model.operation_model("".join(word.title() for word in command.split("-")))
+    known = {
+        re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower(): shape
+        for name, shape in operation.input_shape.members.items()
+    }
+    given = {word.removeprefix("--") for word in rest if word.startswith("--")}
+    assert given <= known.keys()
+    assert {re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower() for name in operation.input_shape.required_members} <= given
+
+
+def test_the_rules_are_the_ones_that_the_sandbox_has():
+    landing, approvals = (json.loads(block) for block in blocks(PAGE, "json"))
+    landing["detail"]["bucket"]["name"] = NOTICES["landing"].pattern["detail"]["bucket"]["name"]
+    assert landing == NOTICES["landing"].pattern
+    assert approvals == NOTICES["approvals"].pattern
