@@ -54,6 +54,9 @@ bench-train: $(READY) ## training beside bare LightGBM: make bench-train [ROWS=1
 bench-gate: $(READY) ## how often the gate is wrong, on simulated pairs of models: make bench-gate [PAIRS=400]
 	@$(BIN)/python -m benchmarks.gate $(if $(PAIRS),--pairs $(PAIRS))
 
+bench-lookup: $(READY) ## what a request by id adds to its look-up in DynamoDB: make bench-lookup [ROUNDS=5]
+	@$(BIN)/python -m benchmarks.lookup $(if $(ROUNDS),--rounds $(ROUNDS))
+
 bench-monitor: $(READY) ## how often monitoring raises a false alarm, and what drift it sees: make bench-monitor [SEEDS=50]
 	@$(BIN)/python -m benchmarks.monitor $(if $(SEEDS),--seeds $(SEEDS))
 
