@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from credit_model.contract import Contract, load_contract
@@ -21,6 +20,7 @@ from tasks import catalog, storage
 from tasks.errors import LakeError
 from tasks.names import dashed
 from tasks.settings import settings
+from tasks.steps import step
 
 LOGGED_FAULTS = 10
 READERS = {"applications": read_applications, "outcomes": read_outcomes}
@@ -57,7 +57,7 @@ class IngestReport(BaseModel, frozen=True):
     repeated: bool = False
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def find_landed(uri: str, version_id: str | None) -> LandedObject:
     """Look a landing object up, in the given version: a later one under the same key is another file.
 
@@ -100,7 +100,7 @@ def _place(uri: str, key: str) -> tuple[str, str]:
     return parts[-3], parts[-2]
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def publish(landed: LandedObject) -> IngestReport:
     """Publish a landing object's good rows to the lake, its bad rows to quarantine, and enter it in the ledger.
 
@@ -232,7 +232,7 @@ def _write_parquet(table: pa.Table, uri: str) -> None:
     storage.write_bytes(uri, sink.getvalue().to_pybytes())
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def show_ingest(report: IngestReport) -> None:
     """Leave a summary of an ingest: how many rows came in, how many went to quarantine, and where that is."""
     landed = report.source

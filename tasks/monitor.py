@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
 from credit_model.bundle import Document
@@ -23,6 +22,7 @@ from tasks.errors import MonitoringError
 from tasks.names import dashed
 from tasks.registry import RegisteredModel, fetch_bundle
 from tasks.settings import settings
+from tasks.steps import step
 
 _SHOWN_MONTHS = 12
 
@@ -58,7 +58,7 @@ def monitoring() -> catalog.LakeTable:
     return catalog.LakeTable("monitoring", "monitoring", columns, ("portfolio", "dt"))
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def find_scores(portfolio: str, day: date | None = None) -> ScoreRun:
     """Return the published scores of a day, or the latest ones.
 
@@ -80,7 +80,7 @@ def find_scores(portfolio: str, day: date | None = None) -> ScoreRun:
     return ScoreRun(portfolio=portfolio, dt=dt, uri=uri, model_version=versions[0])
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits) -> Monitored:
     """Measure every month of a score run, replace its rows in the `monitoring` table, and draw the report.
 
@@ -184,7 +184,7 @@ def _rows(run: ScoreRun, month: MonthReport) -> list[dict[str, Any]]:
     return rows
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def announce_drift(found: Monitored) -> list[str]:
     """Announce the months in which this model drifts, where that had not been announced; return them.
 
@@ -230,7 +230,7 @@ def _marker(run: ScoreRun, month: str) -> str:
     return settings().uri("drift", run.portfolio, run.model_version, f"{month}.json")
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def show_months(found: Monitored) -> None:
     """Leave a summary: the latest months with their main figures, every alarm in words, where the report is."""
     run = found.run

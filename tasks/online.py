@@ -20,8 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.config import Config
 from botocore.exceptions import ClientError, WaiterError
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 
 from credit_model.contract import ID, Column, Contract, load_contract
 from tasks import catalog, storage
@@ -29,6 +28,7 @@ from tasks.errors import OnlineError
 from tasks.lake import IngestReport
 from tasks.names import dashed
 from tasks.settings import settings
+from tasks.steps import step
 
 VERSION = "_version"  # no column's name begins so
 TRANSACTION = 100  # what one TransactWriteItems takes
@@ -59,7 +59,7 @@ def table_name(portfolio: str) -> str | None:
     return f"{prefix}-{dashed(portfolio)}" if prefix else None
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def keep_online(report: IngestReport) -> int:
     """Bring a file's applicants, as the lake has them, into the online table; return how many it was the newest of.
 

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
-from prefect import get_client, get_run_logger, runtime, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_client, get_run_logger, runtime
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -25,6 +24,7 @@ from tasks.approvals import package_number
 from tasks.lake import IngestReport, portfolio_of
 from tasks.registry import list_models
 from tasks.settings import settings
+from tasks.steps import step
 
 # On a run of ingest from the moment it begins to decide; whoever looks later does not count on it any more.
 DECIDES = "decides-on-training"
@@ -46,7 +46,7 @@ class Decision(BaseModel, frozen=True):
     retrain: bool
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def decide(portfolio: str) -> Decision:
     """Decide for this file and all before it, or leave it to a run of ingest that is still on its way.
 
@@ -62,7 +62,7 @@ def decide(portfolio: str) -> Decision:
     return Decision(new_outcomes=found, retrain=found >= enough)
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def announce_ingest(portfolio: str, report: IngestReport | None, decision: Decision) -> None:
     """Announce what a run of ingest has published and whether to train now; say nothing where neither is anything.
 

@@ -102,8 +102,25 @@ def _checks(world: World, rows: list[portfolio.Row]) -> dict[str, tuple[Any, Any
         "days with scores": (len(_score_places(world)), 1),
         "scores, each applicant once": ([_ids(world, place) == ids for place in _score_places(world)], [True]),
         "batches drawn and not published": (drawn - published, set()),
-        "processes of flows": ([process.pid for process in with_variable("PREFECT__FLOW_RUN_ID")], []),
+        "processes of flows": (_flows_processes(world), []),
     }
+
+
+def _flows_processes(world: World) -> list[str]:
+    """Return the command lines of this sandbox's flows; another sandbox on the machine may have its own."""
+    ours = with_variable("PREFECT_API_URL", world.environment["PREFECT_API_URL"])
+    flows = {process.pid for process in with_variable("PREFECT__FLOW_RUN_ID")}
+    return [" ".join(process.cmdline()) for process in ours if process.pid in flows]
+
+
+def _left(state: Path) -> list[str]:
+    """Return the command lines of what is there when a sandbox has had 20 seconds to go."""
+    for _ in range(20):
+        left = mentioning(str(state))
+        if not left:
+            return []
+        time.sleep(1)
+    return [" ".join(process.cmdline()) for process in left if process.is_running()]
 
 
 def _ids(world: World, prefix: str) -> list[str]:
@@ -136,8 +153,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         fine = _within(state, lambda world: soak(world, options.kills, options.seed))
-        left = mentioning(str(state))
-    print(f"{'NOT OK' if left else 'ok':<7}processes left by the sandbox: {len(left)}")
+        left = _left(state)
+    print(f"{'NOT OK' if left else 'ok':<7}processes left by the sandbox: {left}")
     print(f"seed {options.seed}, {time.monotonic() - started:.0f} s")
     return 0 if fine and not left else 1
 

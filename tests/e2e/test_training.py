@@ -34,6 +34,7 @@ def test_a_failed_training_says_why_and_does_not_stand_in_the_way(quiet_world: W
     reason = next(reason for reason in (_reason(quiet_world, job["TrainingJobName"]) for job in jobs) if reason)
     assert "hyperparameter 'learning_rate'" in reason
     assert reason in str(failed.state.message)
+    assert "last log lines (/aws/sagemaker/TrainingJobs):" in str(failed.state.message)
     assert list(quiet_world.models()) == models
     quiet_world.runs.completed("train", portfolio=portfolio.NAME, approval="manual")
 
@@ -75,6 +76,7 @@ def test_a_training_goes_on_without_its_flow_and_ends_with_a_cancelled_one(
     quiet_world.runs.cancel(second)
     assert quiet_world.runs.end(second).state.is_cancelled()
     eventually(lambda: new_jobs(quiet_world, before) == {job: "Stopped"}, "the job stopped")
+    assert f"run cancelled: training job {job} told to stop" in quiet_world.runs.log(second)
 
 
 def new_jobs(world: World, before: set[str]) -> dict[str, str]:
