@@ -31,6 +31,8 @@ DECIDES = "decides-on-training"
 COMING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 # A run that has not got so far in this time is stuck, or dead without anybody having noticed: no one waits for it.
 PATIENCE = timedelta(hours=1)
+# In a burst, events wait in Prefect before they become runs; what is older has been lost, and no one waits for it.
+DELIVERY = timedelta(minutes=15)
 PAGE = 200
 
 
@@ -55,7 +57,7 @@ def decide(portfolio: str) -> Decision:
     """
     left_to = _coming(portfolio)
     if left_to is not None:
-        get_run_logger().info("whether to train is left to %s, which is still to come", left_to.name)
+        get_run_logger().info("whether to train is left to the ingest of %s, which is still to come", left_to)
         return Decision(new_outcomes=None, retrain=False)
     found, enough = count_new_outcomes(portfolio), settings().retrain_outcomes
     get_run_logger().info("%d applicants have an outcome that no model knows; %d start a training", found, enough)
@@ -85,27 +87,41 @@ def announce_ingest(portfolio: str, report: IngestReport | None, decision: Decis
     events.announce(event)
 
 
-def _coming(portfolio: str) -> FlowRun | None:
-    """Return a run of this deployment that will decide after us, None where there is none (or no deployment)."""
+def _coming(portfolio: str) -> str | None:
+    """Return a file whose run will decide after us, None where there is none (or no deployment to run it)."""
     deployment, flow_run = runtime.deployment.id, runtime.flow_run.id
     if not deployment or not flow_run:
         return None
     with get_client(sync_client=True) as client:
         us = client.read_flow_run(UUID(str(flow_run)))
         client.update_flow_run(us.id, tags=[*us.tags, DECIDES])
-        others = (run for run in _undecided(client, UUID(str(deployment))) if run.id != us.id)
-        return next((run for run in others if _will_decide(run, portfolio)), None)
+        return next(_on_their_way(client, us, UUID(str(deployment)), portfolio), None)
 
 
-def _undecided(client: SyncPrefectClient, deployment: UUID) -> Iterator[FlowRun]:
+def _on_their_way(client: SyncPrefectClient, us: FlowRun, deployment: UUID, portfolio: str) -> Iterator[str]:
+    """Yield files of runs that have not decided, then files whose event Prefect has not got round to."""
+    undecided = _runs(client, deployment, since=DateTime.now("UTC") - PATIENCE, states=COMING)
+    for run in undecided:
+        if run.id != us.id and DECIDES not in run.tags and _will_decide(run, portfolio):
+            yield str(run.parameters["uri"])
+    landed = storage.written_since(settings().uri("landing", portfolio, ""), DateTime.now("UTC") - DELIVERY)
+    if landed:
+        runs = _runs(client, deployment, since=DateTime.now("UTC") - 2 * DELIVERY)
+        known = {str(run.parameters.get("uri")) for run in runs}
+        yield from (uri for uri in landed if uri not in known and portfolio_of(uri) == portfolio)
+
+
+def _runs(
+    client: SyncPrefectClient, deployment: UUID, *, since: DateTime, states: list[StateType] | None = None
+) -> Iterator[FlowRun]:
     asked = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=COMING)),
-        expected_start_time=FlowRunFilterExpectedStartTime(after_=DateTime.now("UTC") - PATIENCE),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)) if states else None,
+        expected_start_time=FlowRunFilterExpectedStartTime(after_=since),
     )
     here = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
     for offset in range(0, 100 * PAGE, PAGE):
         found = client.read_flow_runs(flow_run_filter=asked, deployment_filter=here, limit=PAGE, offset=offset)
-        yield from (run for run in found if DECIDES not in run.tags)
+        yield from found
         if len(found) < PAGE:
             return
 

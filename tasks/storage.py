@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,14 @@ def write_bytes(uri: str, body: bytes) -> None:
 def list_keys(prefix_uri: str) -> list[str]:
     """Return the addresses of all objects under a prefix, sorted."""
     return sorted(sizes(prefix_uri))
+
+
+def written_since(prefix_uri: str, moment: datetime) -> list[str]:
+    """Return the addresses of the objects under a prefix that were written since then."""
+    bucket, prefix = split(prefix_uri)
+    pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    found = (item for page in pages for item in page.get("Contents", []))
+    return [f"s3://{bucket}/{item['Key']}" for item in found if item["LastModified"] >= moment]
 
 
 def sizes(prefix_uri: str) -> dict[str, int]:

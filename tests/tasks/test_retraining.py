@@ -112,7 +112,7 @@ def deployment(prefect):
 
 
 @pytest.fixture
-def ours(prefect, deployment, monkeypatch):
+def ours(prefect, deployment, monkeypatch, platform):
     """The run that decides."""
     run = start(prefect, deployment, state=Running())
     monkeypatch.setattr(retraining.runtime.flow_run, "id", str(run.id), raising=False)
@@ -129,7 +129,7 @@ def start(prefect, deployment, *, state, portfolio="case", tags=(), **parameters
 @pytest.mark.parametrize("state", [Scheduled(), Running()])
 def test_the_decision_is_left_to_a_run_on_its_way(prefect, deployment, ours, state):
     other = start(prefect, deployment, state=state)
-    assert retraining._coming("case").id == other.id
+    assert retraining._coming("case") == other.parameters["uri"]
     assert DECIDES in prefect.read_flow_run(ours.id).tags
     assert retraining._coming("uci_credit_card") is None
 
@@ -148,4 +148,22 @@ def test_it_is_found_behind_many_others(prefect, deployment, ours, monkeypatch):
     for _ in range(5):
         start(prefect, deployment, state=Scheduled(), portfolio="uci_credit_card")
     other = start(prefect, deployment, state=Scheduled())
-    assert retraining._coming("case").id == other.id
+    assert retraining._coming("case") == other.parameters["uri"]
+
+
+def test_it_is_left_to_a_file_whose_event_waits(prefect, deployment, ours, platform, monkeypatch):
+    uri = platform.uri("landing", "case", "applications", f"{uuid.uuid4().hex}.csv")
+    storage.write_bytes(uri, b"")
+    assert retraining._coming("case") == uri
+    assert retraining._coming("uci_credit_card") is None
+    prefect.create_flow_run_from_deployment(deployment, parameters={"uri": uri}, state=Completed())
+    assert retraining._coming("case") is None
+    storage.delete([uri])
+
+
+def test_no_one_waits_for_an_event_that_was_lost(prefect, deployment, ours, platform, monkeypatch):
+    uri = platform.uri("landing", "case", "applications", f"{uuid.uuid4().hex}.csv")
+    storage.write_bytes(uri, b"")
+    monkeypatch.setattr(retraining, "DELIVERY", timedelta(seconds=-5))
+    assert retraining._coming("case") is None
+    storage.delete([uri])
