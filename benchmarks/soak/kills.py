@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
+from psutil import Process
 
 from sandbox.stack import Sandbox
 from tests.e2e import portfolio
@@ -108,19 +109,22 @@ def _checks(world: World, rows: list[portfolio.Row]) -> dict[str, tuple[Any, Any
 
 def _flows_processes(world: World) -> list[str]:
     """Return the command lines of this sandbox's flows; another sandbox on the machine may have its own."""
-    ours = with_variable("PREFECT_API_URL", world.environment["PREFECT_API_URL"])
-    flows = {process.pid for process in with_variable("PREFECT__FLOW_RUN_ID")}
-    return [" ".join(process.cmdline()) for process in ours if process.pid in flows]
+
+    def flows() -> list[Process]:
+        ours = with_variable("PREFECT_API_URL", world.environment["PREFECT_API_URL"])
+        of_runs = {process.pid for process in with_variable("PREFECT__FLOW_RUN_ID")}
+        return [process for process in ours if process.pid in of_runs]
+
+    return _still_there(flows)
 
 
-def _left(state: Path) -> list[str]:
-    """Return the command lines of what is there when a sandbox has had 20 seconds to go."""
-    for _ in range(20):
-        left = mentioning(str(state))
-        if not left:
+def _still_there(look: Callable[[], list[Process]], seconds: int = 20) -> list[str]:
+    """Return the command lines of processes that have not gone by themselves; a run ends before its process does."""
+    for _ in range(seconds):
+        if not look():
             return []
         time.sleep(1)
-    return [" ".join(process.cmdline()) for process in left if process.is_running()]
+    return [" ".join(process.cmdline()) for process in look()]
 
 
 def _ids(world: World, prefix: str) -> list[str]:
@@ -138,8 +142,8 @@ def _batches(world: World, name: str) -> set[str]:
 
 
 def _within(state: Path, scenario: Callable[[World], bool]) -> bool:
-    with Sandbox(state) as sandbox, get_client(sync_client=True) as client:
-        assert isinstance(client, SyncPrefectClient)
+    # Not `get_client`: Prefect read its settings before the sandbox was there, and would start a server of its own.
+    with Sandbox(state) as sandbox, SyncPrefectClient(sandbox.environment["PREFECT_API_URL"]) as client:
         return scenario(World(state, sandbox.environment, Runs(client)))
 
 
@@ -153,7 +157,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         fine = _within(state, lambda world: soak(world, options.kills, options.seed))
-        left = _left(state)
+        left = _still_there(lambda: mentioning(str(state)))
     print(f"{'NOT OK' if left else 'ok':<7}processes left by the sandbox: {left}")
     print(f"seed {options.seed}, {time.monotonic() - started:.0f} s")
     return 0 if fine and not left else 1
