@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills bench-monitor bench-quality bench-serve bench-train fuzz-serve lock clean
+.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills soak-landing bench-monitor bench-quality bench-serve bench-train fuzz-serve lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ bench-serve: $(READY) ## our server against others with the same model (needs wr
 
 bench-imports: $(READY) ## how long each flow takes to import, beside prefect and awswrangler
 	@$(BIN)/python -m benchmarks.imports
+
+soak-landing: $(READY) ## fifty files in a minute, each ingested once, one training; ten minutes: make soak-landing [FILES=50]
+	@$(BIN)/python -m benchmarks.soak.landing $(if $(FILES),--files $(FILES))
 
 soak-kills: $(READY) ## flows killed at random moments and run again, a quarter of an hour: make soak-kills [KILLS=20] [SEED=7]
 	@$(BIN)/python -m benchmarks.soak.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))

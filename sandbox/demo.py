@@ -72,10 +72,11 @@ class Demo:
         self._upload("landing", second)
         with self.stage("ingest again"):
             self._runs.await_triggered("ingest", since)
-        if evidence.outcomes_of_newest_file(self.portfolio):
+        outcomes = evidence.outcomes_of_newest_file(self.portfolio)
+        if outcomes >= estate.RETRAIN_OUTCOMES:
             self._challenge(since)
         else:
-            self._say("the file holds no outcome yet, so there is nothing new to train on")
+            self._say(f"the file holds {outcomes} outcomes, and {estate.RETRAIN_OUTCOMES} new ones start a training")
         with self.stage("score again"):
             self._runs.run("score", {"portfolio": self.portfolio})
 

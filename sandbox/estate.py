@@ -20,6 +20,7 @@ IMAGE_SOURCES = {
     "credit-worker": ["credit_model", "flows", "tasks", "images/worker"],
 }
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+RETRAIN_OUTCOMES = 100
 CLUSTER = "credit"
 FLOWS = "credit-flows"
 # The Prefect worker watches this queue to learn how its tasks end; the name is prefect-aws's own.
@@ -105,6 +106,7 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
         "CREDIT_ONLINE_TIMEOUT_MS": "1000",  # this DynamoDB is one Python process that does much else
         "CREDIT_PREDICTION_LOG": f"s3://{BUCKET}/predictions",
         "CREDIT_POLL_SECONDS": "0.5",
+        "CREDIT_RETRAIN_OUTCOMES": str(RETRAIN_OUTCOMES),
     }
 
 

@@ -58,6 +58,14 @@ class started:  # noqa: N801 - reads as what it does
 
 
 @pytest.fixture
+def learnt_world(quiet_world: World) -> World:
+    """The sandbox at a moment when nothing runs and the newest model knows all outcomes."""
+    quiet_world.runs.completed("train", portfolio=portfolio.NAME, approval="manual")
+    quiet_world.runs.quiet()
+    return quiet_world
+
+
+@pytest.fixture
 def quiet_world(world: World) -> World:
     """The sandbox at a moment when no flow runs."""
     world.runs.quiet()

@@ -73,9 +73,9 @@ class Runs:
 
         return eventually(final, f"end of run {flow_run_id}", seconds=RUN_SECONDS, pause=0.5)
 
-    def triggered(self, deployment: str, since: DateTime) -> FlowRun:
+    def triggered(self, deployment: str, since: DateTime, *, seconds: float = START_SECONDS) -> FlowRun:
         """Wait for the run that an event has started since then, and for its good end."""
-        runs = eventually(lambda: self.since(deployment, since), f"a run of {deployment}", seconds=START_SECONDS)
+        runs = eventually(lambda: self.since(deployment, since), f"a run of {deployment}", seconds=seconds)
         return self._good(self.end(runs[0].id))
 
     def since(self, deployment: str, since: DateTime) -> list[FlowRun]:

@@ -56,14 +56,6 @@ def drop(world: World, place: str, first_id: int, number: int) -> str:
     return world.put(f"{place}/{uuid.uuid4().hex}.csv", content)
 
 
-@pytest.fixture
-def learnt_world(quiet_world: World) -> World:
-    """The sandbox at a moment when the newest model knows all outcomes."""
-    quiet_world.runs.completed("train", portfolio=portfolio.NAME, approval="manual")
-    quiet_world.runs.quiet()
-    return quiet_world
-
-
 def approve(world: World, version: str) -> str:
     """Approve a model as a person does; return its package."""
     arn: str = world.models()[version]["ModelPackageArn"]
@@ -138,7 +130,8 @@ def test_a_burst_of_files_is_one_training(learnt_world: World) -> None:
     world, since = learnt_world, now()
     before = {job["TrainingJobName"] for job in world.training_jobs()}
     uris = [drop(world, LANDING, 5_000_001 + 1_000 * number, 40) for number in range(8)]
-    train = world.runs.triggered("train", since)
+    eventually(lambda: len(world.runs.since("ingest", since)) == len(uris), "a run for each file", seconds=120)
+    train = world.runs.triggered("train", since, seconds=240)
     world.runs.quiet()
     ingests = world.runs.since("ingest", since)
     assert sorted(run.parameters["uri"] for run in ingests) == sorted(uris)

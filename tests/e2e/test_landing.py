@@ -42,9 +42,9 @@ def test_a_file_sets_off_ingest_training_and_the_release_of_a_winner(quiet_world
     assert eventually(lambda: not world.leftovers(), "a clean end of the release")
 
 
-def test_a_file_announced_twice_is_ingested_once(quiet_world: World) -> None:
-    world, since = quiet_world, now()
-    uri = world.put(f"import/{portfolio.NAME}/applications/{uuid.uuid4().hex}.csv", _csv(1_000_001, 200))
+def test_a_file_announced_twice_is_ingested_once(learnt_world: World) -> None:
+    world, since = learnt_world, now()
+    uri = world.put(f"import/{portfolio.NAME}/applications/{uuid.uuid4().hex}.csv", _csv(1_000_001, 60))
     world.runs.completed("ingest", uri=uri, retrain=False)
     held = world.keys(*LAKE)
     world.event("credit.landing.object_created", uri, _announcement(world, uri))
@@ -69,8 +69,8 @@ def _without_age() -> bytes:
     return portfolio.as_csv([{k: v for k, v in row.items() if k != "AGE"} for row in rows])
 
 
-def test_files_that_cannot_be_read_fail_with_one_clear_message_and_leave_nothing(quiet_world: World) -> None:
-    world, since = quiet_world, now()
+def test_files_that_cannot_be_read_fail_with_one_clear_message_and_leave_nothing(learnt_world: World) -> None:
+    world, since = learnt_world, now()
     held = world.keys(*LAKE)
     broken = portfolio.truncated_gzip(_csv(2_100_001, 500))
     files = {f"{uuid.uuid4().hex}.csv": (_without_age(), "'age'"), f"{uuid.uuid4().hex}.csv.gz": (broken, "gzip")}
