@@ -31,6 +31,7 @@ class RowReader:
     """Reads applicants without Arrow, for the online path: the plainly legal at once, all others one by one.
 
     Attributes:
+        id_headers: Names under which a row may hold its application id, in lower case and as the contract spells it.
         unknown: How many values of each categorical column were levels the model does not know, since the start.
     """
 
@@ -45,9 +46,11 @@ class RowReader:
         positions = {name: position for position, name in enumerate(places)}
         converters = {c.name: _converter(c, encoder) for c in self._columns}
         slots = {name: (positions.get(name), name, convert) for name, convert in converters.items()}
+        # Answers say `id`, so questions may.
+        headers = {"id": ID} | encoder.contract.by_header
         # None marks a column the contract knows but the model does not read.
-        self._slots = {header: slots.get(name) for header, name in encoder.contract.by_header.items()}
-        self._ids = frozenset({ID, encoder.contract.id.source, encoder.contract.id.source.lower()})
+        self._slots = {header: slots.get(name) for header, name in headers.items()}
+        self.id_headers = {header for header, name in headers.items() if name == ID} | {encoder.contract.id.source}
         self._required = {c.name for c in self._columns if not c.nullable}
         self._width, self._places = len(encoder.names), len(places)
         self._packed = Struct(f"{self._width}d")
@@ -120,10 +123,10 @@ class RowReader:
         return identifier(found[0]) if found else None
 
     def _identifiers(self, row: Row) -> list[object]:
-        found = [row[name] for name in self._ids if row.get(name) is not None]
+        found = [row[name] for name in self.id_headers if row.get(name) is not None]
         if found:
             return found
-        return [value for name, value in row.items() if value is not None and name.strip().lower() in self._ids]
+        return [value for name, value in row.items() if value is not None and name.strip().lower() in self.id_headers]
 
     def _fill(self, out: Matrix, row: Row, index: int, unknown: list[str]) -> None:
         if not isinstance(row, Mapping):

@@ -64,7 +64,6 @@ class Engine:
         self.metrics = metrics
         self._lookup = lookup
         self._predictions = predictions
-        self._id_names = frozenset({"id", ID, scorer.contract.id.source.lower()})
         self._can_explain = scorer.can_explain
 
     async def score(self, rows: Sequence[Row], *, explain: bool = False) -> Answered:
@@ -112,7 +111,7 @@ class Engine:
             await self._lookup.close()
 
     def _is_id(self, row: Mapping[str, object]) -> bool:
-        return next(iter(row)).strip().lower() in self._id_names
+        return next(iter(row)).strip().lower() in self.scorer.reader.id_headers
 
     async def _run(self, read: _Read, count: int, *, explain: bool) -> _Scored:
         if explain and not self._can_explain:

@@ -23,8 +23,8 @@ NAME = "credit-model"
 JSON = b"application/json"
 OCTETS = b"application/octet-stream"
 BINARY_HEADER = b"inference-header-content-length"
-# KServe would answer for any version, and let anybody take the model away from everybody.
-CLOSED = (f"/v2/models/{NAME}/versions/", "/v2/repository/")
+# KServe would answer here for other models and any version, and let anybody take the model away from everybody.
+CLOSED = ("/v1/models/", "/v2/models/", "/v2/repository/")
 READINESS = ("/v2/health/ready", f"/v2/models/{NAME}/ready", f"/v1/models/{NAME}")
 SAFE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -98,6 +98,9 @@ class Front:
             ("GET", "/openapi.json"): Route(self._document, 0, "openapi"),
         }
 
+        # The application behind answers these, were it only that the method is wrong.
+        self._known = {path for _, path in self._routes} | {*READINESS}
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
         route = self._route(scope) if scope["type"] == "http" else None
@@ -118,11 +121,11 @@ class Front:
         await self._document({}, b"")
 
     def _route(self, scope: Scope) -> Route | None:
-        path = scope["path"]
-        route = self._routes.get((scope["method"], path))
+        method, path = scope["method"], scope["path"]
+        route = self._routes.get(("GET" if method == "HEAD" else method, path))
         if self.closing and path in READINESS:
             return Route(self._unready, 0, "readiness")
-        if route is None and path.startswith(CLOSED):
+        if route is None and path.startswith(CLOSED) and path not in self._known:
             return Route(self._closed, self._settings.max_body, "closed")
         return route
 

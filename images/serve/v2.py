@@ -25,6 +25,7 @@ OUTPUTS = {
     "reasons": "BYTES",
     "error": "BYTES",
 }
+FIELDS = ("id", "inputs", "outputs", "parameters")
 _PACKED = {"FP64": "<f8", "INT64": "<i8"}
 
 
@@ -64,6 +65,8 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
     """
     if not isinstance(document, dict):
         raise RequestError('the body must be a JSON object such as {"inputs": [{"name": …}]}')
+    if unknown := sorted(document.keys() - FIELDS):
+        raise RequestError(f"the body has an unknown field {unknown[0]!r}; it takes {', '.join(FIELDS)}")
     inputs = document.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise RequestError("inputs must be a list of at least one tensor")

@@ -171,7 +171,7 @@ def test_missing_values_of_a_csv_may_be_written_na(scorer, table):
 
 @pytest.mark.parametrize("value", [2**53, 2**53 + 1])
 @pytest.mark.parametrize("name", ["sum_paid_inv_0_12m", "num_unpaid_bills"])
-@pytest.mark.parametrize(("kind", "write"), [*EVERY_WAY[:3], (CSV, lambda table: as_csv(table).replace(b",9", b",+9"))])
+@pytest.mark.parametrize(("kind", "write"), [*EVERY_WAY, (CSV, lambda table: as_csv(table).replace(b",9", b",+9"))])
 def test_whole_numbers_that_are_not_exact_are_refused(scorer, table, kind, write, name, value):
     column = scorer.contract.column(name)
     assert (column.kind, column.max) == ("integer", None)

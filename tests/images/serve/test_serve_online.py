@@ -194,7 +194,10 @@ def test_a_body_too_large_is_refused_before_it_is_read(http):
 def test_another_model_or_version_is_not_found(http):
     assert http.post("/v1/models/other:predict", json={"instances": []}).status_code == 404
     assert http.post("/v2/models/credit-model/versions/v9/infer", json={"inputs": []}).status_code == 404
+    assert http.post("/v2/models/other/infer", json={"inputs": []}).status_code == 404
+    assert http.post("/v1/models/credit-model:explain", json={"instances": []}).status_code == 404
     assert http.post("/v2/repository/models/credit-model/unload").status_code == 404
+    assert http.get("/v2/models/credit-model/infer").status_code == 405
     assert http.get("/v2/health/ready").status_code == 200
 
 
@@ -221,3 +224,25 @@ def test_an_id_is_text_or_a_number(http, golden, wrong):
     assert (answer.status_code, answer.json()["column"]) == (422, "application_id")
     twice = http.post(V1, json={"instances": row(golden, application_id="a", uuid="b")})
     assert "twice" in twice.json()["reason"]
+
+
+def test_a_question_may_call_the_id_as_the_answer_does(http, golden):
+    row = {name: value for name, value in golden[0]["row"].items() if name != "application_id"}
+    (given,) = http.post(V1, json={"instances": [row | {"id": " a-17 "}]}).json()["predictions"]
+    (named,) = http.post(V1, json={"instances": [row | {"application_id": "a-17"}]}).json()["predictions"]
+    assert given == named
+    assert given["id"] == "a-17"
+    twice = http.post(V1, json={"instances": [row | {"id": "a", "application_id": "b"}]})
+    assert twice.status_code == 422
+
+
+def test_an_unknown_field_of_a_v2_request_is_named(http):
+    answer = http.post(V2, json={"inputs": [], "paramters": {"explain": True}})
+    assert answer.status_code == 400
+    assert "'paramters'" in answer.json()["error"]
+
+
+def test_a_head_is_answered_as_a_get_without_its_body(http):
+    answer = http.head("/ping")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert http.head("/openapi.json").headers["content-length"] == str(len(http.get("/openapi.json").content))
