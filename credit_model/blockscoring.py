@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from credit_model.encoding import identifiers
-from credit_model.identifiers import identifiers as read_identifiers
 from credit_model.markers import literal_columns
 from credit_model.rows import RowReader
 from credit_model.scoring import Scorer
@@ -73,6 +72,5 @@ class BlockScorer:
         # The scorer's own reader counts for the online routes, in their thread.
         reader = RowReader(self._encoder)
         matrix, ids = reader.read(rows)
-        names = read_identifiers(pa.array(ids, pa.string())).values
-        scores = self._scorer.answers(matrix, names, reasons=self._reasons)
+        scores = self._scorer.answers(matrix, pa.array(ids, pa.string()), reasons=self._reasons)
         return ScoredBlock(scores, +reader.unknown)
