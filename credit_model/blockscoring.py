@@ -44,7 +44,7 @@ class BlockScorer:
         """
         self.contract = scorer.contract
         self._scorer, self._reasons = scorer, reasons
-        self._encoder = scorer._encoder
+        self._encoder = scorer.encoder
         self.literal = literal_columns(scorer.contract, self._encoder.levels)
 
     def table(self, table: pa.Table, *, ids: pa.Array | None = None) -> ScoredBlock:

@@ -122,9 +122,9 @@ class Scorer:
         self.columns = tuple(column.name for column in bundle.contract.features)
         self.features = bundle.document.features
         self._document = bundle.document
-        self._encoder = bundle.document.encoder
+        self.encoder = bundle.document.encoder
         self._booster = Booster(bundle.model_text)
-        self.reader = RowReader(self._encoder)
+        self.reader = RowReader(self.encoder)
         self._explainer = (
             Explainer(bundle.document.reasons, bundle.contract, bundle.document.features)
             if bundle.document.reasons
@@ -203,7 +203,7 @@ class Scorer:
             InputError: As `score_table`.
         """
         found = identifiers(table, self.contract) if ids is None else ids
-        return self.answers(self._encoder.read(table), found, reasons=reasons)
+        return self.answers(self.encoder.read(table), found, reasons=reasons)
 
     def answers(self, matrix: Matrix, ids: pa.Array, *, reasons: bool = False) -> pa.Table:
         """Scores of an encoded matrix, as `score_table` gives them.

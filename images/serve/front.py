@@ -97,7 +97,6 @@ class Front:
             ("POST", "/invocations"): Route(self._invocations, settings.max_table, "invocations"),
             ("GET", "/openapi.json"): Route(self._document, 0, "openapi"),
         }
-
         # The application behind answers these, were it only that the method is wrong.
         self._known = {path for _, path in self._routes} | {*READINESS}
 
@@ -189,10 +188,9 @@ class Front:
 
     async def _invocations(self, headers: Headers, body: bytes) -> Answer:
         content_type, accept = (headers.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept"))
-        answer, kind = await asyncio.to_thread(
-            tables.score, body, self._scorer, content_type=content_type, accept=accept
-        )
-        return Answer(answer, kind.encode())
+        found = await asyncio.to_thread(tables.answer, body, self._scorer, content_type=content_type, accept=accept)
+        self._engine.metrics.add_table(found.rows, found.unknown)
+        return Answer(found.body, found.content_type.encode())
 
     async def _execution_parameters(self, _headers: Headers, _body: bytes) -> Answer:
         return Answer(orjson.dumps(tables.EXECUTION_PARAMETERS))

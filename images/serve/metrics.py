@@ -82,6 +82,11 @@ class Metrics(Collector):
         if self._waiting_rows >= WAITING:
             self._add_up()
 
+    def add_table(self, rows: int, unknown: Counter[str]) -> None:
+        """Note a scored table, and how many values of each column were levels that the model does not know."""
+        self._rows += rows
+        self._unknown.update(unknown)
+
     def _add_up(self) -> None:
         if self._waiting:
             matrix = np.frombuffer(b"".join(self._waiting)).reshape(-1, len(self._features))
@@ -103,7 +108,7 @@ class Metrics(Collector):
             seconds.add_metric([route], *histogram.read())
         pds = HistogramMetricFamily("credit_serve_pd", "Probabilities of default that were answered")
         pds.add_metric([], *self._pds.read())
-        rows = CounterMetricFamily("credit_serve_rows", "Applicants scored online")
+        rows = CounterMetricFamily("credit_serve_rows", "Applicants scored")
         rows.add_metric([], self._rows)
         return [version, requests, seconds, pds, rows, *self._per_feature()]
 

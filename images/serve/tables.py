@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import repeat
 from threading import BoundedSemaphore
 
 import pyarrow as pa
@@ -71,15 +70,6 @@ class Answered:
     content_type: str
     rows: int
     unknown: Counter[str]
-
-
-def score(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> tuple[bytes, str]:
-    """Score a whole object as `answer` does, and count unknown levels where the scorer's reader counts them."""
-    found = answer(body, scorer, content_type=content_type, accept=accept)
-    for column, count in found.unknown.items():
-        # Counting an iterator is one call of C, which no other thread's count can come between.
-        scorer.reader.unknown.update(repeat(column, count))
-    return found.body, found.content_type
 
 
 def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> Answered:

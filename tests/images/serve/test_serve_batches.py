@@ -22,6 +22,7 @@ from credit_model.parallel import cores
 from credit_model.scoring import Scorer
 from images.serve import tables
 from images.serve.faults import NotAcceptableError, RequestError, UnsupportedTypeError
+from images.serve.metrics import Metrics
 
 PARQUET, CSV, LINES = "application/x-parquet", "text/csv", "application/jsonlines"
 KINDS = [PARQUET, CSV, LINES]
@@ -103,11 +104,14 @@ def test_no_count_is_lost_where_many_count_at_once(bundle_folder, table):
     body = as_parquet(spoilt(table, merchant_group=dict.fromkeys(range(300), "new")))
     [row] = spoilt(table.slice(0, 1), merchant_group={0: "new"}).to_pylist()
 
+    metrics = Metrics(scorer.features, version=scorer.version, unknown=scorer.reader.unknown)
+
+    async def batch():
+        found = await asyncio.to_thread(tables.answer, body, scorer, content_type=PARQUET, accept="")
+        metrics.add_table(found.rows, found.unknown)
+
     async def all_at_once():
-        jobs = [
-            asyncio.create_task(asyncio.to_thread(tables.score, body, scorer, content_type=PARQUET, accept=""))
-            for _ in range(20)
-        ]
+        jobs = [asyncio.create_task(batch()) for _ in range(20)]
         singles = 0
         while not all(job.done() for job in jobs):
             scorer.score_one(row)
