@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills soak-landing bench-monitor bench-quality bench-serve bench-train fuzz-serve lock clean
+.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills soak-landing bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,9 @@ soak-landing: $(READY) ## fifty files in a minute, each ingested once, one train
 
 soak-kills: $(READY) ## flows killed at random moments and run again, a quarter of an hour: make soak-kills [KILLS=20] [SEED=7]
 	@$(BIN)/python -m benchmarks.soak.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+bench-steady: $(READY) ## a minute at nine tenths of the server's capacity, and cold starts (needs wrk)
+	@$(BIN)/python -m benchmarks.serve.steady
 
 fuzz-serve: $(READY) ## 20,000 broken requests to the server; none may be answered with 5xx: make fuzz-serve [REQUESTS=20000]
 	@$(BIN)/python -m benchmarks.serve.fuzz $(if $(REQUESTS),--requests $(REQUESTS))

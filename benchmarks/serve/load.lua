@@ -12,6 +12,13 @@ if length then
 end
 wrk.body = body
 
+local pause = tonumber(os.getenv("PAUSE_MS")) or 0
+if pause > 0 then
+  function delay()
+    return pause
+  end
+end
+
 function done(summary, latency)
   local errors = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
   io.write(string.format('{"requests":%d,"seconds":%f,"p50":%f,"p99":%f,"errors":%d}\n', summary.requests,

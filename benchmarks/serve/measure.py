@@ -47,8 +47,15 @@ class Running:
 
     def peak_mib(self) -> float:
         """Most memory it had at any time."""
+        return self._mib("VmHWM:")
+
+    def memory_mib(self) -> float:
+        """Memory it has now."""
+        return self._mib("VmRSS:")
+
+    def _mib(self, field: str) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        return int(status.partition(field)[2].split()[0]) / 1024
 
     def cpu_us(self) -> float:
         """Processor time so far, in user and system mode."""
@@ -98,18 +105,19 @@ def load(server: Running, body: Path, kind: str, *, connections: int, seconds: f
         RuntimeError: a request was not answered with 200.
     """
     url = f"http://127.0.0.1:{server.port}{PATHS[kind]}"
-    _wrk(url, body, connections=1, seconds=1, core=core)
+    wrk(url, body, connections=1, seconds=1, core=core)
     before = server.cpu_us()
-    found = _wrk(url, body, connections=connections, seconds=seconds, core=core)
+    found = wrk(url, body, connections=connections, seconds=seconds, core=core)
     if found["errors"] or not found["requests"]:
         raise RuntimeError(f"{body.name}: {found['errors']:.0f} of {found['requests']:.0f} requests failed")
     used = server.cpu_us() - before
     return Figures(found["requests"] / found["seconds"], found["p50"], found["p99"], used / found["requests"])
 
 
-def _wrk(url: str, body: Path, *, connections: int, seconds: float, core: int) -> dict[str, float]:
+def wrk(url: str, body: Path, *, connections: int, seconds: float, core: int, pause_ms: int = 0) -> dict[str, float]:
+    """Send one body over and over, each connection with a pause between two requests; return wrk's figures."""
     words = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", "-d", f"{max(1, round(seconds))}s"]
-    env = os.environ | {"BODY": str(body)}
+    env = os.environ | {"BODY": str(body), "PAUSE_MS": str(pause_ms)}
     command = [*words, "--timeout", "30s", "-s", str(_SCRIPT), url]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout
     found: dict[str, float] = json.loads(output.splitlines()[-1])
