@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.errors import SettingsError
@@ -34,6 +34,26 @@ class Settings(BaseSettings):
     )
     namespace: str = Field("ml", description="Kubernetes namespace of the InferenceServices")
     service_account: str = Field("credit-serve", description="Kubernetes service account of the model servers (IRSA)")
+    serve_min_replicas: int = Field(1, ge=1, description="fewest model servers of a portfolio")
+    serve_max_replicas: int = Field(4, ge=1, description="most model servers of a portfolio")
+    serve_concurrency: int = Field(16, ge=1, description="requests at once that one model server is meant to hold")
+    serve_cpu: str = Field(
+        "1", pattern=r"^[1-9][0-9]*m?$", description="CPU of a model server, as Kubernetes writes it"
+    )
+    serve_memory: str = Field("1Gi", pattern=r"^[1-9][0-9]*[MG]i$", description="memory of a model server")
+    serve_node_group: str = Field(
+        "credit-serve",
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$",
+        description="nodes of model servers carry label and taint credit/node-group with this value",
+    )
+    serve_token_secret: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$",
+        description="Kubernetes secret whose key `token` model servers ask of every caller; none where empty",
+    )
+    serve_token: SecretStr = Field(
+        SecretStr(""), description="bearer token that a release sends to model servers; none where empty"
+    )
     online_tables: str = Field(
         "",
         max_length=100,
@@ -57,6 +77,20 @@ class Settings(BaseSettings):
     )
     git_commit: str = Field("unknown", description="commit of the code that runs, for lineage")
 
+    @model_validator(mode="after")
+    def _replicas_fit(self) -> "Settings":
+        if self.serve_max_replicas < self.serve_min_replicas:
+            raise ValueError(
+                f"CREDIT_SERVE_MAX_REPLICAS {self.serve_max_replicas} is below CREDIT_SERVE_MIN_REPLICAS "
+                f"{self.serve_min_replicas}"
+            )
+        return self
+
+    def serve_headers(self) -> dict[str, str]:
+        """Return the headers that a request to a model server needs: none, or the bearer token."""
+        token = self.serve_token.get_secret_value()
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
     def uri(self, *parts: str) -> str:
         """Return `s3://bucket/part/part`."""
         return "/".join([f"s3://{self.bucket}", *parts])
@@ -72,5 +106,10 @@ def settings() -> Settings:
     try:
         return Settings()  # type: ignore[call-arg]  # the values come from the environment
     except ValidationError as error:
-        faults = "; ".join(f"CREDIT_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"settings are read from the environment, and these do not fit: {faults}") from None
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """A fault between two settings has no place of its own; its message names them."""
+    return f"CREDIT_{str(place[0]).upper()}" if place else "CREDIT_SERVE_*"
