@@ -7,6 +7,7 @@ import time
 from credit_model.bundle import Bundle
 from credit_model.errors import CreditModelError
 from images.serve import logs
+from images.serve.guard import TokenFileError
 from images.serve.lookup import LookupSetupError, lookup_from_environment
 from images.serve.predictions import PredictionLogSetupError, log_from_environment
 from images.serve.settings import Settings, read_settings
@@ -21,7 +22,7 @@ def main() -> int:
     logs.configure()
     try:
         _serve(Bundle.load(settings.model_dir), settings, started)
-    except (CreditModelError, LookupSetupError, PredictionLogSetupError) as error:
+    except (CreditModelError, LookupSetupError, PredictionLogSetupError, TokenFileError) as error:
         log.error("the model cannot be served: %s", error)
         return 1
     return 0

@@ -10,8 +10,10 @@ from kserve.model_server import app
 
 from images.serve.engine import Engine
 from images.serve.front import Front
+from images.serve.guard import Application, Guard, Tokens
 from images.serve.model import CreditModel
 from images.serve.settings import Settings
+from images.serve.wire import WholeAnswers
 
 
 class Server(ModelServer):  # type: ignore[misc]
@@ -29,6 +31,9 @@ class Server(ModelServer):  # type: ignore[misc]
         self._engine = engine
         self._drain = settings.drain
         self._front = Front(app, engine=engine, settings=settings, example=model.example)
+        self._app: Application = self._front
+        if settings.token_file:
+            self._app = Guard(self._front, Tokens(settings.token_file), engine.metrics)
 
     def run(self) -> None:
         """Serve; return when the last request is answered."""
@@ -45,9 +50,10 @@ class Server(ModelServer):  # type: ignore[misc]
     async def _serve(self) -> None:
         config = self._rest_server.config
         # KServe adds its own layers to its application, behind the front; uvicorn is to call the front itself.
-        config.app = self._front
+        config.app = self._app
         config.proxy_headers = False
         config.server_header = False
+        config.http = WholeAnswers
         await self._front.warm()
         self._end_softly()
         try:

@@ -14,6 +14,7 @@ class Settings:
     """What a server process is told.
 
     Attributes:
+        token_file: file of bearer tokens, one of which every request but health and metrics must carry; None for none.
         max_rows: applicants in one online request.
         max_body: bytes in one online request.
         max_table: bytes in one `/invocations` request (SageMaker sends at most 100 MB).
@@ -23,6 +24,7 @@ class Settings:
 
     model_dir: Path
     http_port: int
+    token_file: Path | None = None
     max_rows: int = 1000
     max_body: int = 16 * MIB
     max_table: int = 128 * MIB
@@ -35,7 +37,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.
 
     Args:
         arguments: command line without the program; SageMaker passes `serve`.
-        environment: `SAGEMAKER_BASE_DIR`, `SAGEMAKER_BIND_TO_PORT` and `PORT` are read.
+        environment: `SAGEMAKER_BASE_DIR`, `SAGEMAKER_BIND_TO_PORT`, `PORT` and `CREDIT_SERVE_TOKEN_FILE` are read.
     """
     port = environment.get("SAGEMAKER_BIND_TO_PORT") or environment.get("PORT") or "8080"
     folder = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model"
@@ -43,6 +45,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str] = os.
     parser.add_argument("serve", nargs="?", choices=["serve"], help="what SageMaker passes; changes nothing")
     parser.add_argument("--model_dir", type=Path, default=folder, help="folder of an unpacked bundle")
     parser.add_argument("--http_port", type=int, default=port)
+    token_file = environment.get("CREDIT_SERVE_TOKEN_FILE") or None
+    parser.add_argument("--token_file", type=Path, default=token_file, help="file of bearer tokens, one a line")
     parser.add_argument("--max_rows", type=int, default=Settings.max_rows, help="applicants in one online request")
     parser.add_argument("--max_body", type=int, default=Settings.max_body, help="bytes in one online request")
     parser.add_argument("--drain", type=float, default=Settings.drain, help="seconds from SIGTERM to the last request")
