@@ -1,23 +1,19 @@
 """Fixtures of the Kubernetes room: the API alone (or a real API server), and the whole cluster as its own process."""
 
 import asyncio
-import contextlib
-import os
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
-from kubernetes import client, config
+from kubernetes import client
 
 from sandbox.kubernetes.api import create_app
-from sandbox.kubernetes.resources import definition, initial_objects
+from sandbox.kubernetes.resources import initial_objects
 from sandbox.kubernetes.store import Store
 from tests.conftest import Aws
+from tests.sandbox.kubernetes import real_api
 from tests.sandbox.kubernetes.cluster_process import Cluster
-
-REAL = os.environ.get("REAL_KUBECONFIG")
 
 
 def _serve_api(started: threading.Event, box: dict) -> None:
@@ -51,23 +47,12 @@ def sandbox_api() -> Iterator[client.ApiClient]:
 
 
 def _real_api() -> client.ApiClient:
-    api = config.new_client_from_config(REAL)
-    with contextlib.suppress(client.ApiException):  # from an earlier run
-        client.ApiextensionsV1Api(api).create_custom_resource_definition(definition())
-    custom = client.CustomObjectsApi(api)
-    for _ in range(50):  # the definition takes a moment to be served
-        try:
-            custom.list_cluster_custom_object("serving.kserve.io", "v1beta1", "inferenceservices")
-            break
-        except client.ApiException:
-            time.sleep(0.1)
-    for name in ("ml", "kserve"):
-        with contextlib.suppress(client.ApiException):
-            client.CoreV1Api(api).create_namespace({"metadata": {"name": name}})
-    return api
+    connected = real_api.connect()
+    real_api.install(connected, "ml", "kserve")
+    return connected
 
 
-@pytest.fixture(scope="session", params=["sandbox", "real"] if REAL else ["sandbox"])
+@pytest.fixture(scope="session", params=["sandbox", "real"] if real_api.REAL else ["sandbox"])
 def api(request: pytest.FixtureRequest) -> client.ApiClient:
     """The sandbox's API; with REAL_KUBECONFIG set, a real API server runs the same tests."""
     return request.getfixturevalue("sandbox_api") if request.param == "sandbox" else _real_api()
