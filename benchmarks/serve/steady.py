@@ -63,12 +63,9 @@ def _steadily(server: Running, body: Path, seconds: int) -> int:
     time.sleep(8)
     kept, dropped = (now - then for now, then in zip(_metrics(server), logged, strict=True))
     rate = found["requests"] / found["seconds"]
-    print(
-        f"capacity {wanted / SHARE:,.0f} requests/s; asked for {rate:,.0f} ({rate * SHARE / wanted:.0%}) for {seconds} s"
-    )
-    print(
-        f"errors {found['errors']:.0f} of {found['requests']:,.0f}; p50 {found['p50']:.2f} ms, p99 {found['p99']:.2f} ms"
-    )
+    share = f"{rate * SHARE / wanted:.0%} of {wanted / SHARE:,.0f}"
+    print(f"{rate:,.0f} requests/s ({share}) for {seconds} s, {found['errors']:.0f} of them failed")
+    print(f"p50 {found['p50']:.2f} ms, p99 {found['p99']:.2f} ms")
     print(f"memory {before:.0f} MiB, {growth:+.1%}; predictions logged {kept:,.0f}, dropped {dropped:,.0f}")
     return int(found["errors"] > 0 or growth > GROWTH or dropped > 0)
 

@@ -73,11 +73,11 @@ class Engine:
             InputError: an applicant breaks the contract.
             RequestError: the server has no online table, or the model no reasons.
         """
+        if len(rows) == 1 and len(rows[0]) > 1 and not explain:
+            return self._one(rows[0])
         asked = [index for index, row in enumerate(rows) if len(row) == 1 and self._is_id(row)]
         if asked:
             return await self._with_lookup(rows, asked, explain=explain)
-        if len(rows) == 1 and not explain:
-            return self._one(rows[0])
         scored = await self._run(lambda: self.scorer.reader.read(rows), len(rows), explain=explain)
         return Answered(scored.ids, scored.verdicts, scored.reasons)
 

@@ -110,10 +110,22 @@ class Front:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id")
         request_id = given if given and SAFE_ID.fullmatch(given) else b"%s-%x" % (self._prefix, next(self._numbers))
-        answer = await self._answer(route, headers, receive, scope["path"], request_id)
-        if answer is not None:
-            await self._send(send, answer, request_id)
-            self._engine.metrics.add_request(route.name, answer.status, perf_counter() - began)
+        try:
+            body = await _read(receive, headers, route.limit)
+            if body is None:
+                return
+            answer = await route.handle(headers, body)
+        except Exception as error:
+            answer = self._fault(error, scope["path"], request_id.decode())
+        start = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body))]
+        if answer.json_length is not None:
+            start.append((BINARY_HEADER, b"%d" % answer.json_length))
+        if self.closing:
+            start.append((b"connection", b"close"))
+        start.append((b"x-request-id", request_id))
+        await send({"type": "http.response.start", "status": answer.status, "headers": start})
+        await send({"type": "http.response.body", "body": answer.body})
+        self._engine.metrics.add_request(route.name, answer.status, perf_counter() - began)
 
     async def warm(self) -> None:
         """Answer the example by both protocols, so that the first client finds nothing left to do."""
@@ -128,28 +140,17 @@ class Front:
             return Route(self._closed, self._settings.max_body, "closed")
         return route
 
-    async def _answer(
-        self, route: Route, headers: Headers, receive: Receive, path: str, request_id: bytes
-    ) -> Answer | None:
-        """Turn every fault into an answer; None when the client has gone."""
-        try:
-            if headers.get(b"content-encoding", b"identity") != b"identity":
-                raise UnsupportedTypeError("a compressed body is not read; send it as it is")
-            body = await _read(receive, headers, route.limit)
-            return None if body is None else await route.handle(headers, body)
-        except InputError as error:
-            refusal: RequestError = ApplicantError(error)
-        except RequestError as error:
-            refusal = error
-        except Exception as error:
-            # Neither the message nor the values: they may be somebody's data.
+    def _fault(self, error: Exception, path: str, request_id: str) -> Answer:
+        """Turn a fault into an answer, and into one line of the log without anything that may be somebody's data."""
+        refusal = ApplicantError(error) if isinstance(error, InputError) else error
+        if not isinstance(refusal, RequestError):
             stack = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
-            failure = {"request_id": request_id.decode(), "path": path, "type": type(error).__name__, "stack": stack}
+            failure = {"request_id": request_id, "path": path, "type": type(error).__name__, "stack": stack}
             log.error("request failed", extra={"facts": failure})
-            return Answer(orjson.dumps({"error": f"internal error; request {request_id.decode()}"}), status=500)
+            return Answer(orjson.dumps({"error": f"internal error; request {request_id}"}), status=500)
         # A client's own words may be anything, and of any length; a column of the contract is neither.
         column = self._scorer.contract.by_header.get(str(refusal.where.get("column")).strip().lower())
-        facts = {"request_id": request_id.decode(), "path": path[:200], "status": refusal.status, "column": column}
+        facts = {"request_id": request_id, "path": path[:200], "status": refusal.status, "column": column}
         log.info("request refused", extra={"facts": facts})
         return Answer(orjson.dumps(refusal.body()), status=refusal.status)
 
@@ -198,19 +199,6 @@ class Front:
     async def _closed(self, _headers: Headers, _body: bytes) -> Answer:
         raise NotServedError(f"not served here; this server holds {NAME} version {self._scorer.version} alone")
 
-    async def _send(self, send: Send, answer: Answer, request_id: bytes) -> None:
-        headers = [
-            (b"content-type", answer.content_type),
-            (b"content-length", b"%d" % len(answer.body)),
-            (b"x-request-id", request_id),
-        ]
-        if answer.json_length is not None:
-            headers.append((BINARY_HEADER, b"%d" % answer.json_length))
-        if self.closing:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
-
     def _closing(self, send: Send) -> Send:
         async def closing(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -225,10 +213,14 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
 
     Raises:
         TooLargeError: it is longer than `limit` bytes.
+        UnsupportedTypeError: it is compressed.
     """
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise UnsupportedTypeError("a compressed body is not read; send it as it is")
     if int(headers.get(b"content-length", b"0")) > limit:
         raise TooLargeError(f"the body is larger than {limit} bytes; send less at a time")
-    parts, size, more = [], 0, True
+    parts: list[bytes] = []
+    size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
