@@ -20,18 +20,22 @@ def main() -> int:
     parser.add_argument(
         "--training", type=int, default=40_000, help="applications each model learns from and is judged on"
     )
+    parser.add_argument("--first", type=int, default=0, help="first seed; another gives other portfolios and models")
     options = parser.parse_args()
-    started, bundles = time.monotonic(), models(options.models, rows=options.training)
+    started, first = time.monotonic(), options.first
+    bundles = models(options.models, rows=options.training, first=first)
     print(
         "| applications a month | months | outcomes judged | false alarms a month (95 % interval) | portfolios | by |"
     )
     print("|---|---|---|---|---|---|", flush=True)
     for rows in (500, 2_000):
-        print(_false(rows, watch(bundles, seeds=options.seeds, months=options.months, rows=rows)), flush=True)
+        seeds = range(first, first + options.seeds)
+        print(_false(rows, watch(bundles, seeds=seeds, months=options.months, rows=rows)), flush=True)
     print("\n| drift, 2,000 applications a month | seen by the right measure | alarms |\n|---|---|---|", flush=True)
     for drift in DRIFTS:
         more = {"incidents": drift.incidents, "seen_by": drift.seen_by}
-        rate = watch(bundles, seeds=options.drifted, months=4, rows=2_000, **more)  # type: ignore[arg-type]
+        drifted = range(first, first + options.drifted)
+        rate = watch(bundles, seeds=drifted, months=4, rows=2_000, **more)  # type: ignore[arg-type]
         print(f"| {drift.name} | {rate.seen / rate.months:.0%} of {rate.months} months | {_by(rate)} |", flush=True)
     print(f"\n{options.models} models of {options.training:,} applications; {time.monotonic() - started:.0f} s")
     return 0

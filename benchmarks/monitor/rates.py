@@ -53,10 +53,10 @@ class Rate:
     by_measure: Counter[str] = field(default_factory=Counter)
 
 
-def models(number: int, *, rows: int) -> list[Bundle]:
+def models(number: int, *, rows: int, first: int = 0) -> list[Bundle]:
     """Models, each trained on a portfolio of its own of which the last fifth is held out; nothing drifts."""
     made = []
-    for seed in range(number):
+    for seed in range(first, first + number):
         table = simulate(rows, months=10, start="2025-01", seed=1_000 + seed, drift=0).applications
         border = rows * 4 // 5
         made.append(train(table.slice(0, border), load_contract("case"), SETTINGS, holdout=table.slice(border)))
@@ -66,15 +66,15 @@ def models(number: int, *, rows: int) -> list[Bundle]:
 def watch(
     bundles: Sequence[Bundle],
     *,
-    seeds: int,
+    seeds: range,
     months: int,
     rows: int,
     incidents: tuple[Incident, ...] = (),
     seen_by: tuple[str, ...] = (),
 ) -> Rate:
-    """Watches `seeds` portfolios of `months` months of `rows` applications, all outcomes known, each by one model."""
+    """Watches a portfolio a seed, `months` months of `rows` applications, all outcomes known, each by one model."""
     rate, scorers = Rate(), [Scorer(bundle) for bundle in bundles]
-    for seed in range(seeds):
+    for seed in seeds:
         place = seed % len(bundles)
         before = rate.alarmed
         for table in _months(seed, months=months, rows=rows, incidents=incidents):
