@@ -13,7 +13,6 @@ from images.serve.front import Front
 from images.serve.guard import Application, Guard, Tokens
 from images.serve.model import CreditModel
 from images.serve.settings import Settings
-from images.serve.wire import WholeAnswers
 
 
 class Server(ModelServer):  # type: ignore[misc]
@@ -53,7 +52,6 @@ class Server(ModelServer):  # type: ignore[misc]
         config.app = self._app
         config.proxy_headers = False
         config.server_header = False
-        config.http = WholeAnswers
         await self._front.warm()
         self._end_softly()
         try:
