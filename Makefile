@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills soak-landing bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve lock clean
+.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,10 @@ soak-landing: $(READY) ## fifty files in a minute, each ingested once, one train
 
 soak-kills: $(READY) ## flows killed at random moments and run again, a quarter of an hour: make soak-kills [KILLS=20] [SEED=7]
 	@$(BIN)/python -m benchmarks.soak.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+soak-releases: $(READY) ## bad challengers, a good one under load, releases killed: make soak-releases [KILLS=30] [RATE=200] [SEED=7]
+	@$(BIN)/python -m benchmarks.soak.releases $(if $(KILLS),--kills $(KILLS)) $(if $(RATE),--rate $(RATE)) \
+	  $(if $(SEED),--seed $(SEED))
 
 bench-steady: $(READY) ## a minute at nine tenths of the server's capacity, and cold starts (needs wrk)
 	@$(BIN)/python -m benchmarks.serve.steady

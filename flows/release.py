@@ -1,7 +1,5 @@
 """The release flow: an approved model takes the endpoint over step by step, or the champion stays."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
 
@@ -12,13 +10,17 @@ from flows.portfolio import Portfolio, shown
 from tasks import events
 from tasks.approvals import acted_upon, find_model, package_number
 from tasks.errors import ReleaseError
+from tasks.limits import ReleaseLimits
 from tasks.registry import RegisteredModel, record_release
-from tasks.rollout import Rollout, begin, deploy_at_zero, finish, roll_back, shift_traffic
+from tasks.rollout import Rollout, begin, deploy_at_zero, finish, shift_traffic, undone_on_failure
+from tasks.shadow import shadow
 from tasks.smoke import smoke_test
+from tasks.watch import watch
 
 STEPS = [10, 50, 100]
 Version = Annotated[str, shown("Model version or package", min_length=1)]
 Steps = Annotated[list[int], shown("Percent of traffic, step by step", min_length=1)]
+Limits = Annotated[ReleaseLimits | None, shown("Limits of the release")]
 ApprovedAt = Annotated[datetime | None, shown("Approved at")]
 
 
@@ -41,7 +43,11 @@ def run_name() -> str:
 
 @flow(name="release", flow_run_name=run_name)
 def release(
-    portfolio: Portfolio, version: Version, steps: Steps = STEPS, approved_at: ApprovedAt = None
+    portfolio: Portfolio,
+    version: Version,
+    steps: Steps = STEPS,
+    limits: Limits = None,
+    approved_at: ApprovedAt = None,
 ) -> ReleaseOutcome:
     """Release a registered, approved model version to KServe.
 
@@ -49,6 +55,7 @@ def release(
         portfolio: Which contract.
         version: Model version (the bundle's digest), or ARN of the model package.
         steps: Percent of traffic at each step; rising, the last is 100.
+        limits: How long each step is watched, and what is put up with, other than the defaults.
         approved_at: When the approval was given that started this run; nothing happens where the model has been
             released since. Empty for a release by hand, which also puts an older model back.
     """
@@ -60,40 +67,28 @@ def release(
         raise ReleaseError(
             f"model {model.version} of {portfolio} is {model.status}, not Approved; approve it in the registry first"
         )
-    if not steps or steps[-1] != 100 or steps != sorted(set(steps)):
-        raise ReleaseError(f"steps {steps} must rise and end with 100")
-    rollout = begin(model)
+    if not steps or steps[0] < 1 or steps[-1] != 100 or steps != sorted(set(steps)):
+        raise ReleaseError(f"steps {steps} must rise from 1 or more and end with 100")
+    limits = limits or ReleaseLimits()
+    rollout = begin(model, limits.ready_seconds)
     if rollout is None:
         get_run_logger().info("%s serves already", model.version)
         if model.released_at is None:
             record_release(model)
         return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)
-    with _undone_on_failure(rollout, model):
-        url = _roll_out(rollout, model, steps)
+    with undone_on_failure(rollout):
+        url = _roll_out(rollout, model, steps, limits)
     record_release(model)
     events.announce(events.ModelReleased(portfolio=portfolio, version=model.version, url=url))
     return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=url, changed=True)
 
 
-def _roll_out(rollout: Rollout, model: RegisteredModel, steps: list[int]) -> str:
-    smoke_test(deploy_at_zero(rollout, model), model)
+def _roll_out(rollout: Rollout, model: RegisteredModel, steps: list[int], limits: ReleaseLimits) -> str:
+    smoke_test(deploy_at_zero(rollout, model), model, limits)
     if rollout.champion is not None:
+        shadow(rollout, model, limits)
+        seen = None
         for percent in steps:
             shift_traffic(rollout, percent)
+            seen = watch(rollout, percent, limits, seen)
     return finish(rollout)
-
-
-@contextmanager
-def _undone_on_failure(rollout: Rollout, model: RegisteredModel) -> Iterator[None]:
-    """Roll back on any failure, time-out, cancel or SIGTERM; after a SIGKILL the next run finds the recorded intent."""
-    try:
-        yield
-    except BaseException as error:
-        roll_back(rollout)
-        reason = str(error) or type(error).__name__
-        events.announce(
-            events.ReleaseRolledBack(
-                portfolio=rollout.portfolio, version=model.version, bundle_uri=rollout.bundle_uri, reason=reason
-            )
-        )
-        raise

@@ -106,6 +106,7 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
         "CREDIT_ONLINE_TIMEOUT_MS": "1000",  # this DynamoDB is one Python process that does much else
         "CREDIT_PREDICTION_LOG": f"s3://{BUCKET}/predictions",
         "CREDIT_POLL_SECONDS": "0.5",
+        "CREDIT_RELEASE_DWELL_SECONDS": "1",
         "CREDIT_RETRAIN_OUTCOMES": str(RETRAIN_OUTCOMES),
     }
 

@@ -51,3 +51,7 @@ class MonitoringError(TaskError):
 
 class ReleaseError(TaskError):
     """A release to KServe was refused or rolled back."""
+
+
+class ConflictError(ReleaseError):
+    """Somebody else has changed the object since it was read."""

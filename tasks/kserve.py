@@ -4,16 +4,23 @@ import json
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes import client, config
 from kubernetes.client import ApiException
+from urllib3.exceptions import HTTPError
 
-from tasks.errors import ReleaseError
+from tasks.errors import ConflictError, ReleaseError
 from tasks.manifest import GROUP, PLURAL, VERSION
 from tasks.settings import settings
 
 Service = dict[str, Any]
+Found = TypeVar("Found")
+# Busy or restarting; whatever else the API server answers is its last word.
+BUSY = (429, 500, 502, 503, 504)
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+# The controller writes the status all the time, and each time the object's version changes.
+CHANGE_ATTEMPTS = 20
 FAILED_TRANSITIONS = ("BlockedByFailedLoad", "InvalidSpec")
 
 
@@ -33,8 +40,11 @@ def read(name: str) -> Service | None:
     Raises:
         ReleaseError: KServe is not installed, or the role may not read it.
     """
+    namespace = settings().namespace
     try:
-        found: Service = api().get_namespaced_custom_object(GROUP, VERSION, settings().namespace, PLURAL, name)
+        found: Service = _patiently(
+            lambda: api().get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name), "get", name
+        )
     except ApiException as error:
         if error.status == 404 and "not found" in str(error.body) and name in str(error.body):
             return None
@@ -42,17 +52,60 @@ def read(name: str) -> Service | None:
     return found
 
 
-def patch(name: str, body: dict[str, Any], resource_version: str | None = None) -> Service:
-    """Merge-patch the InferenceService; with `resource_version`, only if nobody has changed it meanwhile."""
-    if resource_version:
-        body = {**body, "metadata": {**body.get("metadata", {}), "resourceVersion": resource_version}}
+def change(name: str, predictor: dict[str, Any], *, expecting: Callable[[dict[str, Any]], bool]) -> Service:
+    """Merge-patch `spec.predictor`, as long as it is what is expected: nobody else's change is ever overwritten.
+
+    Args:
+        name: the InferenceService.
+        predictor: what is to change; None removes a field.
+        expecting: looks at the predictor spec as it is now.
+
+    Raises:
+        ConflictError: somebody else has changed the spec.
+        ReleaseError: the object has gone, or the role may not patch it.
+    """
+    for attempt in range(CHANGE_ATTEMPTS):
+        service = read(name)
+        if service is None:
+            raise ReleaseError(f"inferenceservice {settings().namespace}/{name} has gone; run release again")
+        if not expecting(service["spec"]["predictor"]):
+            raise ConflictError(
+                f"the predictor of inferenceservice {settings().namespace}/{name} was changed by somebody else and is "
+                "left as it is; see who else releases or edits there, then run release again"
+            )
+        try:
+            return _patch(name, {"spec": {"predictor": predictor}}, service["metadata"]["resourceVersion"])
+        except ConflictError:
+            time.sleep(0.02 * attempt)
+    raise ConflictError(f"inferenceservice {name} changed at each of {CHANGE_ATTEMPTS} attempts to patch it; run again")
+
+
+def _patch(name: str, body: dict[str, Any], resource_version: str) -> Service:
+    """Merge-patch the InferenceService, only if nobody has written it since it had that version."""
+    body = {**body, "metadata": {"resourceVersion": resource_version}}
+    namespace = settings().namespace
     try:
-        changed: Service = api().patch_namespaced_custom_object(
-            GROUP, VERSION, settings().namespace, PLURAL, name, body
+        changed: Service = _patiently(
+            lambda: api().patch_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, body), "patch", name
         )
     except ApiException as error:
         raise _refused(error, "patch", name) from error
     return changed
+
+
+def _patiently(call: Callable[[], Found], verb: str, name: str) -> Found:
+    """Call, and again while the API server is busy or cannot be reached: a blip is no reason to give a release up."""
+    for pause in (*PAUSES, None):
+        try:
+            return call()
+        except ApiException as error:
+            if pause is None or error.status not in BUSY:
+                raise
+        except HTTPError as error:
+            if pause is None:
+                raise ReleaseError(f"{verb} inferenceservice {name}: the cluster cannot be reached: {error}") from error
+        time.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _refused(error: ApiException, verb: str, name: str) -> ReleaseError:
@@ -67,7 +120,8 @@ def _refused(error: ApiException, verb: str, name: str) -> ReleaseError:
         409: "another release changed it meanwhile: run release again",
     }
     hint = hints.get(int(error.status or 0), "see the message")
-    return ReleaseError(f"{verb} inferenceservice {settings().namespace}/{name}: {error.status} {message}; {hint}")
+    kind = ConflictError if error.status == 409 else ReleaseError
+    return kind(f"{verb} inferenceservice {settings().namespace}/{name}: {error.status} {message}; {hint}")
 
 
 def traffic(service: Service) -> dict[str, int]:
@@ -86,6 +140,15 @@ def latest_url(service: Service) -> str:
     return str(tagged[0] if tagged else service["status"]["url"])
 
 
+def previous_url(service: Service, revision: str | None) -> str | None:
+    """Return the tag URL of a revision that shares the traffic with the latest; None where it has no URL of its own.
+
+    KServe tags it `prev` as long as `canaryTrafficPercent` is below 100.
+    """
+    targets = predictor_status(service).get("traffic", [])
+    return next((str(t["url"]) for t in targets if t.get("url") and t.get("revisionName") == revision), None)
+
+
 def predictor_status(service: Service) -> dict[str, Any]:
     """Return the predictor's part of the status: revisions, traffic, URL."""
     status: dict[str, Any] = service.get("status", {}).get("components", {}).get("predictor", {})
@@ -97,7 +160,14 @@ def _ready(service: Service) -> bool:
     return conditions.get("Ready") == "True"
 
 
-def wait(name: str, reached: Callable[[Service], bool], what: str, *, patient: bool = False) -> Service:
+def wait(
+    name: str,
+    reached: Callable[[Service], bool],
+    what: str,
+    *,
+    patient: bool = False,
+    seconds: float | None = None,
+) -> Service:
     """Poll until `reached` says yes.
 
     Args:
@@ -105,12 +175,14 @@ def wait(name: str, reached: Callable[[Service], bool], what: str, *, patient: b
         reached: looks at the object.
         what: what is waited for, for the error.
         patient: whether a failed load is waited out (while undoing, the status still tells of the failed revision).
+        seconds: longest wait, where it is another than `CREDIT_READY_TIMEOUT_SECONDS`.
 
     Raises:
         ReleaseError: the new revision cannot load, or the time is up.
     """
     here = settings()
-    deadline = time.monotonic() + here.ready_timeout_seconds
+    seconds = seconds or here.ready_timeout_seconds
+    deadline = time.monotonic() + seconds
     while True:
         service = read(name)
         if service is None:
@@ -120,9 +192,7 @@ def wait(name: str, reached: Callable[[Service], bool], what: str, *, patient: b
         if not patient:
             _fail_fast(service, name)
         if time.monotonic() > deadline:
-            raise ReleaseError(
-                f"{name}: {what} not reached within {here.ready_timeout_seconds:.0f} s; last seen {traffic(service)}"
-            )
+            raise ReleaseError(f"{name}: {what} not reached within {seconds:.0f} s; last seen {traffic(service)}")
         time.sleep(min(here.poll_seconds, 2.0))
 
 

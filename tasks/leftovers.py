@@ -90,7 +90,7 @@ def settle_batches(portfolio: str, keep: str) -> list[Settled]:
 
 
 def _releasing() -> bool:
-    release = FlowFilter(name=FlowFilterName(any_=["release"]))
+    release = FlowFilter(name=FlowFilterName(any_=["release", "rollback"]))
     unfinished = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED)))
     with get_client(sync_client=True) as client:
         return bool(client.read_flow_runs(flow_filter=release, flow_run_filter=unfinished))

@@ -36,7 +36,12 @@ class PublishedModel(BaseModel, frozen=True):
 
 
 class RegisteredModel(BaseModel, frozen=True):
-    """A model package as the platform reads it."""
+    """A model package as the platform reads it.
+
+    Attributes:
+        released_at: When it last took the endpoint over.
+        withdrawn_at: When it was last rolled back by hand.
+    """
 
     arn: str
     portfolio: str
@@ -47,6 +52,12 @@ class RegisteredModel(BaseModel, frozen=True):
     snapshot_id: str
     job_name: str
     released_at: datetime | None
+    withdrawn_at: datetime | None = None
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether it was rolled back and has not been released since."""
+        return self.withdrawn_at is not None and (self.released_at is None or self.released_at < self.withdrawn_at)
 
 
 @making(assets.MODEL, of=(assets.SNAPSHOT,), by="sagemaker")
@@ -164,6 +175,13 @@ def record_release(model: RegisteredModel) -> None:
     _update(model, CustomerMetadataProperties={"released_at": now})
 
 
+@step
+def record_withdrawal(model: RegisteredModel, reason: str) -> None:
+    """Write on the package that somebody took it back, and why; a later release of it counts again."""
+    now = datetime.now(UTC).isoformat()
+    _update(model, CustomerMetadataProperties={"withdrawn_at": now, "withdrawn_because": reason[:256] or "not said"})
+
+
 def _update(model: RegisteredModel, **fields: Any) -> None:  # noqa: ANN401 - the service's own fields
     """Change fields of a package."""
     _client().update_model_package(ModelPackageArn=model.arn, **fields)
@@ -209,7 +227,7 @@ def _ensure_group(portfolio: str) -> str:
 def _read(portfolio: str, arn: str) -> RegisteredModel:
     package = _client().describe_model_package(ModelPackageName=arn)
     meta: dict[str, str] = package.get("CustomerMetadataProperties", {})
-    released = meta.get("released_at")
+    released, withdrawn = meta.get("released_at"), meta.get("withdrawn_at")
     return RegisteredModel(
         arn=arn,
         portfolio=portfolio,
@@ -220,4 +238,5 @@ def _read(portfolio: str, arn: str) -> RegisteredModel:
         snapshot_id=meta["snapshot_id"],
         job_name=meta["training_job"],
         released_at=datetime.fromisoformat(released) if released else None,
+        withdrawn_at=datetime.fromisoformat(withdrawn) if withdrawn else None,
     )

@@ -1,13 +1,15 @@
 """The steps of a release, and how a release is undone: by the run that fails, or by the next one after a SIGKILL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
-from tasks import kserve, storage
+from tasks import events, kserve, runs, storage
+from tasks.errors import ReleaseError
 from tasks.kserve import Service, new_revision_at, wait
 from tasks.manifest import inference_service, predictor, served, service_name
 from tasks.registry import RegisteredModel
@@ -27,6 +29,9 @@ class Rollout(BaseModel, frozen=True):
         champion: Predictor spec that it replaces, None for a first release.
         previous_revision: Revision that was newest before it.
         undone_revision: Revision that was newest when undoing began, None before that.
+        version: Model version that the release brings.
+        flow_run: Id of the flow run that releases; while it lives, nobody else touches the service.
+        ready_seconds: Longest wait for a revision, None for the setting.
     """
 
     portfolio: str
@@ -35,6 +40,9 @@ class Rollout(BaseModel, frozen=True):
     champion: dict[str, Any] | None
     previous_revision: str | None
     undone_revision: str | None = None
+    version: str = ""
+    flow_run: str = ""
+    ready_seconds: float | None = None
 
 
 def _intent_uri(portfolio: str) -> str:
@@ -46,11 +54,18 @@ def _intent_uri(portfolio: str) -> str:
 
 
 @task(cache_policy=NO_CACHE)
-def begin(model: RegisteredModel) -> Rollout | None:
+def begin(model: RegisteredModel, ready_seconds: float | None = None) -> Rollout | None:
     """Settle what a dead release has left behind, then record what this one is about to do.
+
+    Args:
+        model: What to release.
+        ready_seconds: Longest wait for a revision, None for the setting.
 
     Returns:
         The rollout, or None where this image and bundle have all the traffic already.
+
+    Raises:
+        ReleaseError: another release of the portfolio is under way.
     """
     name = service_name(model.portfolio)
     settle(model.portfolio)
@@ -67,8 +82,12 @@ def begin(model: RegisteredModel) -> Rollout | None:
         bundle_uri=model.bundle_uri,
         champion=champion,
         previous_revision=_newest_revision(service),
+        version=model.version,
+        flow_run=runs.current(),
+        ready_seconds=ready_seconds,
     )
-    storage.write_json(_intent_uri(model.portfolio), rollout.model_dump())
+    if not storage.create_json(_intent_uri(model.portfolio), rollout.model_dump()):
+        raise ReleaseError(f"another release of {model.portfolio} has begun at this moment; run this one after it")
     return rollout
 
 
@@ -81,12 +100,16 @@ def settle(portfolio: str) -> str | None:
 
     Returns:
         What was done about which bundle, None where nothing was left.
+
+    Raises:
+        ReleaseError: that release is still under way.
     """
     recorded = storage.read_json(_intent_uri(portfolio))
     if recorded is None:
         return None
-    get_run_logger().warning("portfolio %s: an earlier release did not end; settling it first", portfolio)
     rollout = Rollout.model_validate(recorded)
+    _require_dead(rollout)
+    get_run_logger().warning("portfolio %s: an earlier release did not end; settling it first", portfolio)
     service = kserve.read(rollout.service)
     finished = service is None or _has_finished(rollout, service["spec"]["predictor"])
     if not finished:
@@ -95,42 +118,81 @@ def settle(portfolio: str) -> str | None:
     return f"{'had finished' if finished else 'undone'}: {rollout.bundle_uri}"
 
 
+def _require_dead(rollout: Rollout) -> None:
+    """Refuse to touch what a live run is working on; an intent without a run, or of this one, is nobody else's."""
+    if rollout.flow_run in ("", runs.current()) or runs.is_over(rollout.flow_run):
+        return
+    raise ReleaseError(
+        f"flow run {rollout.flow_run} is releasing {rollout.bundle_uri} for {rollout.portfolio}; wait for its end or "
+        "cancel it, then run this again (where that run died unnoticed, set its state to Crashed in Prefect)"
+    )
+
+
 def _has_finished(rollout: Rollout, spec: dict[str, Any]) -> bool:
-    return rollout.champion is not None and served(spec)[1] == rollout.bundle_uri and CANARY not in spec
+    return rollout.champion is not None and served(spec).bundle_uri == rollout.bundle_uri and CANARY not in spec
+
+
+def _is_ours(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
+    """Return a check: a predictor spec is the champion's or the one that the release brings, and nobody else's."""
+    ours = {rollout.bundle_uri, served(rollout.champion or {}).bundle_uri}
+    return lambda spec: served(spec).bundle_uri in ours
 
 
 @task(cache_policy=NO_CACHE)
 def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
     """Bring the new revision up without traffic (all of it where nothing served); return the URL that reaches it."""
-    if rollout.champion is None:
+    name, champion = rollout.service, rollout.champion
+    if champion is None:
         kserve.create(inference_service(model))
-        return kserve.latest_url(wait(rollout.service, new_revision_at(None, 100), "the first revision ready"))
-    service = kserve.read(rollout.service) or {}
-    body = {"spec": {"predictor": {**predictor(model), CANARY: 0}}}
-    kserve.patch(rollout.service, body, service["metadata"]["resourceVersion"])
-    found = wait(rollout.service, new_revision_at(rollout.previous_revision, 0), "the new revision ready at 0 %")
+        found = _reached(rollout, new_revision_at(None, 100), "the first revision ready")
+    else:
+        new = {**dict.fromkeys(champion), **predictor(model), CANARY: 0}
+        kserve.change(name, new, expecting=lambda spec: served(spec) == served(champion))
+        ready = new_revision_at(rollout.previous_revision, 0)
+        found = _reached(rollout, ready, "the new revision ready at 0 %")
     return kserve.latest_url(found)
+
+
+def _reached(rollout: Rollout, check: Check, what: str) -> Service:
+    return wait(rollout.service, check, what, seconds=rollout.ready_seconds)
 
 
 @task(cache_policy=NO_CACHE)
 def shift_traffic(rollout: Rollout, percent: int) -> str:
     """Give the new revision `percent` of the traffic and wait until it has it; return the stable URL."""
-    kserve.patch(rollout.service, {"spec": {"predictor": {CANARY: percent}}})
+    kserve.change(rollout.service, {CANARY: percent}, expecting=_brings(rollout))
     reached = new_revision_at(rollout.previous_revision, percent)
-    service = wait(rollout.service, reached, f"{percent} % on the new revision")
+    service = _reached(rollout, reached, f"{percent} % on the new revision")
     get_run_logger().info("%s: %d %% of the traffic on %s", rollout.service, percent, rollout.bundle_uri)
     return str(service["status"]["url"])
+
+
+def _brings(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
+    return lambda spec: served(spec).bundle_uri == rollout.bundle_uri
 
 
 @task(cache_policy=NO_CACHE)
 def finish(rollout: Rollout) -> str:
     """Drop the canary field and cross the intent out; return the stable URL."""
     if rollout.champion is not None:
-        kserve.patch(rollout.service, {"spec": {"predictor": {CANARY: None}}})
+        kserve.change(rollout.service, {CANARY: None}, expecting=_brings(rollout))
     reached = new_revision_at(rollout.previous_revision, 100)
-    service = wait(rollout.service, reached, "all traffic on the new revision")
+    service = _reached(rollout, reached, "all traffic on the new revision")
     storage.delete([_intent_uri(rollout.portfolio)])
     return str(service["status"]["url"])
+
+
+@contextmanager
+def undone_on_failure(rollout: Rollout) -> Iterator[None]:
+    """Roll back on any failure, time-out, cancel or SIGTERM; after a SIGKILL the next run finds the recorded intent."""
+    try:
+        yield
+    except BaseException as error:
+        roll_back(rollout)
+        reason = str(error) or type(error).__name__
+        told = {"version": rollout.version, "bundle_uri": rollout.bundle_uri, "reason": reason}
+        events.announce(events.ReleaseRolledBack(portfolio=rollout.portfolio, **told))
+        raise
 
 
 @task(cache_policy=NO_CACHE)
@@ -145,6 +207,9 @@ def undo(rollout: Rollout) -> None:
     """Take a release back in the safe order: 0 %, the champion's spec at 0 %, wait, drop the canary field.
 
     At no moment does the spec name the new model without a percent. Safe to repeat.
+
+    Raises:
+        ReleaseError: the champion does not come back in time, or somebody else has changed the spec.
     """
     name, champion = rollout.service, rollout.champion
     if champion is None:
@@ -153,15 +218,15 @@ def undo(rollout: Rollout) -> None:
     spec = (kserve.read(name) or {}).get("spec", {}).get("predictor", {})
     if served(spec) == served(champion) and CANARY not in spec:
         return
-    service = kserve.patch(name, {"spec": {"predictor": {CANARY: 0}}})
+    service = kserve.change(name, {CANARY: 0}, expecting=_is_ours(rollout))
     undone = rollout.undone_revision or _newest_revision(service)
     storage.write_json(_intent_uri(rollout.portfolio), {**rollout.model_dump(), "undone_revision": undone})
     # A merge patch keeps what it does not name: fields that only the new spec has are named and nulled.
-    kserve.patch(name, {"spec": {"predictor": {**dict.fromkeys(spec), **champion, CANARY: 0}}})
+    kserve.change(name, {**dict.fromkeys(spec), **champion, CANARY: 0}, expecting=_is_ours(rollout))
     # Where the new spec never became a revision, the champion's own stays the newest and has all the traffic.
     back = _either(new_revision_at(undone, 0), _is_newest_with_all(rollout.previous_revision))
     wait(name, back, "the champion's spec ready at 0 %", patient=True)
-    kserve.patch(name, {"spec": {"predictor": {CANARY: None}}})
+    kserve.change(name, {CANARY: None}, expecting=_is_ours(rollout))
     done = _either(new_revision_at(undone, 100), _is_newest_with_all(rollout.previous_revision))
     wait(name, done, "all traffic on the champion", patient=True)
 

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     )
     poll_seconds: float = Field(5.0, gt=0, description="pause between two looks at a job, a query or a rollout")
     ready_timeout_seconds: float = Field(600.0, gt=0, description="longest a new revision may take to become ready")
+    release_dwell_seconds: float = Field(
+        300.0, ge=0, description="how long a release watches each step of traffic before the next"
+    )
     prices: dict[str, float] = Field(
         {}, description='US dollars other than the dated list prices: {"athena-tb": 5, "ml.m5.xlarge": 0.25}'
     )

@@ -1,70 +1,78 @@
-"""Asks a model server the bundle's golden applicants: right PDs, right model version, or the release ends."""
+"""Asks a model server the bundle's golden applicants: right PDs, right model version, fast, or the release ends."""
 
 import json
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.endpoint import Answer, Endpoint, percentile
 from tasks.errors import ReleaseError
-from tasks.manifest import MODEL_NAME
+from tasks.limits import ReleaseLimits
 from tasks.registry import RegisteredModel
 
 PD_TOLERANCE = 1e-9
-TIMEOUT_SECONDS = 10.0
+Case = dict[str, Any]
 
 
 @task(cache_policy=NO_CACHE)
-def smoke_test(url: str, model: RegisteredModel) -> None:
-    """Check health, and the PD and model version of every golden applicant.
+def smoke_test(url: str, model: RegisteredModel, limits: ReleaseLimits) -> None:
+    """Check health, metadata, and the PD, model version and latency of every golden applicant.
+
+    They are asked together once, then singly several times.
 
     Raises:
         ReleaseError: the first thing that is not as the bundle says.
     """
-    golden = _golden(model)
-    started = time.perf_counter()
-    with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS) as http:
-        _require(http.get("/v2/health/ready").is_success, f"{url} is not ready")
-        answer = _ask(http, [case["row"] for case in golden])
+    golden = golden_cases(model.bundle_uri)
+    with Endpoint(url) as server:
+        _require(server.is_ready(), f"{url} is not ready")
+        versions = server.versions()
+        _require(versions == [model.version], f"{url} says it holds version {versions}, not {model.version}")
+        _check(server.ask([case["row"] for case in golden]), golden, model.version, first=0)
+        times = [
+            _ask_one(server, golden, number, model) for _ in range(limits.smoke_rounds) for number in range(len(golden))
+        ]
+    slow = percentile(times, 0.99)
     _require(
-        answer.get("model_version") == model.version,
-        f"{url} answers as version {answer.get('model_version')}, not {model.version}",
+        slow <= limits.smoke_p99_ms,
+        f"p99 of {len(times)} single requests is {slow:.0f} ms, above {limits.smoke_p99_ms:.0f} ms",
     )
-    for number, (case, prediction) in enumerate(zip(golden, answer["predictions"], strict=True)):
-        off = abs(prediction["pd"] - case["pd"])
-        _require(
-            off <= PD_TOLERANCE,
-            f"golden applicant {number}: PD {prediction['pd']!r} where the bundle says {case['pd']!r}",
-        )
     get_run_logger().info(
-        "%d golden applicants answered as expected in %.0f ms", len(golden), 1e3 * (time.perf_counter() - started)
+        "%d golden applicants answered as expected, median %.1f ms, p99 %.1f ms",
+        len(golden),
+        percentile(times, 0.5),
+        slow,
     )
 
 
-def _golden(model: RegisteredModel) -> list[dict[str, Any]]:
+def golden_cases(bundle_uri: str) -> list[Case]:
+    """Return a bundle's golden applicants: `row` as a client sends it, `pd` as the model says."""
     with tempfile.TemporaryDirectory() as folder:
-        path = storage.download(f"{model.bundle_uri}golden.json", Path(folder) / "golden.json")
-        cases: list[dict[str, Any]] = json.loads(path.read_text())
+        path = storage.download(f"{bundle_uri}golden.json", Path(folder) / "golden.json")
+        cases: list[Case] = json.loads(path.read_text())
     return cases
 
 
-def _ask(http: httpx.Client, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    reply = http.post(f"/v1/models/{MODEL_NAME}:predict", json={"instances": rows})
-    _require(
-        reply.is_success,
-        f"{reply.request.url} answers {reply.status_code} to the golden applicants: {reply.text[:300]}",
-    )
-    answer: dict[str, Any] = reply.json()
-    _require(
-        len(answer.get("predictions", [])) == len(rows),
-        f"{len(rows)} golden applicants asked, {len(answer.get('predictions', []))} answered",
-    )
-    return answer
+def _ask_one(server: Endpoint, golden: list[Case], number: int, model: RegisteredModel) -> float:
+    """Ask one golden applicant; return the milliseconds it took."""
+    answer = server.ask([golden[number]["row"]])
+    _check(answer, [golden[number]], model.version, first=number)
+    return answer.milliseconds
+
+
+def _check(answer: Answer, cases: list[Case], version: str, *, first: int) -> None:
+    _require(answer.status == 200, f"golden applicants are answered {answer.status}: {answer.text}")
+    _require(answer.version == version, f"the answer is of version {answer.version}, not {version}")
+    found = len(answer.predictions)
+    _require(found == len(cases), f"{len(cases)} golden applicants asked, {found} answered")
+    for number, (case, prediction) in enumerate(zip(cases, answer.predictions, strict=True), start=first):
+        pd = prediction.get("pd")
+        right = isinstance(pd, float) and abs(pd - case["pd"]) <= PD_TOLERANCE
+        _require(right, f"golden applicant {number}: PD {pd!r} where the bundle says {case['pd']!r}")
 
 
 def _require(holds: bool, message: str) -> None:

@@ -53,6 +53,19 @@ def write_json(uri: str, document: dict[str, Any]) -> None:
     write_bytes(uri, json.dumps(document, indent=1, sort_keys=True, default=str).encode())
 
 
+def create_json(uri: str, document: dict[str, Any]) -> bool:
+    """Write a JSON document where there is none yet; return whether this call did, and nobody else's."""
+    bucket, key = split(uri)
+    body = json.dumps(document, indent=1, sort_keys=True, default=str).encode()
+    try:
+        client().put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"):
+            return False
+        raise
+    return True
+
+
 def write_bytes(uri: str, body: bytes) -> None:
     """Write one object."""
     bucket, key = split(uri)

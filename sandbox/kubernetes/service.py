@@ -29,6 +29,8 @@ from sandbox.kubernetes.store import Store
 
 # A real controller needs a moment too: until then the status is that of the state before.
 RECONCILE_SECONDS = 0.05
+# Knative ends a revision without a route a minute after its last request, whatever its smallest scale.
+IDLE_SECONDS = 3.0
 TAG_ROUTING = "serving.kserve.io/enable-tag-routing"
 STABLE = ""
 
@@ -51,6 +53,7 @@ class Service:
         self._targets: list[Target] = []
         self._generation = 0
         self._stopping: set[asyncio.Task[None]] = set()
+        self._idle_since: dict[str, float] = {}
         self._task = asyncio.create_task(self._run(), name=f"{namespace}/{name}")
 
     def wake(self) -> None:
@@ -185,16 +188,17 @@ class Service:
             self.wake()  # what was just rolled out may change the Route
 
     def _stop_unneeded(self, traffic: list[Object]) -> None:
-        """Stop what is neither routed nor the latest created nor one of the last two rolled out."""
-        isvc = self.store.get(INFERENCE_SERVICES, self.namespace, self.name)
-        component = isvc["status"]["components"]["predictor"]
-        kept = {component.get(key) for key in ("latestRolledoutRevision", "previousRolledoutRevision")}
-        kept |= {
-            self._created.name,
-            *(entry["revisionName"] for entry in traffic if entry["percent"] or "tag" in entry),
-        }
+        """Scale to zero what has not been routed for a while; what never became ready need not be waited for."""
+        kept = {self._created.name, *(entry["revisionName"] for entry in traffic)}
+        loop = asyncio.get_running_loop()
         for revision in self._revisions.values():
-            if revision.name not in kept and revision.running:
+            if revision.name in kept or not revision.running:
+                self._idle_since.pop(revision.name, None)
+                continue
+            if revision.name not in self._idle_since:
+                loop.call_later(IDLE_SECONDS, self.wake)
+            since = self._idle_since.setdefault(revision.name, loop.time())
+            if not revision.was_ready or loop.time() >= since + IDLE_SECONDS:
                 task = asyncio.create_task(revision.stop())
                 self._stopping.add(task)
                 task.add_done_callback(self._stopping.discard)

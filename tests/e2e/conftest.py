@@ -1,6 +1,8 @@
 """One sandbox for all end-to-end tests, with a small portfolio trained and released in it."""
 
+import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -44,9 +46,14 @@ class started:  # noqa: N801 - reads as what it does
 
     def __init__(self, state: Path) -> None:
         self._sandbox = Sandbox(state, say=lambda _line: None)
+        # Bundles whose model card asks for no fault are served by the real server.
+        images = state / "images.json"
+        images.write_text(json.dumps({"credit-serve": [sys.executable, "-m", "tests.e2e.faulty_server"]}))
+        self._images = str(images)
 
     def __enter__(self) -> Sandbox:
         before = dict(os.environ)
+        os.environ["SANDBOX_IMAGES"] = self._images
         try:
             return self._sandbox.__enter__()
         finally:

@@ -19,18 +19,20 @@ def fetch(world: World, bundle_uri: str, folder: Path) -> Bundle:
     return Bundle.load(folder)
 
 
-def register_twin(world: World, *, tampered: bool = False) -> str:
+def register_twin(world: World, *, tampered: bool = False, fault: str = "", stand_in: str = "") -> str:
     """Register and approve a model that scores like the first one but is another version; return the version.
 
     Args:
         tampered: change a file of the bundle in S3 after its digests were taken.
+        fault: what its servers do wrong, in the words of `faulty_server.py`.
+        stand_in: put the bundle of this other version in its place.
     """
     original = next(iter(world.models().values()))["CustomerMetadataProperties"]
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         (here / "original").mkdir()
         bundle = fetch(world, original["bundle_uri"], here / "original")
-        twin = dataclasses.replace(bundle, model_card=f"{bundle.model_card}\n{uuid.uuid4()}\n")
+        twin = dataclasses.replace(bundle, model_card=f"{bundle.model_card}\n{uuid.uuid4()}\nfault: {fault}\n")
         twin.save(here / "twin")
         archive = write_archive(here / "twin", here / "model.tar.gz")
         archive_uri = world.put(f"training/{NAME}/{twin.version}/output/model.tar.gz", archive.read_bytes())
@@ -38,15 +40,21 @@ def register_twin(world: World, *, tampered: bool = False) -> str:
             model = here / "twin" / "model.txt"
             model.write_text(model.read_text().replace("leaf_value=", "leaf_value=1", 1))
         for path in (here / "twin").iterdir():
-            world.put(f"models/{NAME}/{twin.version}/{path.name}", path.read_bytes())
+            content = world.get(f"{place(world, stand_in)}{path.name}") if stand_in else path.read_bytes()
+            world.put(f"models/{NAME}/{twin.version}/{path.name}", content)
     with world.nobody_told_of_approvals():
         _register(world, original, twin.version, archive_uri)
     return twin.version
 
 
+def place(world: World, version: str) -> str:
+    """Return where the bundle of a version made here lies."""
+    return f"s3://{world.bucket}/models/{NAME}/{version}/"
+
+
 def _register(world: World, original: dict[str, str], version: str, archive_uri: str) -> None:
-    metadata = {key: value for key, value in original.items() if key != "released_at"}
-    places = {"bundle_uri": f"s3://{world.bucket}/models/{NAME}/{version}/", "archive_uri": archive_uri}
+    metadata = {key: value for key, value in original.items() if key not in ("released_at", "withdrawn_at")}
+    places = {"bundle_uri": place(world, version), "archive_uri": archive_uri}
     types = ["application/x-parquet"]
     container = {"Image": world.environment["CREDIT_SERVE_IMAGE"], "ModelDataUrl": archive_uri}
     world.aws("sagemaker").create_model_package(

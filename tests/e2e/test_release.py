@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 import psutil
 import pytest
+from prefect.client.schemas.objects import FlowRun
 
 from tests.e2e import portfolio
 from tests.e2e.models import register_twin
@@ -32,9 +33,12 @@ class Caller(threading.Thread):
 
     def __init__(self, world: World) -> None:
         super().__init__(daemon=True)
-        self.url, self.body = world.question()
+        self.url, body = world.question()
+        # Applicants of clients have an id, golden ones have none: faults can tell them apart.
+        self.body = {"instances": [{**body["instances"][0], "ID": 1}]}
         self.answers: Counter[str] = Counter()
         self.faults: list[str] = []
+        self.failed: Counter[str] = Counter()
         self._enough = threading.Event()
 
     def run(self) -> None:
@@ -42,6 +46,8 @@ class Caller(threading.Thread):
             while not self._enough.wait(0.02):
                 try:
                     reply = http.post(self.url, json=self.body)
+                    if reply.is_error:
+                        self.failed[reply.headers.get("K-Revision", "the gateway")] += 1
                     self.answers[reply.raise_for_status().json()["model_version"]] += 1
                 except httpx.HTTPError as error:
                     self.faults.append(repr(error))
@@ -53,6 +59,13 @@ class Caller(threading.Thread):
     def __exit__(self, *_error: object) -> None:
         self._enough.set()
         self.join(20)
+
+
+def message(run: FlowRun) -> str:
+    """Return why a run has failed."""
+    assert run.state is not None
+    assert run.state.is_failed(), run.state
+    return str(run.state.message)
 
 
 def flow_processes(run: UUID) -> list[psutil.Process]:
@@ -75,6 +88,72 @@ def test_a_model_that_was_tampered_with_is_not_released(quiet_world: World) -> N
     assert run.state is not None
     assert run.state.is_failed()
     assert "model.txt was changed" in str(run.state.message)
+    assert_serves_alone(quiet_world, champion, instead_of=version)
+
+
+def revisions(world: World) -> set[str]:
+    """Return the revisions that have traffic."""
+    return set(world.shares())
+
+
+def test_a_model_that_fails_under_half_of_the_traffic_is_taken_back(quiet_world: World) -> None:
+    champion, spec = quiet_world.serving(), quiet_world.isvc()["spec"]["predictor"]
+    champions = revisions(quiet_world)
+    version = register_twin(quiet_world, fault="busy 12")
+    with Caller(quiet_world) as caller:
+        limits = {"dwell_seconds": 6.0, "max_slowdown": 50.0, "tolerated_ms": 500.0}
+        run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version, limits=limits)
+    assert "at 50 %" in message(run)
+    assert "answers are 5xx" in message(run)
+    assert_serves_alone(quiet_world, champion, instead_of=version)
+    assert quiet_world.isvc()["spec"]["predictor"] == spec
+    assert caller.failed
+    assert not (champions | revisions(quiet_world)) & set(caller.failed)
+    assert sum(caller.failed.values()) < 0.5 * sum(caller.answers.values())
+
+
+@pytest.mark.parametrize(("fault", "words"), [("slow 0.05", "shadow: the challenger's median"), ("wrong 0.001", "PD")])
+def test_a_slow_or_a_wrong_model_gets_no_traffic(quiet_world: World, fault: str, words: str) -> None:
+    champion, version = quiet_world.serving(), register_twin(quiet_world, fault=fault)
+    with Caller(quiet_world) as caller:
+        run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version)
+    assert words in message(run)
+    assert caller.faults == []
+    assert set(caller.answers) == {champion}
+    assert_serves_alone(quiet_world, champion, instead_of=version)
+
+
+def test_a_bundle_of_another_version_gets_no_traffic(quiet_world: World) -> None:
+    champion = quiet_world.serving()
+    version = register_twin(quiet_world, stand_in=champion)
+    run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version)
+    assert f"not {version}" in message(run)
+    assert_serves_alone(quiet_world, champion, instead_of=version)
+
+
+def test_a_rollback_brings_back_the_model_before_and_never_one_that_was_taken_back(quiet_world: World) -> None:
+    first, second, third = (quiet_world.serving(), register_twin(quiet_world), register_twin(quiet_world))
+    for version in (second, third):
+        quiet_world.runs.completed("release", portfolio=portfolio.NAME, version=version)
+    with Caller(quiet_world) as caller:
+        quiet_world.runs.completed("rollback", portfolio=portfolio.NAME, reason="declines too many")
+    assert caller.faults == []
+    assert quiet_world.serving() == second
+    assert quiet_world.leftovers() == {}
+    noted = quiet_world.models()[third]["CustomerMetadataProperties"]
+    assert noted["withdrawn_because"] == "declines too many"
+    quiet_world.runs.completed("rollback", portfolio=portfolio.NAME)
+    assert quiet_world.serving() == first
+
+
+def test_a_rollback_leaves_a_release_under_way_alone(quiet_world: World) -> None:
+    champion, version = quiet_world.serving(), register_twin(quiet_world)
+    run = start_slow_release(quiet_world, version)
+    refused = quiet_world.runs.run("rollback", portfolio=portfolio.NAME)
+    assert f"flow run {run} is releasing" in message(refused)
+    assert (quiet_world.canary_percent() or 0) > 0
+    quiet_world.runs.cancel(run)
+    assert quiet_world.runs.end(run).state.is_cancelled()
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 

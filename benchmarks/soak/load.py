@@ -1,0 +1,69 @@
+"""Clients that ask the endpoint at a steady rate all the time, and note who failed whom."""
+
+import threading
+import time
+from collections import Counter
+
+import httpx
+
+from tests.e2e.world import World
+
+THREADS = 8
+
+
+class Load:
+    """So many requests a second from several clients; use as a context manager.
+
+    Attributes:
+        answers: how many good answers each model version gave.
+        failures: how many bad ones each revision gave; no name where there was no answer at all.
+    """
+
+    def __init__(self, world: World, per_second: float) -> None:
+        self._url, body = world.question()
+        # Applicants of clients have an id, golden ones have none: faults can tell them apart.
+        self._body = {"instances": [{**body["instances"][0], "ID": 1}]}
+        self._pause = THREADS / per_second
+        self._enough = threading.Event()
+        self._lock = threading.Lock()
+        self._began = self._ended = 0.0
+        self.answers: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(THREADS)]
+
+    def __enter__(self) -> "Load":
+        self._began = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._enough.set()
+        for thread in self._threads:
+            thread.join(60)
+        self._ended = time.monotonic()
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that were in fact sent."""
+        return (self.answers.total() + self.failures.total()) / (self._ended - self._began)
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=30) as http:
+            due = time.monotonic()
+            while not self._enough.wait(max(0.0, due - time.monotonic())):
+                due = max(due + self._pause, time.monotonic() - 1.0)
+                self._once(http)
+
+    def _once(self, http: httpx.Client) -> None:
+        try:
+            reply = http.post(self._url, json=self._body)
+        except httpx.HTTPError as error:
+            with self._lock:
+                self.failures[repr(error)] += 1
+            return
+        with self._lock:
+            if reply.is_success:
+                self.answers[reply.json()["model_version"]] += 1
+            else:
+                self.failures[reply.headers.get("K-Revision", f"the gateway: {reply.text[:100]}")] += 1

@@ -1,0 +1,55 @@
+"""The rollback flow: the model that serves is taken back, the one before it has all the traffic again."""
+
+from typing import Annotated
+
+from prefect import flow, get_run_logger, runtime
+
+from flows.portfolio import Portfolio, shown
+from flows.release import ReleaseOutcome
+from tasks import events
+from tasks.limits import ReleaseLimits
+from tasks.registry import record_release
+from tasks.rollout import begin, deploy_at_zero, finish, shift_traffic, undone_on_failure
+from tasks.smoke import smoke_test
+from tasks.withdrawals import Withdrawal, settle_dead_release, withdraw
+
+Reason = Annotated[str, shown("Reason", max_length=256)]
+
+
+def run_name() -> str:
+    """Return `rollback case`."""
+    return f"rollback {runtime.flow_run.parameters['portfolio']}"
+
+
+@flow(name="rollback", flow_run_name=run_name)
+def rollback(portfolio: Portfolio, reason: Reason = "") -> ReleaseOutcome | None:
+    """Go back to the model that served before, in one run.
+
+    It comes up at 0 % and is smoke-tested like any other, then takes all the traffic at once: it has served all of it
+    before, and every step would leave applicants with the model that is taken back. Where a release has died half-way,
+    undoing that is the rollback, and nothing else happens.
+
+    Args:
+        portfolio: Which contract.
+        reason: Why, for the registry and the event.
+    """
+    if undone := settle_dead_release(portfolio):
+        get_run_logger().info("a release had died half-way; it is %s", undone)
+        return None
+    swap = withdraw(portfolio, reason)
+    rollout = begin(swap.good)
+    url = None
+    if rollout is not None:
+        with undone_on_failure(rollout):
+            smoke_test(deploy_at_zero(rollout, swap.good), swap.good, ReleaseLimits())
+            shift_traffic(rollout, 100)
+            url = finish(rollout)
+    record_release(swap.good)
+    _announce(swap, reason, url)
+    return ReleaseOutcome(portfolio=portfolio, model_version=swap.good.version, url=url, changed=rollout is not None)
+
+
+def _announce(swap: Withdrawal, reason: str, url: str | None) -> None:
+    taken = {"version": swap.bad.version, "bundle_uri": swap.bad.bundle_uri, "reason": reason or "rolled back by hand"}
+    events.announce(events.ReleaseRolledBack(portfolio=swap.bad.portfolio, **taken))
+    events.announce(events.ModelReleased(portfolio=swap.good.portfolio, version=swap.good.version, url=url))
