@@ -49,6 +49,17 @@ def test_a_changed_setting_is_something_else_to_serve_and_a_defaulted_field_is_n
     assert served(before) != served(spec(monkeypatch, ONLINE_TABLES="two"))
 
 
+def test_a_changed_size_is_something_else_to_serve_and_another_way_to_write_it_is_not(monkeypatch):
+    before = spec(monkeypatch, SERVE_CPU="1")
+    sizes = {"SERVE_MAX_REPLICAS": "9", "SERVE_MEMORY": "2Gi", "SERVE_NODE_GROUP": "other", "SERVE_TOKEN_SECRET": "t"}
+    for name, value in sizes.items():
+        with monkeypatch.context() as patch:
+            assert served(before) != served(spec(patch, **{name: value})), name
+    container = before["containers"][0]
+    written = container["resources"] | {"limits": {"cpu": "1000m", "memory": "1Gi"}}
+    assert served(before) == served(before | {"containers": [container | {"resources": written}]})
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("ONLINE_TABLES", "a/b"), ("ONLINE_TIMEOUT_MS", "0"), ("PREDICTION_LOG", "predictions")]
 )
