@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import threading
 import time
 from collections import Counter
@@ -23,25 +22,9 @@ from credit_model.scoring import Scorer
 from images.serve import tables
 from images.serve.faults import NotAcceptableError, RequestError, UnsupportedTypeError
 from images.serve.metrics import Metrics
+from tests.images.serve.tables_written import CSV, LINES, PARQUET, as_csv, as_lines, as_parquet
 
-PARQUET, CSV, LINES = "application/x-parquet", "text/csv", "application/jsonlines"
 KINDS = [PARQUET, CSV, LINES]
-
-
-def as_parquet(table):
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
-
-
-def as_csv(table):
-    sink = io.BytesIO()
-    pyarrow.csv.write_csv(table, sink)
-    return sink.getvalue()
-
-
-def as_lines(table):
-    return "\n".join(json.dumps(row) for row in table.to_pylist()).encode()
 
 
 def as_odd_lines(table):

@@ -11,25 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from credit_model.simulation import simulate
+from tests.images.serve.tables_written import CSV, LINES, PARQUET, as_csv, as_lines, as_parquet
 
-PARQUET, CSV, LINES = "application/x-parquet", "text/csv", "application/jsonlines"
 COLUMNS = ["application_id", "pd", "score", "grade", "decision", "model_version", "scored_at"]
-
-
-def as_parquet(table):
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
-
-
-def as_csv(table):
-    sink = io.BytesIO()
-    pyarrow.csv.write_csv(table, sink)
-    return sink.getvalue()
-
-
-def as_lines(table):
-    return "\n".join(json.dumps(row) for row in table.to_pylist()).encode()
 
 
 WRITE = {PARQUET: as_parquet, CSV: as_csv, LINES: as_lines}
