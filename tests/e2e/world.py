@@ -1,5 +1,6 @@
 """One running sandbox seen from outside: S3, SageMaker, Kubernetes and Prefect through the official clients."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,13 +123,20 @@ class World:
         traffic = self.isvc()["status"]["components"]["predictor"]["traffic"]
         return {target["revisionName"]: target["percent"] for target in traffic if target["percent"]}
 
-    def loaded(self) -> list[str]:
-        """Return the model versions that some revision's process has loaded or tries to load."""
-        found = []
+    def holders(self) -> dict[str, str]:
+        """Return the model version that each revision with a process has loaded or tries to load."""
+        found = {}
         for process in with_variable("K_REVISION"):
-            if any(str(self.state) in part for part in process.cmdline()):
-                found.append(process.environ()["STORAGE_URI"].rstrip("/").rsplit("/", 1)[-1])
+            folder = next((Path(part.partition("=")[2]) for part in process.cmdline() if "--model_dir=" in part), None)
+            if folder is not None and folder.is_relative_to(self.state) and (folder / "manifest.json").exists():
+                # What a version is: the digest of the bundle's manifest.
+                digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+                found[process.environ()["K_REVISION"]] = digest[:12]
         return found
+
+    def loaded(self) -> list[str]:
+        """Return the model versions that revisions' processes hold, one for each revision."""
+        return sorted(self.holders().values())
 
     def leftovers(self) -> dict[str, Any]:
         """Return what a release must not leave behind, empty where all is as it should be."""
