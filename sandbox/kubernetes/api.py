@@ -108,8 +108,8 @@ class _Handlers:
         return self._store(request, thing)
 
     async def patch(self, request: web.Request) -> web.Response:
-        current = self._current(request)
         document = await _json(request)
+        current = self._current(request)  # after the wait for the body: nothing may come between it and the store
         if request.content_type == "application/json-patch+json":
             patched = json_patch(current, document)
         elif request.content_type in MERGE_PATCHES[: 1 if self.resource.custom else 2]:

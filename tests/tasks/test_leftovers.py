@@ -15,8 +15,10 @@ from prefect.testing.utilities import prefect_test_harness
 
 from tasks import catalog, storage
 from tasks.batch import DRAWN, PUBLISHED, Batch, publish
+from tasks.errors import ReleaseError
 from tasks.jobs import RUN_TAG
 from tasks.leftovers import Settled, settle_batches, settle_jobs, settle_release
+from tasks.rollout import settle
 from tasks.settings import Settings
 from tests.tasks.test_batch import scored, write
 
@@ -199,3 +201,21 @@ def test_a_release_that_cannot_be_settled_keeps_nobody_from_training(
     (found,) = settled(settle_release, portfolio)
     assert found.done.startswith("left to the next release")
     assert storage.list_keys(platform.uri("releases", f"{portfolio}.json"))
+
+
+@pytest.mark.parametrize("state", [Running(), None], ids=["alive", "unknown"])
+def test_what_may_be_alive_is_not_settled_by_another_release(platform, prefect_client, a_run, portfolio, state):
+    assert prefect_client
+    run = a_run(state) if state else str(uuid.uuid4())
+    intent = platform.uri("releases", f"{portfolio}.json")
+    left = {"service": "s", "bundle_uri": "s3://b/m/", "champion": None, "previous_revision": None, "flow_run": run}
+    storage.write_json(intent, {"portfolio": portfolio, **left})
+    with pytest.raises(ReleaseError, match=run):
+        settle(portfolio)
+    assert storage.list_keys(intent)
+
+
+def test_of_two_that_begin_at_once_one_does(platform, portfolio):
+    intent = platform.uri("releases", f"{portfolio}.json")
+    assert [storage.create_json(intent, {"by": name}) for name in ("one", "two")] == [True, False]
+    assert storage.read_json(intent) == {"by": "one"}
