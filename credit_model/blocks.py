@@ -25,7 +25,7 @@ def wanted(headers: Sequence[str], contract: Contract) -> dict[str, str]:
         InputError: Two headers mean the same column.
     """
     known = {ID, *(column.name for column in contract.features)}
-    by_header, found = contract.by_header, dict[str, str]()
+    by_header, found = contract.request_headers, dict[str, str]()
     for header in headers:
         name = by_header.get(header.strip().lower())
         if name in found.values():

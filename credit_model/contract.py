@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -166,6 +167,11 @@ class Contract(BaseModel):
         pairs += [(column.header, column.name) for column in self.columns]
         names = {canonical: canonical for _, canonical in pairs}
         return names | {header.lower(): canonical for header, canonical in pairs}
+
+    @cached_property
+    def request_headers(self) -> dict[str, str]:
+        """`by_header`, and `id` for the application id unless a column is called so: answers call it that."""
+        return {"id": ID} | self.by_header
 
     @property
     def special(self) -> dict[str, SpecialColumn]:

@@ -168,7 +168,7 @@ def conform(table: pa.Table, contract: Contract) -> pa.Table:
 def _found(table: pa.Table, contract: Contract) -> dict[str, int]:
     found: dict[str, int] = {}
     for position, header in enumerate(table.column_names):
-        name = contract.by_header.get(header.strip().lower())
+        name = contract.request_headers.get(header.strip().lower())
         if name in found:
             raise InputError(index=0, column=header, value=None, reason=f"'{name}' is given twice; send it once")
         if name is not None:

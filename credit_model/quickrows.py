@@ -114,11 +114,12 @@ class QuickReader:
             if value is None and nullable:
                 flat[place] = _MISSING
             # NaN is never within limits.
-            elif (
-                (kind is not float and kind is not int)
-                or not low <= value <= high
-                or (whole and kind is float and not value.is_integer())
-            ):
+            elif (kind is not float and kind is not int) or not low <= value <= high:
+                return False
+            elif kind is int:
+                # As a matrix holds it, so that derived features are worked out of the same numbers.
+                flat[place] = float(value)
+            elif whole and not value.is_integer():
                 return False
         return True
 

@@ -46,8 +46,7 @@ class RowReader:
         positions = {name: position for position, name in enumerate(places)}
         converters = {c.name: _converter(c, encoder) for c in self._columns}
         slots = {name: (positions.get(name), name, convert) for name, convert in converters.items()}
-        # Answers say `id`, so questions may.
-        headers = {"id": ID} | encoder.contract.by_header
+        headers = encoder.contract.request_headers
         # None marks a column the contract knows but the model does not read.
         self._slots = {header: slots.get(name) for header, name in headers.items()}
         self.id_headers = {header for header, name in headers.items() if name == ID} | {encoder.contract.id.source}
@@ -123,9 +122,6 @@ class RowReader:
         return identifier(found[0]) if found else None
 
     def _identifiers(self, row: Row) -> list[object]:
-        found = [row[name] for name in self.id_headers if row.get(name) is not None]
-        if found:
-            return found
         return [value for name, value in row.items() if value is not None and name.strip().lower() in self.id_headers]
 
     def _fill(self, out: Matrix, row: Row, index: int, unknown: list[str]) -> None:

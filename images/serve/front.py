@@ -215,7 +215,7 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
         TooLargeError: it is longer than `limit` bytes.
         UnsupportedTypeError: it is compressed.
     """
-    if headers.get(b"content-encoding", b"identity") != b"identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedTypeError("a compressed body is not read; send it as it is")
     if int(headers.get(b"content-length", b"0")) > limit:
         raise TooLargeError(f"the body is larger than {limit} bytes; send less at a time")

@@ -31,5 +31,6 @@ def configure() -> None:
         logger.handlers = [handler]  # with a handler of its own, kserve leaves its logger as it is
         logger.propagate = False
         logger.setLevel(logging.WARNING)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     # Where this one has a listener, uvicorn composes a line for every request, whatever the level.
     logging.getLogger("uvicorn.access").handlers = []

@@ -21,6 +21,8 @@ from prometheus_client import Counter
 # About 25 MB of rows wait at most while S3 does not answer; what comes on top is dropped and counted.
 CAPACITY = 100_000
 CLOSE_SECONDS = 8.0
+# Between two attempts while S3 does not answer.
+PAUSE_SECONDS = 5.0
 SCHEMA = pa.schema(
     [
         pa.field("application_id", pa.string()),
@@ -88,7 +90,7 @@ class PredictionLog:
         self._unwritten = 0
         self._client: Any = None
         self._closing = False
-        self._wake = threading.Event()
+        self._wake, self._end = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
         self._thread.start()
 
@@ -117,6 +119,7 @@ class PredictionLog:
     async def close(self) -> None:
         """Write what waits; what has not reached S3 after `CLOSE_SECONDS` is dropped, counted and said."""
         self._closing = True
+        self._end.set()
         self._wake.set()
         await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
         lost = len(self._entries) + self._unwritten
@@ -129,11 +132,15 @@ class PredictionLog:
         while not self._closing:
             self._wake.wait(self._settings.seconds)
             self._wake.clear()
-            self._flush()
-        self._flush()
+            if not self._flush():
+                # The next prediction would wake the thread at once.
+                self._end.wait(min(PAUSE_SECONDS, self._settings.seconds))
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while not self._flush() and time.monotonic() < deadline:
+            time.sleep(0.5)
 
-    def _flush(self) -> None:
-        """Write everything that waits; what cannot be written stays and is tried again the next time."""
+    def _flush(self) -> bool:
+        """Write everything that waits; what cannot be written stays, and False is returned."""
         try:
             while self._entries or self._objects:
                 if not self._objects:
@@ -148,6 +155,8 @@ class PredictionLog:
             facts = {"type": type(error).__name__, "waiting": len(self._entries) + self._unwritten}
             facts |= {"dropped": self.dropped, "bucket": self._bucket}
             log.warning("the prediction log cannot be written; it is tried again", extra={"facts": facts})
+            return False
+        return True
 
     def _encode(self) -> None:
         """Turn the oldest waiting predictions into Parquet, one object for each day they are of."""

@@ -14,6 +14,9 @@ from images.serve.guard import Application, Guard, Tokens
 from images.serve.model import CreditModel
 from images.serve.settings import Settings
 
+# Seconds from the last connection taken to the end: for its first request to arrive.
+LINGER = 0.3
+
 
 class Server(ModelServer):  # type: ignore[misc]
     """Serves one model until SIGTERM."""
@@ -73,6 +76,12 @@ class Server(ModelServer):  # type: ignore[misc]
                 return
             self._front.closing = True
             self._model.ready = False
-            loop.call_soon_threadsafe(loop.call_later, self._drain, stop, number, frame)
+            loop.call_soon_threadsafe(loop.call_later, self._drain, end, number, frame)
+
+        def end(number: int, frame: FrameType | None) -> None:
+            # Nobody can connect any more; who has just done so is answered.
+            for listener in server.servers:
+                listener.close()
+            loop.call_later(LINGER, stop, number, frame)
 
         server.handle_exit = drain

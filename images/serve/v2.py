@@ -74,7 +74,8 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
     if request_id is not None and not isinstance(request_id, str):
         raise RequestError("id must be a string")
     explain, all_binary = _parameters(document.get("parameters"))
-    outputs = _outputs(document.get("outputs") or [], binary=all_binary)
+    given = document.get("outputs")
+    outputs = _outputs([] if given is None else given, binary=all_binary)
     columns = None if binary else plain_columns(inputs)
     if columns is None:
         columns = _columns(inputs, contract, Binary(binary))

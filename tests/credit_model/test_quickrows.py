@@ -134,3 +134,26 @@ def test_a_column_the_model_does_not_read_has_no_unknown_levels(case):
     reader.read(rows)
     reader.matrix(rows)
     assert reader.unknown["merchant_category"] == 0
+
+
+@pytest.mark.parametrize("other", ["ID", " Application_id", "id"])
+def test_two_spellings_of_the_id_are_two_ids(applications, encoder, other):
+    row = plain_rows(applications.slice(0, 1), CASE)[0] | {"application_id": "a", other: "b"}
+    headers = encoder.contract.request_headers
+    if other.strip().lower() not in headers:
+        pytest.skip("no header of this contract")
+    for rows in ([row], [row, row]):
+        with pytest.raises(InputError, match="given twice"):
+            RowReader(encoder).read(rows)
+    with pytest.raises(InputError, match="given twice"):
+        RowReader(encoder).read_one(row)
+
+
+def test_one_applicant_is_derived_from_the_numbers_a_matrix_holds():
+    names = tuple(column.name for column in UCI.features)
+    levels = {c.name: c.levels for c in UCI.features if c.kind == "categorical"}
+    reader = RowReader(Encoder(UCI, names, levels))
+    row = {c.name: c.levels[0] if c.has_levels else 1 for c in UCI.columns if not c.protected}
+    row |= {"bill_amt1": 2**53 + 1, "bill_amt6": 2**53 - 1, "limit_bal": 1}
+    packed, _ = reader.read_one(row)
+    np.testing.assert_array_equal(np.frombuffer(packed), reader.read([row, row])[0][1])

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.types import DateTime
 
 from tests.e2e import portfolio
@@ -116,6 +117,17 @@ def test_a_person_approves_and_the_release_follows_once(learnt_world: World) -> 
     assert world.serving() == successor
     # The person's, the one by hand, the late copy.
     assert len(world.runs.since("release", before)) == 3
+
+
+def test_schedules_make_runs(quiet_world: World) -> None:
+    """The server's own scheduler looks once a minute."""
+
+    def planned() -> set[str]:
+        runs = quiet_world.runs.client.read_flow_runs(limit=200, sort=FlowRunSort.EXPECTED_START_TIME_DESC)
+        deployments = {run.deployment_id for run in runs if run.auto_scheduled}
+        return {quiet_world.runs.client.read_deployment(one).name for one in deployments if one}
+
+    eventually(lambda: planned() >= {"train", "score", "monitor"}, "a run of every schedule", seconds=150, pause=2)
 
 
 def test_approving_a_stranger_starts_nothing(quiet_world: World) -> None:

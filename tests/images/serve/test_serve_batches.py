@@ -311,3 +311,10 @@ def test_levels_in_numbers_and_dictionaries_are_counted(scorer, table):
     numbers = pa.array(np.arange(table.num_rows))
     strange = table.set_column(table.column_names.index("merchant_group"), "merchant_group", numbers)
     assert answer(as_parquet(strange), scorer, PARQUET).unknown == {"merchant_group": table.num_rows}
+
+
+@pytest.mark.parametrize(("kind", "write"), [(PARQUET, as_parquet), (CSV, as_csv), (LINES, as_lines)])
+def test_a_table_may_call_the_id_as_online_answers_do(scorer, table, kind, write):
+    renamed = table.rename_columns(["Id" if name == "application_id" else name for name in table.column_names])
+    found, expected = (scores(write(one), scorer, kind).drop_columns("scored_at") for one in (renamed, table))
+    assert found == expected

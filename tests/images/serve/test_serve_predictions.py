@@ -1,6 +1,8 @@
 """The prediction log: what is answered arrives in S3 once; what cannot be kept is counted and never waited for."""
 
 import asyncio
+import functools
+import threading
 import time
 import uuid
 from io import BytesIO
@@ -138,3 +140,14 @@ def test_settings_that_do_not_fit_are_named(environment, told):
 
 def test_without_the_setting_there_is_no_log():
     assert log_from_environment("v1", "case", {}) is None
+
+
+def test_a_log_that_ends_while_s3_is_away_for_a_moment_is_written(bucket):
+    log = made(f"{bucket}-back", seconds=3600)
+    add(log, 20)
+    create = functools.partial(boto3.client("s3").create_bucket, Bucket=f"{bucket}-back")
+    back = threading.Timer(1.5, create, kwargs={"CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}})
+    back.start()
+    asyncio.run(log.close())
+    back.join()
+    assert (log.written, log.dropped) == (20, 0)
