@@ -61,7 +61,9 @@ bench-monitor: $(READY) ## how often monitoring raises a false alarm, and what d
 	@$(BIN)/python -m benchmarks.monitor $(if $(SEEDS),--seeds $(SEEDS))
 
 bench-batch: $(READY) ## what batch scoring costs against Booster.predict alone: make bench-batch [ROWS=1000000]
-	@$(BIN)/python -m benchmarks.batch $(if $(ROWS),--rows $(ROWS)) $(if $(LONG),--long)
+	@test -x $(BENCH)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH)
+	@$(BIN)/uv pip install --quiet --python $(BENCH)/bin/python --group bench --constraint requirements.lock --require-hashes
+	@BENCH_PYTHON=$(BENCH)/bin/python $(BIN)/python -m benchmarks.batch $(if $(ROWS),--rows $(ROWS)) $(if $(LONG),--long)
 
 # The rivals need an environment of their own: the platform's holds what the platform runs, and nothing else.
 BENCH := .venv-bench

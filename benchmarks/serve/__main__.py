@@ -14,7 +14,8 @@ from benchmarks.serve.measure import Figures, load, running
 CONNECTIONS = (1, 16)
 KINDS = {
     "ours": ("names", "tensors", "binary"),
-    "stock": ("names", "tensors", "binary"),
+    # Its tensors are one matrix, the cheapest it knows; its columns are one tensor each, as ours.
+    "stock": ("names", "columns", "tensors", "binary"),
     "fastapi": ("names",),
     "floor": ("names",),
     "hello": ("names",),
@@ -27,13 +28,14 @@ TITLES = {
     "hello": "hello world",
 }
 Load = tuple[str, str, int, int]
-# What, against whom, rows, by which request, at least.
+# Against whom, by which request of ours and of theirs, rows, at least.
 RATE_BARS = (
-    ("stock", "names", 1, 12.0),
-    ("floor", "names", 1, 0.60),
-    ("stock", "tensors", 1, 8.0),
-    ("stock", "names", 100, 30.0),
-    ("floor", "names", 100, 0.85),
+    ("stock", "names", "names", 1, 12.0),
+    ("floor", "names", "names", 1, 0.60),
+    ("stock", "tensors", "columns", 1, 8.0),
+    ("stock", "tensors", "tensors", 1, 8.0),
+    ("stock", "names", "names", 100, 30.0),
+    ("floor", "names", "names", 100, 0.85),
 )
 
 
@@ -79,12 +81,13 @@ def _ratios(found: dict[Load, Figures]) -> int:
     print("\n| 16 connections | against | requests/s ratio | bar | CPU ratio | met |")
     print("|---|---|---:|---:|---:|---|")
     missed = 0
-    for peer, kind, rows, bar in RATE_BARS:
-        ours, other = found.get(("ours", kind, rows, 16)), found.get((peer, kind, rows, 16))
+    for peer, kind, theirs, rows, bar in RATE_BARS:
+        ours, other = found.get(("ours", kind, rows, 16)), found.get((peer, theirs, rows, 16))
         if ours and other:
             ratio = ours.rate / other.rate
             missed += ratio < bar
-            label = f"| {rows} by {kind} | {TITLES[peer]} | {ratio:.2f} | {bar:.2f} | {other.cpu / ours.cpu:.2f} "
+            against = TITLES[peer] if theirs == kind == "names" else f"{TITLES[peer]}, {theirs}"
+            label = f"| {rows} by {kind} | {against} | {ratio:.2f} | {bar:.2f} | {other.cpu / ours.cpu:.2f} "
             print(f"{label}| {'yes' if ratio >= bar else 'NO'} |")
     ours, stock = found.get(("ours", "names", 1, 16)), found.get(("stock", "names", 1, 16))
     if ours and stock:

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pyarrow.compute as pc
 
+from credit_model.booster import Matrix
 from credit_model.bundle import Bundle
 from credit_model.contract import load_contract
 from credit_model.scoring import Scorer
@@ -53,9 +54,17 @@ def _bodies(scorer: Scorer, rows: list[dict[str, object]]) -> dict[str, bytes]:
         "tensors": orjson.dumps({"inputs": tensors}),
         "binary": _binary([({**tensor}, _packed(tensor)) for tensor in tensors]),
         "stock-names": orjson.dumps({"instances": named}),
+        "stock-columns": _columns(scorer, codes),
         "stock-tensors": orjson.dumps({"inputs": [matrix | {"data": codes.ravel().tolist()}]}),
         "stock-binary": _binary([(matrix, codes.tobytes())]),
     }
+
+
+def _columns(scorer: Scorer, codes: Matrix) -> bytes:
+    """One tensor a column, in the model's order: KServe makes a DataFrame of them where the request says pd."""
+    shape, parts = [len(codes)], zip(scorer.features, codes.T.tolist(), strict=True)
+    inputs = [{"name": name, "shape": shape, "datatype": "FP64", "data": data} for name, data in parts]
+    return orjson.dumps({"inputs": inputs, "parameters": {"content_type": "pd"}})
 
 
 def _tensor(scorer: Scorer, name: str, values: list[object]) -> Tensor:

@@ -17,7 +17,7 @@ from pathlib import Path
 _TICK = 1e6 / os.sysconf("SC_CLK_TCK")
 _SCRIPT = Path(__file__).with_name("load.lua")
 V1, V2 = "/v1/models/credit-model:predict", "/v2/models/credit-model/infer"
-PATHS = {"names": V1, "tensors": V2, "binary": V2}
+PATHS = {"names": V1, "tensors": V2, "columns": V2, "binary": V2}
 
 
 @dataclass(frozen=True)
