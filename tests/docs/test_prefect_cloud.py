@@ -9,6 +9,7 @@ import sys
 
 import boto3
 import pytest
+import yaml
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
@@ -22,6 +23,7 @@ COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines() 
 PREFECT = [line for line in COMMANDS if line.startswith("prefect ")]
 AWS = [line for line in COMMANDS if line.startswith("aws events ")]
 RUNNABLE = ("variable", "work-pool", "--no-prompt deploy")
+DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 CLI = [sys.executable, "-m", "prefect"]
 
 
@@ -52,7 +54,7 @@ def test_variables_pool_and_deployments_come_to_be(server):
         pool = client.read_work_pool("credit-ecs")
         found = client.read_deployments()
     assert pool.type == "ecs"
-    assert {deployment.name for deployment in found} == {"ingest", "train", "release", "score", "monitor"}
+    assert {deployment.name for deployment in found} == {one["name"] for one in DEPLOYMENTS}
     for deployment in found:
         assert set(deployment.tags) >= {"credit", "stage:dev"}
         assert deployment.pull_steps in (None, [])
