@@ -160,7 +160,7 @@ class Contract(BaseModel):
         """Columns kept for fairness tables only."""
         return tuple(column for column in self.columns if column.protected)
 
-    @property
+    @cached_property
     def by_header(self) -> dict[str, str]:
         """Canonical name by lower-cased header; raw and canonical headers are both listed."""
         pairs = [(special.source, name) for name, special in self.special.items()]

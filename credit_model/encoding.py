@@ -60,8 +60,19 @@ class Encoder:
         return [position for position, column in enumerate(self.columns) if column.kind == "categorical"]
 
     def codes(self, column: Column) -> tuple[str, ...]:
-        """Levels of a categorical or ordinal feature in code order."""
-        return self.levels[column.name] if column.kind == "categorical" else column.levels
+        """Levels of a categorical or ordinal column in code order; those of the contract where none were learnt."""
+        return self.levels.get(column.name, column.levels)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place in the matrix of each feature, and behind them of what derived features need besides."""
+        hidden = (name for derived in self.derived.values() for name in derived.inputs)
+        return {name: place for place, name in enumerate(dict.fromkeys((*self.names, *hidden)))}
+
+    @cached_property
+    def derivations(self) -> list[tuple[int, list[int], Derived]]:
+        """Place of each derived feature, the places it is worked out of, and how."""
+        return [(self.places[d.name], [self.places[part] for part in d.inputs], d) for d in self.derived.values()]
 
     def matrix(self, table: pa.Table) -> Matrix:
         """Matrix of shape (rows, features) of a table in canonical types.
@@ -93,17 +104,15 @@ class Encoder:
         """
         unknown: Counter[str] = Counter()
         found = _found(table, self.contract)
-        hidden = {name: None for derived in self.derived.values() for name in derived.inputs}
-        places = {name: place for place, name in enumerate(dict.fromkeys((*self.names, *hidden)))}
-        matrix = np.empty((table.num_rows, len(places) + 1), dtype=np.float64, order="F")
+        matrix = np.empty((table.num_rows, len(self.places) + 1), dtype=np.float64, order="F")
         for column in self.contract.features:
             # The last column takes what the model does not read: it is checked all the same.
-            position, out = found.get(column.name), matrix[:, places.get(column.name, -1)]
+            position, out = found.get(column.name), matrix[:, self.places.get(column.name, -1)]
             self._read_column(table, column, position, out)
             if position is not None and column.kind == "categorical" and column.name in self.levels:
                 unknown[column.name] += _unknown(_whole(table.column(position)), column, out)
-        for derived in self.derived.values():
-            matrix[:, places[derived.name]] = derived.of_columns([matrix[:, places[name]] for name in derived.inputs])
+        for place, parts, derived in self.derivations:
+            matrix[:, place] = derived.of_columns([matrix[:, part] for part in parts])
         return matrix[:, : len(self.names)], +unknown
 
     def _read_column(self, table: pa.Table, column: Column, position: int | None, out: Matrix) -> None:
@@ -120,9 +129,7 @@ class Encoder:
 
     def _numbers(self, values: pa.Array, column: Column) -> Matrix:
         if column.has_levels:
-            # Levels of a column that the model does not read were never learnt, and are never looked at.
-            codes = self.codes(column) if column.name in self.names else column.levels
-            values = pc.index_in(values, value_set=pa.array(codes, pa.string()))
+            values = pc.index_in(values, value_set=pa.array(self.codes(column), pa.string()))
         numbers: Matrix = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return numbers
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from credit_model.booster import Matrix
 from credit_model.contract import ID, Column
-from credit_model.derived import Derived
 from credit_model.encoding import Encoder
 from credit_model.identifiers import IdentifierError, identifier
 from credit_model.wholes import EXACT
@@ -35,21 +34,18 @@ class QuickReader:
     It never says what is wrong and accepts nothing that the careful reader refuses.
     """
 
-    def __init__(
-        self, encoder: Encoder, places: Sequence[str], converters: Mapping[str, Convert], unknown: Counter[str]
-    ) -> None:
+    def __init__(self, encoder: Encoder, converters: Mapping[str, Convert], unknown: Counter[str]) -> None:
         """Prepares lookups and limits.
 
         Args:
-            encoder: Levels and derived features of the model.
-            places: Model features, then whatever derived features need besides; the matrix has these columns.
+            encoder: Levels, derived features and the places of both; the matrix has its columns.
             converters: The careful reader's converter of each contract feature.
             unknown: Counter of unknown levels by column, to be raised.
         """
         self._unknown = unknown
         features = {column.name: column for column in encoder.contract.features}
-        unread = [name for name in features if name not in places]
-        self._columns = [features.get(name) for name in (*places, *unread)]
+        unread = [name for name in features if name not in encoder.places]
+        self._columns = [features.get(name) for name in (*encoder.places, *unread)]
         self._width = len(self._columns)
         # A derived feature is no column a client may send: its key is one that no JSON object can have.
         keys: list[object] = [column.name if column else (position,) for position, column in enumerate(self._columns)]
@@ -61,7 +57,7 @@ class QuickReader:
             for position, column in enumerate(self._columns)
             if column and not _is_number(column)
         ]
-        self._derived = _derived(encoder, places)
+        self._derived = encoder.derivations
         self._set_limits()
 
     def _set_limits(self) -> None:
@@ -227,8 +223,7 @@ def _codes(column: Column, encoder: Encoder) -> dict[object, float]:
     elif column.kind == "categorical" and column.name not in encoder.names:
         codes = _AnyLevel()
     else:
-        levels = encoder.codes(column) if column.name in encoder.names else column.levels
-        codes = {level: float(code) for code, level in enumerate(levels)}
+        codes = {level: float(code) for code, level in enumerate(encoder.codes(column))}
     if column.nullable:
         codes[None] = _MISSING
     return codes
@@ -249,11 +244,3 @@ def _limits(column: Column | None) -> tuple[float, float]:
     most = EXACT if column.kind == "integer" else float_info.max
     low = -most if column.min is None else max(column.min, -most)
     return low, most if column.max is None else min(column.max, most)
-
-
-def _derived(encoder: Encoder, places: Sequence[str]) -> list[tuple[int, list[int], Derived]]:
-    positions = {name: position for position, name in enumerate(places)}
-    return [
-        (positions[name], [positions[part] for part in derived.inputs], derived)
-        for name, derived in encoder.derived.items()
-    ]

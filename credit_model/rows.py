@@ -40,24 +40,17 @@ class RowReader:
         self.unknown: Counter[str] = Counter(dict.fromkeys(levels, 0))
         self._contract = encoder.contract
         self._columns = encoder.contract.features
-        # Inputs of derived features that are no features themselves get a place behind them.
-        hidden = {name: None for derived in encoder.derived.values() for name in derived.inputs}
-        places = dict.fromkeys((*encoder.names, *hidden))
-        positions = {name: position for position, name in enumerate(places)}
         converters = {c.name: _converter(c, encoder) for c in self._columns}
-        slots = {name: (positions.get(name), name, convert) for name, convert in converters.items()}
+        slots = {name: (encoder.places.get(name), name, convert) for name, convert in converters.items()}
         headers = encoder.contract.request_headers
         # None marks a column the contract knows but the model does not read.
         self._slots = {header: slots.get(name) for header, name in headers.items()}
         self.id_headers = {header for header, name in headers.items() if name == ID} | {encoder.contract.id.source}
         self._required = {c.name for c in self._columns if not c.nullable}
-        self._width, self._places = len(encoder.names), len(places)
+        self._width, self._places = len(encoder.names), len(encoder.places)
         self._packed = Struct(f"{self._width}d")
-        self._derived = [
-            (positions[name], [positions[part] for part in derived.inputs], derived)
-            for name, derived in encoder.derived.items()
-        ]
-        self._quick = QuickReader(encoder, tuple(places), converters, self.unknown)
+        self._derived = encoder.derivations
+        self._quick = QuickReader(encoder, converters, self.unknown)
 
     def read(self, rows: Sequence[Row]) -> tuple[Matrix, Ids]:
         """Matrix of shape (rows, features), and the application id of each row that has one.
@@ -183,8 +176,7 @@ def _typed_converter(column: Column, encoder: Encoder) -> Convert:
     if column.kind == "categorical" and column.name not in encoder.names:
         return partial(_unread_level, column=column)
     if column.has_levels:
-        codes = encoder.codes(column) if column.name in encoder.names else column.levels
-        known = {level: float(code) for code, level in enumerate(codes)}
+        known = {level: float(code) for code, level in enumerate(encoder.codes(column))}
         return partial(_level, known=known, column=column)
     if column.kind == "boolean":
         return _boolean

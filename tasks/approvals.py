@@ -2,14 +2,12 @@
 
 from datetime import datetime
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.errors import RegistryError
 from tasks.registry import RegisteredModel, get_model, group_name, list_models
+from tasks.steps import step
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def find_model(portfolio: str, named: str) -> RegisteredModel:
     """Return a registered model by its version, or by the ARN of its package as the registry's events name it.
 

@@ -51,7 +51,8 @@ def settle_release(portfolio: str) -> list[Settled]:
     from tasks import rollout  # noqa: PLC0415 - heavy: imported where it is used
 
     try:
-        done = rollout.settle(portfolio)
+        settled = rollout.settle(portfolio)
+        done = str(settled) if settled else None
     except Exception as error:
         done = f"left to the next release: {error}"
     return _told(portfolio, [Settled(what="release", name=portfolio, done=done)] if done else [])

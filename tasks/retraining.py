@@ -140,15 +140,16 @@ def count_new_outcomes(portfolio: str) -> int:
     present = {values[-1] for values in catalog.partitions(table)}
     observed = {values[-1] for values in catalog.partitions(catalog.outcomes(), expression)}
     known = _known_files(portfolio)
-    fresh = ", ".join(f"'{ingest}'" for ingest in sorted((present | observed) - known))
+    fresh = sorted((present | observed) - known)
     if not present or not observed or not fresh:
         return 0
-    seen = f"max(CASE WHEN ingest IN ({fresh}) THEN 0 ELSE 1 END) AS seen" if known else "0 AS seen"
+    new = fresh if known else []  # without a model everything is new, and nothing has to be named
+    seen = f"max(CASE WHEN ingest IN ({', '.join('?' * len(new))}) THEN 0 ELSE 1 END) AS seen" if new else "0 AS seen"
     query = f"""WITH present AS (SELECT application_id, {seen} FROM {table.name} GROUP BY application_id),
 observed AS (SELECT application_id, {seen} FROM {catalog.outcomes().name} WHERE portfolio = ? GROUP BY application_id)
 SELECT count(*) AS n FROM present JOIN observed ON present.application_id = observed.application_id
-WHERE present.seen = 0 OR observed.seen = 0"""  # noqa: S608 - names of a validated contract, and our own digests
-    return int(athena.rows(query, [portfolio])[0]["n"])
+WHERE present.seen = 0 OR observed.seen = 0"""  # noqa: S608 - names of a validated contract
+    return int(athena.rows(query, [*new, *new, portfolio])[0]["n"])
 
 
 def _known_files(portfolio: str) -> set[str]:

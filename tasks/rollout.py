@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 from pydantic import BaseModel
 
 from tasks import events, kserve, runs, storage
@@ -14,6 +13,7 @@ from tasks.kserve import Service, new_revision_at, wait
 from tasks.manifest import inference_service, predictor, served, service_name
 from tasks.registry import RegisteredModel
 from tasks.settings import settings
+from tasks.steps import step
 
 CANARY = "canaryTrafficPercent"
 Check = Callable[[Service], bool]
@@ -45,6 +45,17 @@ class Rollout(BaseModel, frozen=True):
     ready_seconds: float | None = None
 
 
+class Settlement(NamedTuple):
+    """What became of a release that had ended without saying so: it was undone, or had finished."""
+
+    undone: bool
+    bundle_uri: str
+
+    def __str__(self) -> str:
+        """Say it."""
+        return f"{'undone' if self.undone else 'had finished'}: {self.bundle_uri}"
+
+
 def _intent_uri(portfolio: str) -> str:
     """Where a release under way is recorded.
 
@@ -53,7 +64,7 @@ def _intent_uri(portfolio: str) -> str:
     return settings().uri("releases", f"{portfolio}.json")
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def begin(model: RegisteredModel, ready_seconds: float | None = None) -> Rollout | None:
     """Settle what a dead release has left behind, then record what this one is about to do.
 
@@ -95,11 +106,11 @@ def _newest_revision(service: Service | None) -> str | None:
     return kserve.predictor_status(service).get("latestCreatedRevision") if service else None
 
 
-def settle(portfolio: str) -> str | None:
+def settle(portfolio: str) -> Settlement | None:
     """Undo a release that ended without saying so; one that had finished only lacks the crossing-out.
 
     Returns:
-        What was done about which bundle, None where nothing was left.
+        What was done about which bundle; None where nothing was left.
 
     Raises:
         ReleaseError: that release is still under way.
@@ -115,7 +126,7 @@ def settle(portfolio: str) -> str | None:
     if not finished:
         undo(rollout)
     storage.delete([_intent_uri(portfolio)])
-    return f"{'had finished' if finished else 'undone'}: {rollout.bundle_uri}"
+    return Settlement(undone=not finished, bundle_uri=rollout.bundle_uri)
 
 
 def _require_dead(rollout: Rollout) -> None:
@@ -138,7 +149,7 @@ def _is_ours(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
     return lambda spec: served(spec).bundle_uri in ours
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
     """Bring the new revision up without traffic (all of it where nothing served); return the URL that reaches it."""
     name, champion = rollout.service, rollout.champion
@@ -157,7 +168,7 @@ def _reached(rollout: Rollout, check: Check, what: str) -> Service:
     return wait(rollout.service, check, what, seconds=rollout.ready_seconds)
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def shift_traffic(rollout: Rollout, percent: int) -> str:
     """Give the new revision `percent` of the traffic and wait until it has it; return the stable URL."""
     kserve.change(rollout.service, {CANARY: percent}, expecting=_brings(rollout))
@@ -171,7 +182,7 @@ def _brings(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
     return lambda spec: served(spec).bundle_uri == rollout.bundle_uri
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def finish(rollout: Rollout) -> str:
     """Drop the canary field and cross the intent out; return the stable URL."""
     if rollout.champion is not None:
@@ -195,7 +206,7 @@ def undone_on_failure(rollout: Rollout) -> Iterator[None]:
         raise
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def roll_back(rollout: Rollout) -> None:
     """Put the champion back; a first release that failed is removed, as nothing served before it."""
     get_run_logger().warning("%s: rolling back", rollout.service)

@@ -2,9 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from prefect import get_run_logger, task
+from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
 from credit_model.contract import load_contract
 from tasks import athena, catalog, kserve
@@ -15,7 +14,7 @@ from tasks.names import dashed
 from tasks.registry import RegisteredModel
 from tasks.rollout import Rollout
 from tasks.smoke import golden_cases
-from tasks.steps import explained
+from tasks.steps import step
 
 
 class Pair(NamedTuple):
@@ -25,8 +24,7 @@ class Pair(NamedTuple):
     challenger: Answer
 
 
-@task(cache_policy=NO_CACHE)
-@explained
+@step
 def shadow(rollout: Rollout, model: RegisteredModel, limits: ReleaseLimits) -> None:
     """Ask both about the golden and the newest applicants, one after the other, and compare.
 

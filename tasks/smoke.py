@@ -5,20 +5,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 
 from tasks import storage
 from tasks.endpoint import Answer, Endpoint, percentile
 from tasks.errors import ReleaseError
 from tasks.limits import ReleaseLimits
 from tasks.registry import RegisteredModel
+from tasks.steps import step
 
 PD_TOLERANCE = 1e-9
 Case = dict[str, Any]
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def smoke_test(url: str, model: RegisteredModel, limits: ReleaseLimits) -> None:
     """Check health, metadata, and the PD, model version and latency of every golden applicant.
 

@@ -3,8 +3,7 @@
 import time
 from collections.abc import Iterable
 
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import get_run_logger
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
@@ -14,6 +13,7 @@ from tasks.errors import ReleaseError
 from tasks.limits import ReleaseLimits
 from tasks.rollout import Rollout
 from tasks.settings import settings
+from tasks.steps import step
 
 ROUTES = ("predict", "infer")
 # A pod that ends while it is asked is no fault of the model; one that never answers is.
@@ -148,7 +148,7 @@ def fault(challenger: Tally, champion: Tally, limits: ReleaseLimits) -> str | No
     return None
 
 
-@task(cache_policy=NO_CACHE)
+@step
 def watch(rollout: Rollout, percent: int, limits: ReleaseLimits, before: Tally | None) -> Tally:
     """Watch a step of traffic; return what the champion has answered in it.
 

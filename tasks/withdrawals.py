@@ -21,7 +21,7 @@ class Withdrawal(BaseModel, frozen=True):
 def settle_dead_release(portfolio: str) -> str | None:
     """Undo a release that died half-way; return what was done, None where nothing had to be undone."""
     done = settle(portfolio)
-    return done if done and done.startswith("undone") else None
+    return str(done) if done and done.undone else None
 
 
 @step

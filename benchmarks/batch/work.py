@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import resource
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from benchmarks.running import PORT, answering
 from credit_model.bundle import Bundle
 
 Numbers = dict[str, Any]
@@ -83,15 +82,16 @@ def http(folder: Path, kind: str) -> Numbers:
     import httpx  # noqa: PLC0415
 
     bodies = list(_bodies(folder, kind))
-    with _server(folder) as (port, pid), httpx.Client(timeout=600) as client:
-        before, began = _spent(pid), time.perf_counter()
+    words = ["-m", "images.serve", "serve", "--model_dir", str(folder / "model"), "--http_port", PORT]
+    with answering(words, "/ping") as server, httpx.Client(timeout=600) as client:
+        before, began = server.cpu_us(), time.perf_counter()
         for body in bodies:
             headers = {"Content-Type": _TYPES[kind]}
-            client.post(f"http://127.0.0.1:{port}/invocations", content=body, headers=headers).raise_for_status()
+            client.post(f"http://127.0.0.1:{server.port}/invocations", content=body, headers=headers).raise_for_status()
         return {
             "seconds": time.perf_counter() - began,
-            "cpu_seconds": _spent(pid) - before,
-            "peak_mib": _status(pid, "VmHWM") / 1024,
+            "cpu_seconds": (server.cpu_us() - before) / 1e6,
+            "peak_mib": server.peak_mib(),
         }
 
 
@@ -173,38 +173,6 @@ def _bodies(folder: Path, kind: str) -> Iterator[bytes]:
             pacsv.write_csv(part, sink)
         yield sink.getvalue()
     pa.default_memory_pool().release_unused()
-
-
-@contextlib.contextmanager
-def _server(folder: Path) -> Iterator[tuple[int, int]]:
-    import httpx  # noqa: PLC0415
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = ["-m", "images.serve", "serve", "--model_dir", str(folder / "model"), "--http_port", str(port)]
-    process = subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"http://127.0.0.1:{port}/ping").status_code == 200:
-                    break
-            time.sleep(0.1)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def _spent(pid: int) -> float:
-    """Processor seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def _status(pid: int, name: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def main() -> None:

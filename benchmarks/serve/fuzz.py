@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import orjson
 
+from benchmarks.running import Running
 from benchmarks.serve.bodies import prepare
-from benchmarks.serve.measure import V1, V2, Running, running
+from benchmarks.serve.measure import V1, V2, running
 
 Request = tuple[str, bytes, dict[str, str]]
 TABLE = "/invocations"

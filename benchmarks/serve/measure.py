@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-_TICK = 1e6 / os.sysconf("SC_CLK_TCK")
+from benchmarks.running import PORT, Running, answering, model_server
+
 _SCRIPT = Path(__file__).with_name("load.lua")
 V1, V2 = "/v1/models/credit-model:predict", "/v2/models/credit-model/infer"
 PATHS = {"names": V1, "tensors": V2, "columns": V2, "binary": V2}
@@ -37,65 +33,11 @@ class Figures:
     cpu: float
 
 
-@dataclass(frozen=True)
-class Running:
-    """A server process that has answered."""
-
-    pid: int
-    port: int
-    start_seconds: float
-
-    def peak_mib(self) -> float:
-        """Most memory it had at any time."""
-        return self._mib("VmHWM:")
-
-    def memory_mib(self) -> float:
-        """Memory it has now."""
-        return self._mib("VmRSS:")
-
-    def _mib(self, field: str) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition(field)[2].split()[0]) / 1024
-
-    def cpu_us(self) -> float:
-        """Processor time so far, in user and system mode."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * _TICK
-
-
-@contextmanager
-def running(name: str, folder: Path, *, core: int) -> Iterator[Running]:
-    """Start a server by name and wait until it gives a first answer."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    ours = ["-m", "images.serve", "--model_dir", str(folder / "model"), "--http_port", str(port), "--drain", "0"]
-    words = ours if name == "ours" else ["-m", "benchmarks.serve.peers", name, str(folder), str(port)]
-    began = time.perf_counter()
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(["taskset", "-c", str(core), sys.executable, *words], stdout=quiet, stderr=quiet)
-    try:
-        body = (folder / ("stock-names-1" if name == "stock" else "names-1")).read_bytes()
-        _first_answer(process, f"http://127.0.0.1:{port}{V1}", body)
-        yield Running(process.pid, port, time.perf_counter() - began)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _first_answer(process: subprocess.Popen[bytes], url: str, body: bytes) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                answer.read()
-            return
-        except OSError as error:
-            if hasattr(error, "code"):
-                raise
-            time.sleep(0.02)
-    raise RuntimeError(f"{url}: no answer; the server ended with {process.poll()}")
+def running(name: str, folder: Path, *, core: int) -> AbstractContextManager[Running]:
+    """Start a server by name, on one core, and wait until it gives a first answer."""
+    peer = ["-m", "benchmarks.serve.peers", name, str(folder), PORT]
+    body = (folder / ("stock-names-1" if name == "stock" else "names-1")).read_bytes()
+    return answering(model_server(folder / "model") if name == "ours" else peer, V1, body, core=core)
 
 
 def load(server: Running, body: Path, kind: str, *, connections: int, seconds: float, core: int) -> Figures:

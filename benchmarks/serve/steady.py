@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from benchmarks.running import REGION, Running, aws
 from benchmarks.serve.bodies import prepare
-from benchmarks.serve.measure import V1, Running, running, wrk
+from benchmarks.serve.measure import V1, running, wrk
 
 SHARE = 0.9
 CONNECTIONS = 64
@@ -25,7 +24,6 @@ STARTS = 5
 # Memory may grow by so much once the server has warmed up.
 GROWTH = 0.02
 BUCKET = "bench-predictions"
-_AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-west-1"}
 
 
 def main() -> int:
@@ -93,22 +91,12 @@ def _metrics(server: Running) -> tuple[float, float]:
 @contextmanager
 def _storage(folder: Path) -> Iterator[None]:
     """An S3 on loopback, where the server's prediction log goes."""
-    aws = subprocess.Popen(
-        [sys.executable, "-m", "sandbox.aws", "--state", str(folder / "aws")], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert aws.stdout is not None
-        os.environ.update(_AWS | {"AWS_ENDPOINT_URL": json.loads(aws.stdout.readline())["endpoint"]})
+    with aws(folder):
         import boto3  # noqa: PLC0415 - reads the environment
 
-        boto3.client("s3").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": _AWS["AWS_REGION"]}
-        )
+        boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         os.environ |= {"CREDIT_PREDICTION_LOG": f"s3://{BUCKET}/predictions", "CREDIT_PREDICTION_LOG_SECONDS": "5"}
         yield
-    finally:
-        aws.terminate()
-        aws.wait(30)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterName,
@@ -127,7 +127,10 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         files = list(simulated(options.files, Path(folder)))
-        with Sandbox(Path(folder) / "state") as _, get_client(sync_client=True) as client:
+        with (
+            Sandbox(Path(folder) / "state") as sandbox,
+            SyncPrefectClient(sandbox.environment["PREFECT_API_URL"]) as client,
+        ):
             return 0 if soak(Platform(client), files) else 1
 
 

@@ -35,7 +35,7 @@ def test_average_of_boosted_models_has_the_mean_margins_and_contributions() -> N
     explained = np.mean([booster.predict(matrix, pred_contrib=True) for booster in boosters], axis=0)
     assert np.abs(joined.margins(matrix) - wanted).max() < 1e-12
     assert np.abs(joined.contributions(matrix) - explained).max() < 1e-12
-    assert joined.margin(matrix[0]) == joined.margins(matrix)[0]
+    assert joined.margin(matrix[0].tobytes()) == joined.margins(matrix)[0]
 
 
 def test_average_reads_back_in_lightgbm_itself_with_all_trees_and_their_importances() -> None:

@@ -1,0 +1,114 @@
+"""Processes that a benchmark asks: a server on a port of its own, AWS on loopback, and what /proc says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+PORT = "{port}"
+REGION = "eu-west-1"
+START_SECONDS = 60.0
+_TICK = 1e6 / os.sysconf("SC_CLK_TCK")
+_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server process that has answered."""
+
+    pid: int
+    port: int
+    start_seconds: float
+
+    def peak_mib(self) -> float:
+        """Most memory it had at any time."""
+        return self._mib("VmHWM:")
+
+    def memory_mib(self) -> float:
+        """Memory it has now."""
+        return self._mib("VmRSS:")
+
+    def _mib(self, field: str) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition(field)[2].split()[0]) / 1024
+
+    def cpu_us(self) -> float:
+        """Processor time so far, in user and system mode."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * _TICK
+
+
+def model_server(model: Path) -> list[str]:
+    """Return the words that start our server on a bundle; for `answering`."""
+    return ["-m", "images.serve", "--model_dir", str(model), "--http_port", PORT, "--drain", "0"]
+
+
+@contextmanager
+def answering(
+    words: Sequence[str], path: str = "/v2/health/ready", body: bytes | None = None, *, core: int | None = None
+) -> Iterator[Running]:
+    """Start a Python program with a server in it and wait until it answers.
+
+    Args:
+        words: After `python`; `{port}` in one of them becomes a free port.
+        path: What is asked, with 200 as the answer.
+        body: JSON to post there; None: a GET.
+        core: The one core that it runs on; None: any.
+
+    Raises:
+        RuntimeError: It ended, or gave no answer.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
+    began = time.perf_counter()
+    command = [*pinned, sys.executable, *(word.replace(PORT, str(port)) for word in words)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _first_answer(process, f"http://127.0.0.1:{port}{path}", body)
+        yield Running(process.pid, port, time.perf_counter() - began)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _first_answer(process: subprocess.Popen[bytes], url: str, body: bytes | None) -> None:
+    deadline, said = time.monotonic() + START_SECONDS, "nothing"
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                answer.read()
+            return
+        except OSError as error:
+            said = str(error)
+            if isinstance(error, urllib.error.HTTPError) and error.code not in (404, 503):
+                raise
+            time.sleep(0.02)
+    raise RuntimeError(f"{url}: no answer ({said}); the server ended with {process.poll()}")
+
+
+@contextmanager
+def aws(folder: Path) -> Iterator[None]:
+    """Run AWS on loopback with its state in a folder; this process and those that it starts find it."""
+    command = [sys.executable, "-m", "sandbox.aws", "--state", str(folder / "aws")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        endpoint = json.loads(process.stdout.readline())["endpoint"]
+        os.environ.update(_KEYS | {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION})
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
