@@ -76,6 +76,8 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
     explain, all_binary = _parameters(document.get("parameters"))
     given = document.get("outputs")
     outputs = _outputs([] if given is None else given, binary=all_binary)
+    if "reasons" in outputs and not explain:
+        raise RequestError('the output reasons is there only with "parameters": {"explain": true}')
     columns = None if binary else plain_columns(inputs)
     if columns is None:
         columns = _columns(inputs, contract, Binary(binary))

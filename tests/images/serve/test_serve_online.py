@@ -186,6 +186,13 @@ def test_v2_refuses_what_it_would_get_wrong(http, golden, scorer):
     assert answer.status_code == 400
 
 
+def test_v2_asked_for_reasons_alone_says_what_is_missing(http, golden):
+    inputs = [{"name": "application_id", "shape": [1], "datatype": "BYTES", "data": ["a"]}]
+    answer = http.post(V2, json={"inputs": inputs, "outputs": [{"name": "reasons"}]})
+    assert answer.status_code == 400
+    assert "explain" in answer.json()["error"]
+
+
 def test_a_body_too_large_is_refused_before_it_is_read(http):
     answer = http.post(V1, content=b" " * ((16 << 20) + 1))
     assert answer.status_code == 413
