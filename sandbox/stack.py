@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Any
 
 from sandbox import estate
+from sandbox.aws.roles import credentials
 from sandbox.services import Service, ServiceError, free_port
 
 ROOT = Path(__file__).parent.parent
 POOL = "credit-ecs"
+WORKER_ROLE = "credit-worker"
 FOREIGN = ("AWS_", "PREFECT_", "CREDIT_", "KUBECONFIG")
 BUSY, BUSY_ATTEMPTS = 503, 20
 Say = Callable[[str], None]
@@ -102,8 +104,8 @@ class Sandbox:
         self.environment |= variables
         os.environ.update(variables)
 
-    def _run(self, name: str, command: list[str]) -> Service:
-        service = Service(name, command, state=self.state, env=self.environment, cwd=ROOT)
+    def _run(self, name: str, command: list[str], more: dict[str, str] | None = None) -> Service:
+        service = Service(name, command, state=self.state, env=self.environment | (more or {}), cwd=ROOT)
         self._services.append(service)
         return service
 
@@ -160,7 +162,7 @@ class Sandbox:
         template = json.loads((ROOT / "deployments" / "prefect" / "ecs-base-job-template.json").read_text())
         self._ask("POST", "/work_pools/", {"name": POOL, "type": "ecs", "base_job_template": template})
         arguments = ["worker", "start", "--pool", POOL, "--type", "ecs", "--limit", "4"]
-        self._run("worker", [sys.executable, "-m", "prefect", *arguments])
+        self._run("worker", [sys.executable, "-m", "prefect", *arguments], credentials(WORKER_ROLE))
         self._prefect("--no-prompt", "deploy", "--all")
 
     def _of_containers(self) -> dict[str, str]:

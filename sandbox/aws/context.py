@@ -8,6 +8,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from sandbox.aws.roles import NOBODY, SECRET
+
 _CONFIG = Config(
     retries={"max_attempts": 1},
     max_pool_connections=32,
@@ -28,16 +30,23 @@ class Context:
 
     state: Path
     endpoint: str = ""
-    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - boto3 clients are untyped
-        """Return a boto3 client of this sandbox's own endpoint (thread-safe, one per service and region)."""
+    def client(self, service: str, region: str, key: str = NOBODY) -> Any:  # noqa: ANN401 - boto3 clients are untyped
+        """Return a boto3 client of this sandbox's own endpoint (thread-safe, one per service, region and key).
+
+        Args:
+            service: For example `s3`.
+            region: For example `eu-west-1`.
+            key: On whose behalf; a service that works with a role's permissions gives that role's key.
+        """
+        identity = (service, region, key)
         with self._lock:
-            if (service, region) not in self._clients:
-                session = boto3.Session("test", "test", region_name=region)
-                self._clients[service, region] = session.client(service, endpoint_url=self.endpoint, config=_CONFIG)
-            return self._clients[service, region]
+            if identity not in self._clients:
+                session = boto3.Session(key, SECRET, region_name=region)
+                self._clients[identity] = session.client(service, endpoint_url=self.endpoint, config=_CONFIG)
+            return self._clients[identity]
 
     def folder(self, *parts: str) -> Path:
         """Return `state/parts…`, created when missing."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from sandbox.aws import athena, dynamodb, ecs, events, sagemaker
+from sandbox.aws import athena, calls, dynamodb, ecs, events, sagemaker
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ServerError
 
@@ -48,7 +48,7 @@ class AwsServer:
         self._context.folder()
         self._stops = [
             install(self._context)
-            for install in (athena.install, dynamodb.install, sagemaker.install, ecs.install, events.install)
+            for install in (module.install for module in (calls, athena, dynamodb, sagemaker, ecs, events))
         ]
         self._server.start()
         host, port = self._server.get_host_and_port()

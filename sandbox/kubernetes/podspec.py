@@ -49,6 +49,7 @@ class Template:
     args: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     storage_uri: str = ""
+    service_account: str = "default"
     probe_path: str = DEFAULT_PROBE
     probe_timeout: float = 1.0
     progress_deadline: float = 600.0
@@ -76,6 +77,7 @@ def read_template(isvc: Object, *, disallowed: Iterable[str] = ()) -> Template:
         args=tuple(container.get("args") or ()),
         env=env | ({"STORAGE_URI": MODEL_MOUNT} if "STORAGE_URI" in env else {}),
         storage_uri=env.get("STORAGE_URI", ""),
+        service_account=predictor.get("serviceAccountName") or "default",
         probe_path=(probe.get("httpGet") or {}).get("path", DEFAULT_PROBE),
         probe_timeout=float(probe.get("timeoutSeconds", 1)),
         progress_deadline=_seconds(document["annotations"].get(PROGRESS_DEADLINE, "600s")),

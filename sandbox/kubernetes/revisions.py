@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from sandbox import images
+from sandbox.aws.roles import credentials
 from sandbox.kubernetes.podspec import MODEL_MOUNT, Template
 from sandbox.kubernetes.storage import StorageError, download
 
@@ -145,7 +146,10 @@ class Revision:
     async def _load(self) -> None:
         if self.template.storage_uri and not self.was_ready:
             self._enter(Phase.LOADING if self.failure is None else Phase.FAILED)
-            await asyncio.to_thread(download, self.template.storage_uri, self._folder)
+            await asyncio.to_thread(self._download)
+
+    def _download(self) -> None:
+        download(self.template.storage_uri, self._folder, role=self.template.service_account)
 
     async def _serve(self, command: list[str], on_ready: Callable[[], None]) -> int:
         """Run the process to its end; return its exit code (negative for a signal)."""
@@ -168,7 +172,8 @@ class Revision:
 
     def _environment(self) -> dict[str, str]:
         own = {key: value.replace(MODEL_MOUNT, str(self._folder)) for key, value in self.template.env.items()}
-        return {**os.environ, **own, "PORT": str(self.port), "K_REVISION": self.name}
+        role = credentials(self.template.service_account)
+        return {**os.environ, **role, **own, "PORT": str(self.port), "K_REVISION": self.name}
 
     async def _probe_until_ready(self, ended: asyncio.Future[int]) -> bool:
         """Return True when the probe succeeds, False when the process has ended before."""

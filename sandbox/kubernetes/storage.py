@@ -2,21 +2,29 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sandbox.aws.roles import credentials
+
 
 class StorageError(RuntimeError):
     """The model could not be fetched."""
 
 
-def download(uri: str, folder: Path) -> int:
+def download(uri: str, folder: Path, *, role: str | None = None) -> int:
     """Copy every object under `s3://bucket/prefix` into an empty `folder`; return how many there were.
 
     The prefix is plain, as in KServe: `…/v1` also matches `…/v10`, so end it with `/`.
+
+    Args:
+        uri: Where the model is.
+        folder: Where it goes.
+        role: With whose permissions.
 
     Raises:
         StorageError: the address is not S3, nothing is there, or S3 refuses.
@@ -27,7 +35,7 @@ def download(uri: str, folder: Path) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
-        count = _copy(parsed.netloc, parsed.path.lstrip("/"), folder)
+        count = _copy(_client(role), parsed.netloc, parsed.path.lstrip("/"), folder)
     except (BotoCoreError, ClientError) as error:
         raise StorageError(f"Failed to fetch model from {uri}: {error}") from error
     if count == 0:
@@ -35,9 +43,14 @@ def download(uri: str, folder: Path) -> int:
     return count
 
 
-def _copy(bucket: str, prefix: str, folder: Path) -> int:
+def _client(role: str | None) -> Any:  # noqa: ANN401 - boto3 clients are untyped
     settings = Config(retries={"max_attempts": 3}, connect_timeout=5, read_timeout=60)
-    s3 = boto3.session.Session().client("s3", config=settings)
+    keys = credentials(role)
+    session = boto3.session.Session(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
+    return session.client("s3", config=settings)
+
+
+def _copy(s3: Any, bucket: str, prefix: str, folder: Path) -> int:  # noqa: ANN401 - boto3 clients are untyped
     count = 0
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", []):

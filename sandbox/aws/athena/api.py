@@ -9,6 +9,7 @@ from moto.athena.responses import AthenaResponse
 from sandbox.aws.athena.service import AthenaService, invalid
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ApiError
+from sandbox.aws.roles import caller
 
 _PAGE = 1000
 _CATALOG = "AwsDataCatalog"
@@ -36,7 +37,9 @@ class AthenaApi(AthenaResponse):
     def start_query_execution(self) -> str:
         """StartQueryExecution."""
         backend = athena_backends[self.current_account][self.region]
-        return json.dumps({"QueryExecutionId": self.service.start(self.request, backend)})
+        return json.dumps(
+            {"QueryExecutionId": self.service.start(self.request, backend, caller(self.headers.get("Authorization")))}
+        )
 
     def get_query_execution(self) -> str:
         """GetQueryExecution."""

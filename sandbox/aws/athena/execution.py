@@ -17,6 +17,7 @@ class Execution:
 
     Attributes:
         query: the statement as sent (parameters still as `?`).
+        caller: access key id of whoever asks; Glue and S3 are read and written with their permissions.
         kind: QUERY, CTAS, UNLOAD, INSERT or DDL.
         output: result configuration as it took effect, without the object's name.
         location: where the result object, or the stem of the manifest, goes.
@@ -29,6 +30,7 @@ class Execution:
     output: dict[str, Any]
     workgroup: str
     parameters: list[str] | None
+    caller: str
     token: str | None = None
     enforced: bool = False
     identifier: str = field(default_factory=lambda: str(uuid.uuid4()))

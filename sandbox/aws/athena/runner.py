@@ -63,15 +63,11 @@ class Runner:
                 execution.run = None
             run.close()
 
-    def row_file(self, execution: Execution) -> RowFile:
-        """The kept rows of an execution."""
-        return RowFile(self._rows / f"{execution.identifier}.jsonl")
-
     def _ddl(self, execution: Execution, sql: str) -> None:
         rows = Ddl(self._catalog, self._storage, execution.database).run(sql)
         names = ["col_name", "data_type", "comment"] if re.match(r"DESC", sql, re.I) else ["result"]
         execution.columns = [Column(name, "VARCHAR") for name in names] if rows else []
-        self.row_file(execution).append(rows)
+        row_file(self._rows, execution).append(rows)
         self._storage.write(Location.parse(execution.location), "".join(map(text_line, rows)).encode())
 
     def _query(self, execution: Execution, run: Run, sql: str) -> None:
@@ -89,7 +85,7 @@ class Runner:
 
     def _select(self, execution: Execution, run: Run, sql: str) -> None:
         text, columns = run.prepare(sql, execution.database)
-        kept, target = self.row_file(execution), self._scratch / f"{execution.identifier}.csv"
+        kept, target = row_file(self._rows, execution), self._scratch / f"{execution.identifier}.csv"
         names: list[str | None] = [column.name for column in columns]
         kept.append([names])
         with target.open("w", encoding="utf-8", newline="") as file:
@@ -208,6 +204,11 @@ class Runner:
             writer.write(place, run.batches(selected, stored, ROWS_PER_FILE))
             combinations.append(values)
         return combinations
+
+
+def row_file(folder: Path, execution: Execution) -> RowFile:
+    """Return the kept rows of an execution, whose file is in `folder`."""
+    return RowFile(folder / f"{execution.identifier}.jsonl")
 
 
 def _combinations(run: Run, keys: list[str]) -> Iterator[tuple[tuple[str, ...], str]]:

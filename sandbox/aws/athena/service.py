@@ -10,7 +10,7 @@ from moto.athena.models import AthenaBackend
 from sandbox.aws.athena import statements
 from sandbox.aws.athena.catalog import Catalog
 from sandbox.aws.athena.execution import FINAL, Execution
-from sandbox.aws.athena.runner import Runner
+from sandbox.aws.athena.runner import Runner, row_file
 from sandbox.aws.athena.types import column_info
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ApiError, SandboxAwsError
@@ -34,16 +34,14 @@ class AthenaService:
     """
 
     def __init__(self, context: Context, region: str) -> None:
-        cache = context.folder("athena", "objects")
+        self._context = context
+        self._region = region
         self.catalog = Catalog(context.client("glue", region))
-        self._storage = Storage(context.client("s3", region), cache)
-        self._runner = Runner(
-            self.catalog, self._storage, context.folder("athena", "scratch"), context.folder("athena", "rows")
-        )
+        self._rows = context.folder("athena", "rows")
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"athena-{region}")
         self._executions: dict[str, Execution] = {}
 
-    def start(self, request: dict[str, Any], backend: AthenaBackend) -> str:
+    def start(self, request: dict[str, Any], backend: AthenaBackend, caller: str) -> str:
         """Accept a StartQueryExecution request; return the execution's id.
 
         Raises:
@@ -53,7 +51,7 @@ class AthenaService:
         for known in self._executions.values():
             if token and known.token == token:
                 return known.identifier
-        execution = _execution(request, backend)
+        execution = _execution(request, backend, caller)
         self._executions[execution.identifier] = execution
         self._pool.submit(self._work, execution)
         return execution.identifier
@@ -93,7 +91,7 @@ class AthenaService:
             raise invalid(f"Query has not yet finished. Current state: {execution.state}")
         if execution.state != "SUCCEEDED":
             raise invalid(f"Query did not finish successfully. Final query state: {execution.state}")
-        rows = self._runner.row_file(execution).page(start, count + 1)
+        rows = row_file(self._rows, execution).page(start, count + 1)
         answer: dict[str, Any] = {
             "ResultSet": {
                 "Rows": [
@@ -117,11 +115,18 @@ class AthenaService:
                 self.stop(execution.identifier)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def _runner(self, caller: str) -> Runner:
+        """As Athena does, work with the permissions of whoever asks."""
+        here = self._context
+        catalog = Catalog(here.client("glue", self._region, caller))
+        storage = Storage(here.client("s3", self._region, caller), here.folder("athena", "objects"))
+        return Runner(catalog, storage, here.folder("athena", "scratch"), self._rows)
+
     def _work(self, execution: Execution) -> None:
         if not execution.begin():
             return
         try:
-            self._runner.run(execution)
+            self._runner(execution.caller).run(execution)
         except SandboxAwsError as error:
             execution.end("FAILED", str(error))
         except Exception as error:  # a bug of ours must end the query, not hang its client
@@ -131,7 +136,7 @@ class AthenaService:
             execution.end("SUCCEEDED")
 
 
-def _execution(request: dict[str, Any], backend: AthenaBackend) -> Execution:
+def _execution(request: dict[str, Any], backend: AthenaBackend, caller: str) -> Execution:
     sql = request.get("QueryString") or ""
     name = request.get("WorkGroup") or "primary"
     if name not in backend.work_groups:
@@ -159,6 +164,7 @@ def _execution(request: dict[str, Any], backend: AthenaBackend) -> Execution:
         output=output,
         workgroup=name,
         parameters=request.get("ExecutionParameters"),
+        caller=caller,
         token=request.get("ClientRequestToken"),
         enforced=enforced and bool(group_output.get("OutputLocation")),
         submitted=time.time(),

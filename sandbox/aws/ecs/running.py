@@ -15,6 +15,7 @@ from sandbox.aws.errors import JobError
 from sandbox.aws.events.bus import publish
 from sandbox.aws.events.sources import event
 from sandbox.aws.logs import LogStream
+from sandbox.aws.roles import credentials
 
 STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.1
@@ -28,6 +29,7 @@ class _Run:
 
     task: Any
     definition: dict[str, Any]
+    role: str | None
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
@@ -51,7 +53,7 @@ class RunningTasks:
         task.containers[0].exitCode = None
         task.containers[0].task_arn = task.task_arn
         task.containers[0].container_arn = f"{task.task_arn.replace(':task/', ':container/')}/{uuid.uuid4()}"
-        run = _Run(task, definition.container_definitions[0])
+        run = _Run(task, definition.container_definitions[0], getattr(definition, "task_role_arn", None))
         _move(task, "PROVISIONING")
         self._runs[task.id] = run
         run.thread = threading.Thread(target=self._live, args=(run,), name=f"ecs-{task.id}", daemon=True)
@@ -121,8 +123,7 @@ class RunningTasks:
             "AWS_ENDPOINT_URL": self._context.endpoint,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            **credentials(run.role),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

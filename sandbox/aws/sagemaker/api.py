@@ -64,7 +64,8 @@ class SageMakerApi(RegistryActions):
             raise ApiError("ValidationException", f'Could not find model "{self._arn("model")}".')
         model = self.sagemaker_backend.describe_model(request["ModelName"]).response_object
         container = model.get("PrimaryContainer") or (model.get("Containers") or [{}])[0]
-        return ActionResult({"TransformJobArn": self.jobs.transform.create({**request, "_Container": container}).arn})
+        given = {**request, "_Container": container, "_Role": model.get("ExecutionRoleArn")}
+        return ActionResult({"TransformJobArn": self.jobs.transform.create(given).arn})
 
     def describe_transform_job(self) -> ActionResult:
         """DescribeTransformJob."""

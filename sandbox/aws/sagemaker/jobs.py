@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ApiError, JobError, SandboxAwsError
+from sandbox.aws.roles import credentials, key_of
 from sandbox.aws.storage import Storage
 
 FINAL = {"Completed", "Failed", "Stopped"}
@@ -68,9 +69,19 @@ class Job:
         self.thread = threading.Thread(target=self._work, name=f"{self.noun}-{self.name}", daemon=True)
 
     @property
+    def role(self) -> str | None:
+        """The role that SageMaker and the containers of a job work under."""
+        found: str | None = self.request.get("RoleArn")
+        return found
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 clients are untyped
+        """A client with the permissions of the job's role."""
+        return self.context.client(service, self.region, key_of(self.role))
+
+    @property
     def storage(self) -> Storage:
         """The sandbox's S3."""
-        return Storage(self.context.client("s3", self.region), self.context.folder("sagemaker", "cache"))
+        return Storage(self.client("s3"), self.context.folder("sagemaker", "cache"))
 
     def folder(self) -> Path:
         """The job's own folder under the state folder."""
@@ -82,8 +93,7 @@ class Job:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_ENDPOINT_URL": self.context.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            **credentials(self.role),
             "SAGEMAKER_REGION": self.region,
         }
 

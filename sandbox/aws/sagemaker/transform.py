@@ -32,10 +32,16 @@ _KEPT = (
 
 
 class TransformJob(Job):
-    """One batch transform job; `request["_Container"]` is the model's container."""
+    """One batch transform job; `request` has the model's `_Container` and `_Role` too."""
 
     kind = "Transform"
     noun = "transform-job"
+
+    @property
+    def role(self) -> str | None:
+        """The model's."""
+        found: str | None = self.request["_Role"]
+        return found
 
     def perform(self) -> None:
         """Serve the model, send every input object through it, stop the server."""
@@ -44,7 +50,7 @@ class TransformJob(Job):
         source = self.request["TransformInput"]["DataSource"]["S3DataSource"]
         found = inputs(self.storage, source["S3DataType"], source["S3Uri"])
         instance = f"i-{uuid.uuid4().hex[:17]}"
-        client = self.context.client("logs", self.region)
+        client = self.client("logs")
         self._log = LogStream(client, LOG_GROUP, f"{self.name}/{instance}")
         self._data_log = LogStream(client, LOG_GROUP, f"{self.name}/{instance}/data-log")
         try:

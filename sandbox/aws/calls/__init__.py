@@ -1,0 +1,24 @@
+"""Every AWS call made under a role, noted once in `calls.jsonl`, so that policies can be held against it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from moto.core.authorization import ActionAuthenticatorMixin
+
+from sandbox.aws.calls.recorder import Recorder
+from sandbox.aws.context import Context
+
+FILE = "calls.jsonl"
+
+
+def install(context: Context) -> Callable[[], None]:
+    """Note calls where moto could check permissions; return what closes the file."""
+    recorder = Recorder(context.folder() / FILE)
+    ask = ActionAuthenticatorMixin._authenticate_and_authorize_action
+
+    def noted(request: Any, kind: type, resource: str = "*") -> None:  # noqa: ANN401 - moto's response classes
+        recorder.note(request, resource)
+        ask(request, kind, resource)
+
+    ActionAuthenticatorMixin._authenticate_and_authorize_action = noted  # type: ignore[method-assign,assignment]
+    return recorder.close

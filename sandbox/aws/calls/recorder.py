@@ -1,0 +1,57 @@
+"""Notes each combination of role, operation and resource once, as a line of JSON."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from sandbox.aws.calls import requests, s3
+from sandbox.aws.calls.resources import Call, Place
+from sandbox.aws.roles import NOBODY, caller
+
+
+class Recorder:
+    """The calls of all roles; those of nobody in particular are not noted.
+
+    Args:
+        path: Where the lines go: `{"role": …, "operation": "s3:HeadObject", "resource": …}`. `resource` is an ARN, `*`
+            where the operation names none, null where it names one by an id that no ARN follows from.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", buffering=1)
+        self._lock = threading.Lock()
+        self._seen: set[tuple[str, str, Call]] = set()
+
+    def note(self, request: Any, resource: str) -> None:  # noqa: ANN401 - moto's response classes
+        """Note one request.
+
+        Args:
+            request: Moto's response object, before it acts.
+            resource: The ARN that moto has for it, of S3 only.
+        """
+        role = caller(request.headers.get("Authorization"))
+        if role == NOBODY:
+            return
+        service = request.service_name
+        if service == "s3":
+            calls = s3.calls(request, resource)
+        else:
+            calls = requests.calls(service, request, Place(request.partition, request.region, request.current_account))
+        fresh = {(role, service, call) for call in calls} - self._seen
+        if fresh:
+            self._write(fresh)
+
+    def close(self) -> None:
+        """Close the file; later calls are not noted."""
+        with self._lock:
+            self._file.close()
+
+    def _write(self, entries: set[tuple[str, str, Call]]) -> None:
+        with self._lock:
+            for role, service, call in entries - self._seen:
+                if not self._file.closed:
+                    operation = call.operation if ":" in call.operation else f"{service}:{call.operation}"
+                    entry = {"role": role, "operation": operation, "resource": call.resource}
+                    self._file.write(json.dumps(entry) + "\n")
+            self._seen |= entries

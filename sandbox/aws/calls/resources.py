@@ -1,0 +1,142 @@
+"""Which resources a call names, service by service, as ARNs that policies are written about."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+Parameters = dict[str, Any]
+ANY = "*"
+
+
+class Call(NamedTuple):
+    """One operation on one resource.
+
+    Attributes:
+        operation: Of the service that was asked, unless it names another: `iam:PassRole`.
+        resource: An ARN; None where the request names it by an id that no ARN follows from.
+    """
+
+    operation: str
+    resource: str | None
+
+
+class Place(NamedTuple):
+    """Where a request went."""
+
+    partition: str
+    region: str
+    account: str
+
+    def arn(self, service: str, rest: str) -> str:
+        """Return the ARN of a resource that stands here."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
+
+
+Named = Callable[[str, Parameters, Place], Iterator[Call]]
+
+
+def dynamodb(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
+    """Tables; what a transaction does to each is what must be allowed."""
+    for action in given.get("TransactItems") or ():
+        for kind, what in action.items():
+            name = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
+            yield Call(name, place.arn("dynamodb", f"table/{what['TableName']}"))
+    for table in given.get("RequestItems") or ():
+        yield Call(operation, place.arn("dynamodb", f"table/{table}"))
+    if "TableName" in given:
+        yield Call(operation, place.arn("dynamodb", f"table/{given['TableName']}"))
+
+
+def glue(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
+    """Glue asks for the catalog, the database and the table alike."""
+    yield Call(operation, place.arn("glue", "catalog"))
+    of_databases = operation.endswith(("Database", "Databases"))
+    database = given.get("Name") if of_databases else given.get("DatabaseName")
+    database = database or (given.get("DatabaseInput") or {}).get("Name")
+    if not database:
+        return
+    yield Call(operation, place.arn("glue", f"database/{database}"))
+    if not of_databases:
+        table = given.get("TableName") or given.get("Name") or (given.get("TableInput") or {}).get("Name") or ANY
+        yield Call(operation, place.arn("glue", f"table/{database}/{table}"))
+
+
+def athena(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
+    """Workgroups; a query's id does not say which one it runs in."""
+    group = given.get("WorkGroup")
+    yield Call(operation, place.arn("athena", f"workgroup/{group}") if group else None)
+
+
+_SAGEMAKER_NAMES = {
+    "TrainingJobName": "training-job",
+    "TransformJobName": "transform-job",
+    "ModelPackageGroupName": "model-package-group",
+    "ModelName": "model",
+}
+
+
+def sagemaker(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
+    """Jobs, models, packages; a tag is put on what is made with it."""
+    arn = _sagemaker_arn(operation, given, place)
+    yield Call(operation, arn)
+    if given.get("Tags") and operation != "AddTags":
+        yield Call("AddTags", arn)
+
+
+def _sagemaker_arn(operation: str, given: Parameters, place: Place) -> str | None:
+    for name in ("ResourceArn", "ModelPackageArn", "ModelPackageName"):
+        if str(given.get(name, "")).startswith("arn:"):
+            return str(given[name])
+    if operation == "CreateModelPackage":
+        return place.arn("sagemaker", f"model-package/{given['ModelPackageGroupName']}/*")
+    if operation.startswith("List") and operation != "ListTags":
+        return ANY
+    kinds = ((kind, given[name]) for name, kind in _SAGEMAKER_NAMES.items() if name in given)
+    return next((place.arn("sagemaker", f"{kind}/{name}") for kind, name in kinds), None)
+
+
+def logs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
+    """Log groups and their streams."""
+    group = given.get("logGroupName")
+    stream = given.get("logStreamName")
+    if not group:
+        yield Call(operation, ANY)
+    elif stream:
+        yield Call(operation, place.arn("logs", f"log-group:{group}:log-stream:{stream}"))
+    else:
+        yield Call(operation, place.arn("logs", f"log-group:{group}"))
+
+
+def ecs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
+    """Clusters, tasks and task definitions, named by ARN or by name alone."""
+    cluster = str(given.get("cluster") or "default").rsplit("/", 1)[-1]
+    tasks = [*(given.get("tasks") or ()), *([given["task"]] if "task" in given else [])]
+    if operation == "RunTask":
+        family = str(given["taskDefinition"]).rsplit("/", 1)[-1]
+        yield Call(operation, place.arn("ecs", f"task-definition/{family}"))
+        if given.get("tags"):
+            yield Call("TagResource", place.arn("ecs", f"task/{cluster}/*"))
+    elif tasks:
+        for task in tasks:
+            yield Call(operation, place.arn("ecs", f"task/{cluster}/{str(task).rsplit('/', 1)[-1]}"))
+    elif operation == "DescribeClusters":
+        for name in given.get("clusters") or ("default",):
+            yield Call(operation, place.arn("ecs", f"cluster/{str(name).rsplit('/', 1)[-1]}"))
+    else:
+        yield Call(operation, ANY)
+
+
+def sqs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
+    """Queues, by URL or name."""
+    queue = str(given.get("QueueUrl") or given.get("QueueName") or "").rsplit("/", 1)[-1]
+    yield Call(operation, place.arn("sqs", queue) if queue else ANY)
+
+
+NAMED: dict[str, Named] = {
+    "dynamodb": dynamodb,
+    "glue": glue,
+    "athena": athena,
+    "sagemaker": sagemaker,
+    "logs": logs,
+    "ecs": ecs,
+    "sqs": sqs,
+}

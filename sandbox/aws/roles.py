@@ -1,0 +1,28 @@
+"""Who asks: a role's fake access key is the role's name, so that every request says whose permissions it needs."""
+
+import re
+
+# Of whoever is no role: the person at the keyboard, the tests, and the sandbox itself.
+NOBODY = "test"
+SECRET = "test"  # noqa: S105 - nothing here checks a signature
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
+
+
+def key_of(role: str | None) -> str:
+    """Return the access key id of a role, given by ARN or name; without a role, that of nobody in particular.
+
+    >>> key_of("arn:aws:iam::123456789012:role/credit-flows")
+    'credit-flows'
+    """
+    return role.rsplit("/", 1)[-1] if role else NOBODY
+
+
+def credentials(role: str | None) -> dict[str, str]:
+    """Return the variables that give a process the credentials of a role."""
+    return {"AWS_ACCESS_KEY_ID": key_of(role), "AWS_SECRET_ACCESS_KEY": SECRET}
+
+
+def caller(authorization: str | None) -> str:
+    """Return the access key id that a request is signed with; of an unsigned one, nobody's."""
+    found = _CREDENTIAL.search(authorization or "")
+    return found[1] if found else NOBODY
