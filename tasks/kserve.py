@@ -198,12 +198,21 @@ def wait(
 
 def _fail_fast(service: Service, name: str) -> None:
     status = service.get("status", {}).get("modelStatus", {})
-    if status.get("transitionStatus") in FAILED_TRANSITIONS:
+    created = predictor_status(service).get("latestCreatedRevision")
+    failed = _revision_failure(service, str(created))
+    if failed or status.get("transitionStatus") in FAILED_TRANSITIONS:
+        # Both are told: an image that cannot be pulled shows in the condition alone, and KServe keeps old failures.
         failure = status.get("lastFailureInfo", {})
-        raise ReleaseError(
-            f"{name}: revision {predictor_status(service).get('latestCreatedRevision')} does not load "
-            f"({status['transitionStatus']}, {failure.get('reason', 'no reason')}): {failure.get('message', '')}"
-        )
+        last = f"last failure of a model: {failure['reason']}: {failure.get('message', '')}" if failure else ""
+        told = "; ".join(part for part in (failed, last) if part)
+        raise ReleaseError(f"{name}: revision {created} does not load ({status.get('transitionStatus')}): {told}")
+
+
+def _revision_failure(service: Service, revision: str) -> str:
+    """Return what Knative says of a revision that has failed; empty where it says nothing."""
+    conditions = service.get("status", {}).get("conditions", [])
+    said = (str(c.get("message", "")) for c in conditions if c["status"] == "False")
+    return next((text for text in said if f'Revision "{revision}" failed' in text), "")
 
 
 def new_revision_at(previous: str | None, percent: int) -> Callable[[Service], bool]:

@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from tests.e2e import portfolio
 from tests.e2e.models import register_twin
+from tests.e2e.runs import eventually
 from tests.e2e.world import SERVICE, V1, World
 from tests.sandbox.kubernetes import real_api
 
@@ -42,15 +43,22 @@ class Cluster:
 
     def release(self, version: str) -> FlowRun:
         """Run the release flow here instead of in the sandbox's cluster."""
-        prefect = self.world.runs.client
-        deployment = prefect.read_deployment_by_name("release/release")
         there = {"KUBECONFIG": str(self.kubeconfig), "CREDIT_NAMESPACE": self.namespace}
-        run = prefect.create_flow_run_from_deployment(
-            deployment.id,
-            parameters={"portfolio": portfolio.NAME, "version": version},
-            job_variables={"env": there},
-        )
-        return self.world.runs.end(run.id)
+        return self.world.runs.run("release", env=there, portfolio=portfolio.NAME, version=version)
+
+    def permit(self, verbs: list[str]) -> None:
+        """Give the flow's role these verbs and no others, and wait until the API server goes by it."""
+        rbac = client.RbacAuthorizationV1Api(real_api.connect())
+        _, role, _ = yaml.safe_load_all(RBAC.read_text())
+        rules = [{**role["rules"][0], "verbs": verbs}]
+        rbac.patch_namespaced_role(role["metadata"]["name"], self.namespace, {"rules": rules})
+        eventually(lambda: set(verbs) == self._permitted(role["rules"][0]["verbs"]), "the role in effect")
+
+    def _permitted(self, verbs: list[str]) -> set[str]:
+        reviews = client.AuthorizationV1Api(real_api.connect("flow"))
+        where = {"group": GV[0], "resource": PLURAL, "namespace": self.namespace}
+        asked = {v: {"spec": {"resourceAttributes": {**where, "verb": v}}} for v in verbs}
+        return {v for v in verbs if reviews.create_self_subject_access_review(asked[v]).status.allowed}
 
     def service(self) -> dict[str, Any]:
         """Return the InferenceService."""
@@ -127,6 +135,14 @@ def test_first_release_challenger_and_rollback(cluster: Cluster, twin: str) -> N
     assert "model.txt was changed" in str(broken.state.message)
     cluster.assert_settled_on(champion)
 
+    cluster.permit(["get", "create", "delete"])
+    denied = cluster.release(twin)
+    assert denied.state is not None
+    assert denied.state.is_failed()
+    assert "grant the flow's role the verb patch on inferenceservices" in str(denied.state.message)
+    cluster.assert_settled_on(champion)
+
+    cluster.permit(["get", "create", "patch", "delete"])
     second = cluster.release(twin)
     assert second.state is not None
     assert second.state.is_completed(), f"{second.state.message}\n{cluster.world.runs.log(second.id)}"

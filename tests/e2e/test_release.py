@@ -91,6 +91,16 @@ def test_a_model_that_was_tampered_with_is_not_released(quiet_world: World) -> N
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
+def test_an_image_that_cannot_be_pulled_is_not_released(quiet_world: World) -> None:
+    champion, version = quiet_world.serving(), register_twin(quiet_world)
+    missing = quiet_world.environment["CREDIT_SERVE_IMAGE"].replace("credit-serve", "credit-none")
+    env = {"CREDIT_SERVE_IMAGE": missing}
+    run = quiet_world.runs.run("release", env=env, portfolio=portfolio.NAME, version=version)
+    assert f'Unable to fetch image "{missing}"' in message(run)
+    assert "does not load" in message(run)
+    assert_serves_alone(quiet_world, champion, instead_of=version)
+
+
 def revisions(world: World) -> set[str]:
     """Return the revisions that have traffic."""
     return set(world.shares())

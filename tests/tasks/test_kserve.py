@@ -91,6 +91,24 @@ def test_a_version_that_moves_all_the_time_is_caught_up_with(service):
     assert percent(service) == 21
 
 
+def test_a_cluster_without_kserve_is_told_from_one_without_the_service(cluster, monkeypatch):
+    assert kserve.read("nothing") is None
+    monkeypatch.setattr(kserve, "GROUP", "serving.nobody.io")
+    with pytest.raises(ReleaseError, match=r"404 .*install KServe"):
+        kserve.read(NAME)
+
+
+def test_a_service_whose_traffic_cannot_be_shared_is_refused(cluster):
+    container = {"name": "c", "image": "1.dkr.ecr.eu-west-1.amazonaws.com/good:1"}
+    cluster.create(NAME, {"containers": [container]}, annotations={"serving.kserve.io/deploymentMode": "RawDeployment"})
+    try:
+        cluster.wait(NAME, lambda status: status["deploymentMode"])
+        with pytest.raises(ReleaseError, match="mode Standard, where canaryTrafficPercent is silently ignored"):
+            kserve.require_knative(kserve.read(NAME), NAME)
+    finally:
+        cluster.delete(NAME)
+
+
 def test_what_is_not_there_cannot_be_changed(cluster):
     with pytest.raises(ReleaseError, match="has gone"):
         kserve.change("credit-model-nobody", {CANARY: 1}, expecting=lambda _: True)
