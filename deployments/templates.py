@@ -1,0 +1,56 @@
+"""Reads the CloudFormation templates of a stage: YAML with CloudFormation's own tags, as plain documents."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parent / "aws"
+# In the order in which they are made: each takes outputs of those before it.
+STACKS = ("network", "data", "training", "serving", "pipeline", "orchestration")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `!Ref x` as `{"Ref": "x"}` and `!Sub x` as `{"Fn::Sub": "x"}`."""
+
+
+def _tagged(loader: yaml.Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+        return {name: value.split(".", 1) if suffix == "GetAtt" else value}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    if isinstance(node, yaml.MappingNode):
+        return {name: loader.construct_mapping(node, deep=True)}
+    raise TypeError(f"tag !{suffix} stands on something that is neither text, list nor mapping")
+
+
+_Loader.add_multi_constructor("!", _tagged)
+
+
+def text(stack: str) -> str:
+    """Return the template of a stack as it is sent to CloudFormation."""
+    return (FOLDER / f"{stack}.yaml").read_text()
+
+
+def load(stack: str) -> dict[str, Any]:
+    """Return the template of a stack, functions in their long form.
+
+    Example:
+        >>> load("data")["Resources"]["DataKeyAlias"]["Properties"]["TargetKeyId"]
+        {'Ref': 'DataKey'}
+    """
+    document: dict[str, Any] = yaml.load(text(stack), Loader=_Loader)  # noqa: S506 - a safe loader
+    return document
+
+
+def parameters(stack: str) -> dict[str, dict[str, Any]]:
+    """Return the parameters of a stack's template by name."""
+    found: dict[str, dict[str, Any]] = load(stack)["Parameters"]
+    return found
+
+
+def outputs(stack: str) -> list[str]:
+    """Return the names of a stack's outputs."""
+    return list(load(stack).get("Outputs", {}))
