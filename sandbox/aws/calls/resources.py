@@ -97,13 +97,9 @@ def _sagemaker_arn(operation: str, given: Parameters, place: Place) -> str | Non
 def logs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
     """Log groups and their streams."""
     group = given.get("logGroupName")
-    stream = given.get("logStreamName")
-    if not group:
-        yield Call(operation, ANY)
-    elif stream:
-        yield Call(operation, place.arn("logs", f"log-group:{group}:log-stream:{stream}"))
-    else:
-        yield Call(operation, place.arn("logs", f"log-group:{group}"))
+    # Without a stream the ARN ends where its name would stand; that is how refusals write it.
+    stream = given.get("logStreamName", "")
+    yield Call(operation, place.arn("logs", f"log-group:{group}:log-stream:{stream}") if group else ANY)
 
 
 def ecs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
@@ -111,8 +107,8 @@ def ecs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
     cluster = str(given.get("cluster") or "default").rsplit("/", 1)[-1]
     tasks = [*(given.get("tasks") or ()), *([given["task"]] if "task" in given else [])]
     if operation == "RunTask":
-        family = str(given["taskDefinition"]).rsplit("/", 1)[-1]
-        yield Call(operation, place.arn("ecs", f"task-definition/{family}"))
+        family, _, revision = str(given["taskDefinition"]).rsplit("/", 1)[-1].partition(":")
+        yield Call(operation, place.arn("ecs", f"task-definition/{family}:{revision or ANY}"))
         if given.get("tags"):
             yield Call("TagResource", place.arn("ecs", f"task/{cluster}/*"))
     elif tasks:

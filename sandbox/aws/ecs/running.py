@@ -1,10 +1,12 @@
 """The processes behind ECS tasks: started from the task definition, logged, followed, reported and surely ended."""
 
+import contextlib
 import os
 import threading
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from moto.ecs.models import TaskDefinition
@@ -21,6 +23,8 @@ STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.1
 # A container sees its task definition and nothing of the machine's own settings.
 FOREIGN = ("AWS_", *MACHINES_OWN)
+# What /app holds in the worker image.
+PACKAGES = ("credit_model", "flows", "tasks", "images")
 
 
 @dataclass
@@ -84,7 +88,7 @@ class RunningTasks:
                 run.definition["image"],
                 _override(run, "command") or run.definition.get("command") or [],
                 environment=self._environment(run),
-                folder=REPOSITORY,
+                folder=self._app(),
                 on_line=log.line if log else lambda _: None,
                 foreign=FOREIGN,
             )
@@ -112,6 +116,14 @@ class RunningTasks:
         task.desired_status, task.stopped_at = "STOPPED", datetime.now(UTC)
         _move(task, "STOPPED")
         del self._runs[task.id]
+
+    def _app(self) -> Path:
+        """The images' working directory: our packages and nothing else, as Prefect copies all of it for each run."""
+        folder = self._context.folder("ecs", "app")
+        for name in PACKAGES:
+            with contextlib.suppress(FileExistsError):
+                (folder / name).symlink_to(REPOSITORY / name)
+        return folder
 
     def _environment(self, run: _Run) -> dict[str, str]:
         region = run.task.region_name
