@@ -1,0 +1,191 @@
+"""The workflow and the buildspec: they are what GitHub and CodeBuild take, and ship a commit in the right order."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github" / "workflows" / "test.yml"
+BUILDSPEC = ROOT / "deployments" / "buildspec.yml"
+SCHEMA = Path(__file__).with_name("buildspec.schema.json")
+PHASES = ("install", "pre_build", "build")
+COMMIT = "c0ffee" * 6 + "c0ff"
+# Programs in the place of the real ones write down how they are called, and answer what the script needs to go on.
+PROGRAM = r"""#!/bin/bash
+echo "$(basename "$0") $*" >> "$CALLS"
+case "$(basename "$0") $*" in
+  "$BROKEN"*) exit 7 ;;
+  "aws sts get-caller-identity"*) echo 123456789012 ;;
+  "aws ecr get-login-password"*) echo secret ;;
+  "aws ecr describe-images --repository-name $PRESENT "*) ;;
+  "aws ecr describe-images"*) exit 254 ;;
+  "docker login"*) cat > /dev/null ;;
+  "python -m deployments outputs"*) printf 'Bucket=lake\nEksCluster=credit-dev\n' ;;
+  "python -m deployments manifests"*) printf '%s\n' "${*: -1}" "${*: -1}/istio" ;;
+esac
+"""
+
+
+def checked(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    program = Path(sys.executable).parent / "check-jsonschema"
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def phases() -> dict[str, dict]:
+    return yaml.safe_load(BUILDSPEC.read_text())["phases"]
+
+
+def commands(phase: str) -> list[str]:
+    return phases()[phase]["commands"]
+
+
+@pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
+def test_the_workflow_is_one(schema):
+    done = checked("--builtin-schema", schema, WORKFLOW)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflow_may_only_read_and_runs_pinned_actions_on_both_pythons():
+    workflow = yaml.safe_load(WORKFLOW.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    assert "permissions" not in job
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
+    used = [step["uses"] for step in job["steps"] if "uses" in step]
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used), used
+    assert any(step.get("run", "").startswith("make test") for step in job["steps"])
+    assert "secrets." not in WORKFLOW.read_text()
+
+
+def test_the_buildspec_is_one():
+    done = checked("--schemafile", SCHEMA, BUILDSPEC)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"version": 0.2, "phases": {"deploy": {"commands": ["true"]}}},
+        {"version": 0.2, "phases": {"build": {"command": ["true"]}}},
+        {"version": 0.2, "phases": {"build": {"commands": "true"}}},
+        {"version": 0.2, "phases": {"build": {"commands": ["true"], "runtime-versions": {"python": "3.11"}}}},
+        {"version": 0.1, "phases": {"build": {"commands": ["true"]}}},
+    ],
+)
+def test_the_buildspecs_schema_refuses(tmp_path, broken):
+    path = tmp_path / "buildspec.yml"
+    path.write_text(yaml.safe_dump(broken))
+    assert checked("--schemafile", SCHEMA, path).returncode == 1
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_every_command_is_bash_and_a_failure_ends_the_build(phase):
+    assert phases()[phase]["on-failure"] == "ABORT"
+    for command in commands(phase):
+        done = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_tests_do_not_see_the_stage():
+    (test,) = [command for command in commands("pre_build") if "make test" in command]
+    hidden = set(re.findall(r"-u (\w+)", test))
+    assert hidden >= {"PREFECT_API_URL", "PREFECT_API_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"}
+
+
+class Build:
+    """The build phase, run in a folder where every program writes down how it is called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for place, names in {"bin": ("aws", "docker", "kubectl", "make"), ".venv/bin": ("python", "prefect")}.items():
+            (folder / place).mkdir(parents=True)
+            for name in names:
+                (folder / place / name).write_text(PROGRAM)
+                (folder / place / name).chmod(0o755)
+
+    def run(self, *, present: str = "-", broken: str = "-") -> tuple[int, list[str]]:
+        """Return the exit code, and the calls with the temporary folder's name taken out."""
+        calls = self.folder / "calls"
+        calls.unlink(missing_ok=True)
+        environment = {
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
+            "CALLS": str(calls),
+            "PRESENT": present,
+            "BROKEN": broken,
+            "STAGE": "dev",
+            "COMMIT": COMMIT,
+            "AWS_REGION": "eu-west-1",
+            "TMPDIR": str(self.folder),
+        }
+        # CodeBuild goes on from one command to the next in one shell, until one fails.
+        script = "\n".join(f"{command}\n[ $? -eq 0 ] || exit 1" for command in commands("build"))
+        done = subprocess.run(["bash", "-c", script], cwd=self.folder, env=environment, timeout=60, check=False)
+        return done.returncode, [re.sub(r"/\S*?/tmp\.\w+", "TMP", line) for line in calls.read_text().splitlines()]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    return Build(tmp_path)
+
+
+def test_images_are_pushed_first_then_the_stage_follows(build):
+    code, calls = build.run()
+    assert code == 0
+    registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    pushes = [line for line in calls if line.startswith("docker buildx")]
+    for image, push in zip(("train", "serve", "worker"), pushes, strict=True):
+        assert f"--file images/{image}/Dockerfile" in push
+        assert f"--tag {registry}/credit-{image}:{COMMIT} " in push
+        assert push.endswith("--push .")
+        assert (ROOT / "images" / image / "Dockerfile").is_file()
+    rest = [line for line in calls if not line.startswith(("docker", "aws ecr", "aws sts"))]
+    assert rest == [
+        "make deploy STAGE=dev",
+        "python -m deployments outputs dev",
+        "aws eks update-kubeconfig --name credit-dev --kubeconfig TMP/kubeconfig",
+        "python -m deployments manifests dev --to TMP/kserve",
+        "kubectl patch configmap config-features --namespace knative-serving --type merge "
+        "--patch-file TMP/kserve/knative-features.yaml",
+        "kubectl apply --kustomize TMP/kserve",
+        "kubectl apply --kustomize TMP/kserve/istio",
+        "python -m deployments connect dev",
+        "prefect --no-prompt deploy --all",
+    ]
+    assert calls.index(pushes[-1]) < calls.index("make deploy STAGE=dev")
+
+
+def test_an_image_that_is_there_is_not_built_again(build):
+    code, calls = build.run(present="credit-serve")
+    assert code == 0
+    assert [re.search(r"credit-(\w+):", line)[1] for line in calls if line.startswith("docker buildx")] == [
+        "train",
+        "worker",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("broken", "never"),
+    [
+        ("docker buildx", "make deploy"),
+        ("make deploy", "kubectl"),
+        ("python -m deployments manifests", "kubectl"),
+        ("kubectl apply", "prefect"),
+        ("python -m deployments connect", "prefect"),
+    ],
+)
+def test_nothing_goes_on_after_a_failure(build, broken, never):
+    code, calls = build.run(broken=broken)
+    assert code != 0
+    assert calls[-1].startswith(broken)
+    assert not [line for line in calls if line.startswith(never)]
+
+
+def test_the_buildspec_stands_where_the_pipeline_looks():
+    pipeline = (ROOT / "deployments" / "aws" / "pipeline.yaml").read_text()
+    assert f"BuildSpec: {BUILDSPEC.relative_to(ROOT)}" in pipeline
