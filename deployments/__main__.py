@@ -1,0 +1,80 @@
+"""Command line of a stage: `python -m deployments plan|deploy|destroy|outputs|manifests|connect STAGE`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployments import connecting, manifests, stages
+from deployments.errors import EstateError
+from deployments.estate import Estate
+
+VERBS = {
+    "plan": "say what deploy would change, and change nothing",
+    "deploy": "make or update every stack, in order; safe to repeat",
+    "destroy": "take the stage down; without --yes only say what that means",
+    "outputs": "print what the stacks have made, NAME=value",
+    "manifests": "write the stage's copy of deployments/kserve",
+    "connect": "set Prefect's variables and work pool",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do one thing to one stage; return the exit code."""
+    asked = _parser().parse_args(argv)
+    try:
+        return _do(asked)
+    except EstateError as error:
+        print(error, file=sys.stderr)
+    except (BotoCoreError, ClientError) as error:
+        print(f"AWS does not let this happen: {error}", file=sys.stderr)
+        print("AWS credentials and a region are needed; docs/aws.md, step 1, says which", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deployments", description="A stage on AWS")
+    parser.add_argument("--stages", type=Path, default=stages.FOLDER, help="folder of the stages' files")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, told in VERBS.items():
+        one = verbs.add_parser(verb, help=told, description=told)
+        one.add_argument("stage")
+        if verb == "destroy":
+            one.add_argument("--yes", action="store_true", help="do it")
+            one.add_argument("--with-data", action="store_true", help="also lake, registry, images and their key")
+        if verb == "manifests":
+            one.add_argument("--to", type=Path, required=True, help="folder that is written anew")
+    return parser
+
+
+def _do(asked: argparse.Namespace) -> int:
+    values = stages.read(asked.stages / f"{asked.stage}.env")
+    estate = Estate(asked.stage, values)
+    if asked.verb == "plan":
+        estate.plan()
+    elif asked.verb == "deploy":
+        estate.deploy()
+    elif asked.verb == "destroy":
+        return _destroy(estate, asked)
+    elif asked.verb == "outputs":
+        print("\n".join(f"{name}={value}" for name, value in sorted(estate.outputs().items())))
+    elif asked.verb == "manifests":
+        for folder in manifests.write(asked.to, values, estate.outputs()):
+            print(folder)
+    elif asked.verb == "connect":
+        connecting.connect(asked.stage, values, estate.outputs())
+    return 0
+
+
+def _destroy(estate: Estate, asked: argparse.Namespace) -> int:
+    if asked.yes:
+        estate.destroy(with_data=asked.with_data)
+        return 0
+    doomed = ", ".join(reversed(estate.doomed(with_data=asked.with_data)))
+    print(f"would take down, in this order: {doomed}; with --yes it does (make destroy STAGE={asked.stage} YES=1)")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

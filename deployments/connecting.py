@@ -1,0 +1,53 @@
+"""Tells Prefect of a stage: the variables that prefect.yaml and the work pool refer to, and the work pool itself."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deployments.errors import EstateError
+
+TEMPLATE = Path(__file__).parent / "prefect" / "ecs-base-job-template.json"
+POOL = "credit-ecs"
+
+
+def variables(stage: str, values: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the Prefect variables of a stage by name.
+
+    Raises:
+        EstateError: the stacks that say them have not been made.
+    """
+    missing = [name for name in ("EcsCluster", "Vpc", "Subnets", "TaskSecurityGroup") if name not in outputs]
+    if missing:
+        raise EstateError(f"stage {stage} has no {', '.join(missing)} yet: make deploy STAGE={stage} comes first")
+    network = {
+        "subnets": outputs["Subnets"].split(","),
+        "securityGroups": [outputs["TaskSecurityGroup"]],
+        "assignPublicIp": "DISABLED",
+    }
+    return {
+        "credit_stage": stage,
+        "credit_ecs_cluster": outputs["EcsCluster"],
+        "credit_vpc": outputs["Vpc"],
+        "credit_ecs_network": json.dumps(network),
+        "credit_api_key_secret": values.get("PrefectApiKeySecret", ""),
+    }
+
+
+def connect(stage: str, values: Mapping[str, str], outputs: Mapping[str, str]) -> None:
+    """Set the variables and make or update the work pool, on the server that `PREFECT_API_URL` names.
+
+    Raises:
+        EstateError: Prefect refuses; with what it says.
+    """
+    for name, value in variables(stage, values, outputs).items():
+        _prefect("variable", "set", name, value, "--overwrite")
+    _prefect("work-pool", "create", POOL, "--type", "ecs", "--base-job-template", str(TEMPLATE), "--overwrite")
+
+
+def _prefect(*arguments: str) -> None:
+    command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EstateError(f"prefect {' '.join(arguments[:3])} failed:\n{done.stdout}{done.stderr}")

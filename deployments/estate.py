@@ -1,0 +1,142 @@
+"""A whole stage: what a deployment would change, deploying it in order, taking it down."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+
+from deployments import images, stages, templates
+from deployments.errors import MissingImageError
+from deployments.stacks import Stack
+
+# What cannot be had back: the lake, the registry of models, the images. Both cost next to nothing at rest.
+KEPT = ("data", "training")
+Say = Callable[[str], None]
+
+
+class Estate:
+    """One stage in the account that the environment's AWS credentials lead to.
+
+    Args:
+        stage: its name.
+        values: what its file says.
+        say: takes a line for people.
+    """
+
+    def __init__(self, stage: str, values: Mapping[str, str], *, say: Say = print) -> None:
+        self._stacks = {name: Stack(stage, name) for name in templates.STACKS}
+        self._values = {**values, "Stage": stage}
+        self._say = say
+
+    def outputs(self) -> dict[str, str]:
+        """Return the outputs of every stack there is."""
+        return {name: value for stack in self._stacks.values() for name, value in stack.outputs().items()}
+
+    def plan(self) -> None:
+        """Say what `deploy` would change."""
+        values = self._known()
+        for name, stack in self._stacks.items():
+            lacking = sorted(self._not_yet(name) - values.keys())
+            if lacking:
+                kinds = [resource["Type"] for resource in templates.load(name)["Resources"].values()]
+                self._say(f"{stack.name}: new, {len(kinds)} resources; planned once {', '.join(lacking)} is known")
+                continue
+            self._tell(stack, stack.plan(stages.arguments(name, values)))
+
+    def deploy(self) -> None:
+        """Make or update every stack in order.
+
+        Raises:
+            MissingImageError: everything stands but what runs the images, which are not there yet.
+            EstateError: a value is missing, or CloudFormation refuses.
+        """
+        for name, stack in self._stacks.items():
+            values = {**self._values, **self.outputs()}
+            if name == "orchestration":
+                values |= self._images()
+            self._say(f"{stack.name} …")
+            self._tell(stack, stack.deploy(stages.arguments(name, values)))
+
+    def destroy(self, *, with_data: bool) -> None:
+        """Take everything down, the last made first; data, registry and images only if asked."""
+        for name in reversed(self.doomed(with_data=with_data)):
+            stack = self._stacks[name]
+            held = _held(stack) if stack.exists() else {}
+            self._say(f"{stack.name} …")
+            stack.delete()
+            self._say(f"{stack.name}: gone")
+            for kind, names in held.items():
+                for one in names:
+                    _REMOVERS[kind](one)
+                    self._say(f"  {kind} {one}: gone")
+
+    def doomed(self, *, with_data: bool) -> list[str]:
+        """Return the stacks that `destroy` takes down, in the order in which they were made."""
+        return [name for name in self._stacks if with_data or name not in KEPT]
+
+    def _images(self) -> dict[str, str]:
+        tag = images.commit()
+        return {**images.find(tag), "GitCommit": tag}
+
+    def _known(self) -> dict[str, str]:
+        values = {**self._values, **self.outputs()}
+        try:
+            return {**values, **self._images()}
+        except MissingImageError:
+            return values
+
+    def _not_yet(self, name: str) -> set[str]:
+        """Return the parameters of a stack that only other stacks or the images can give."""
+        given = {output for stack in templates.STACKS for output in templates.outputs(stack)}
+        wanted = templates.parameters(name)
+        return {one for one in wanted if "Default" not in wanted[one]} & (given | images.REPOSITORIES.keys())
+
+    def _tell(self, stack: Stack, changes: list[Any]) -> None:
+        self._say(f"{stack.name}: {f'{len(changes)} changes' if changes else 'as it should be'}")
+        for change in changes:
+            self._say(f"  {change}")
+
+
+def _held(stack: Stack) -> dict[str, list[str]]:
+    """Return what a stack leaves behind, by type: physical ids of resources that its template retains."""
+    ids, found = stack.resources(), dict[str, list[str]]()
+    for logical, resource in templates.load(stack.template)["Resources"].items():
+        if resource.get("DeletionPolicy") == "RetainExceptOnCreate" and ids.get(logical):
+            found.setdefault(resource["Type"], []).append(ids[logical])
+    # The key last: a bucket without its key cannot be read, but it can be emptied.
+    return dict(sorted(found.items(), key=lambda item: item[0] == "AWS::KMS::Key"))
+
+
+def _remove_bucket(name: str) -> None:
+    bucket = boto3.resource("s3").Bucket(name)
+    bucket.object_versions.delete()
+    bucket.delete()
+
+
+def _remove_group(name: str) -> None:
+    client: Any = boto3.client("sagemaker")
+    for page in client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=name):
+        for package in page["ModelPackageSummaryList"]:
+            client.delete_model_package(ModelPackageName=package["ModelPackageArn"])
+    client.delete_model_package_group(ModelPackageGroupName=name.rsplit("/", 1)[-1])
+
+
+def _remove_table(name: str) -> None:
+    boto3.client("dynamodb").delete_table(TableName=name)
+
+
+def _remove_database(name: str) -> None:
+    boto3.client("glue").delete_database(Name=name)
+
+
+def _remove_key(name: str) -> None:
+    boto3.client("kms").schedule_key_deletion(KeyId=name, PendingWindowInDays=30)
+
+
+_REMOVERS: dict[str, Callable[[str], None]] = {
+    "AWS::S3::Bucket": _remove_bucket,
+    "AWS::SageMaker::ModelPackageGroup": _remove_group,
+    "AWS::DynamoDB::Table": _remove_table,
+    "AWS::Glue::Database": _remove_database,
+    "AWS::KMS::Key": _remove_key,
+}

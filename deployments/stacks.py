@@ -1,0 +1,174 @@
+"""One CloudFormation stack at a time: what a change set would do, doing it, taking the stack down."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from deployments import templates
+from deployments.errors import StackError
+
+POLL_SECONDS = 5.0
+NOTHING = ("didn't contain changes", "No updates are to be performed")
+# Never finished: has to be deleted before it can be made.
+STILLBORN = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
+SETTLED = ("_COMPLETE", "_FAILED")  # CloudFormation says `…_IN_PROGRESS` until then
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change set does to one resource.
+
+    Attributes:
+        action: Add, Modify, Remove or Import.
+        replaced: True, False or Conditional: whether the resource is made anew.
+    """
+
+    action: str
+    logical_id: str
+    kind: str
+    replaced: str = "False"
+
+    def __str__(self) -> str:
+        """Return a line for people."""
+        anew = {"True": ", made anew", "Conditional": ", perhaps made anew"}.get(self.replaced, "")
+        return f"{self.action:<7} {self.logical_id} ({self.kind}{anew})"
+
+
+class Stack:
+    """A stack of a stage.
+
+    Attributes:
+        name: `credit-STAGE-STACK`.
+    """
+
+    def __init__(self, stage: str, template: str) -> None:
+        self.name = f"credit-{stage}-{template}"
+        self.template = template
+        self._stage = stage
+        self._client: Any = boto3.client("cloudformation")
+
+    def status(self) -> str | None:
+        """Return CloudFormation's word for how it is, None where there is none."""
+        found = self._describe()
+        return str(found["StackStatus"]) if found else None
+
+    def exists(self) -> bool:
+        """Whether it has been made, and not only begun."""
+        return self.status() not in (None, *STILLBORN)
+
+    def outputs(self) -> dict[str, str]:
+        """Return its outputs by name, none where it does not exist."""
+        found = (self._describe() or {}).get("Outputs", [])
+        return {output["OutputKey"]: output["OutputValue"] for output in found}
+
+    def plan(self, values: Mapping[str, str]) -> list[Change]:
+        """Return what deploying would change, and change nothing."""
+        fresh = not self.exists()
+        change_set = self._propose(values)
+        if change_set is None:
+            return []
+        changes = self._changes(change_set)
+        self._client.delete_change_set(ChangeSetName=change_set)
+        if fresh:
+            self._client.delete_stack(StackName=self.name)
+        return changes
+
+    def deploy(self, values: Mapping[str, str]) -> list[Change]:
+        """Make or update it; return what has changed, nothing where everything was as it should be.
+
+        Raises:
+            StackError: CloudFormation has undone the change; the message has its reasons.
+        """
+        if self.status() in STILLBORN:
+            self.delete()
+        change_set = self._propose(values)
+        if change_set is None:
+            return []
+        changes, since = self._changes(change_set), self._newest_event()
+        self._client.execute_change_set(ChangeSetName=change_set)
+        status = self._settle()
+        if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            raise StackError(f"stack {self.name} is {status}:\n{self._reasons(since)}")
+        return changes
+
+    def delete(self) -> None:
+        """Take it down; what its template retains stays.
+
+        Raises:
+            StackError: something is still in use.
+        """
+        if self.status() is None:
+            return
+        since = self._newest_event()
+        self._client.delete_stack(StackName=self.name)
+        status = self._settle()
+        if status not in (None, "DELETE_COMPLETE"):
+            raise StackError(f"stack {self.name} is {status}:\n{self._reasons(since)}")
+
+    def resources(self) -> dict[str, str]:
+        """Return the physical ids of its resources by logical id."""
+        pages = self._client.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        listed = [item for page in pages for item in page["StackResourceSummaries"]]
+        return {item["LogicalResourceId"]: item.get("PhysicalResourceId", "") for item in listed}
+
+    def _describe(self) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._client.describe_stacks(StackName=self.name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"]["Message"]:
+                return None
+            raise
+        return found
+
+    def _propose(self, values: Mapping[str, str]) -> str | None:
+        """Make a change set and return its ARN, None where it would change nothing."""
+        created = self._client.create_change_set(
+            StackName=self.name,
+            ChangeSetName=f"credit-{time.time_ns()}",
+            ChangeSetType="UPDATE" if self.exists() else "CREATE",
+            TemplateBody=templates.text(self.template),
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in sorted(values.items())],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=[{"Key": "credit:stage", "Value": self._stage}],
+        )
+        change_set = str(created["Id"])
+        while (found := self._client.describe_change_set(ChangeSetName=change_set))["Status"].endswith("_IN_PROGRESS"):
+            time.sleep(POLL_SECONDS)
+        if found["Status"] == "FAILED":
+            self._client.delete_change_set(ChangeSetName=change_set)
+            if any(words in found["StatusReason"] for words in NOTHING):
+                return None
+            raise StackError(f"stack {self.name} cannot be changed: {found['StatusReason']}")
+        return change_set if found.get("Changes") else None
+
+    def _changes(self, change_set: str) -> list[Change]:
+        pages = self._client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
+        found = [change["ResourceChange"] for page in pages for change in page["Changes"]]
+        return [
+            Change(one["Action"], one["LogicalResourceId"], one["ResourceType"], str(one.get("Replacement", "False")))
+            for one in found
+        ]
+
+    def _settle(self) -> str | None:
+        """Wait until CloudFormation has done or undone what it is doing; return how the stack is then."""
+        while (status := self.status()) is not None and not status.endswith(SETTLED):
+            time.sleep(POLL_SECONDS)
+        return status
+
+    def _newest_event(self) -> str:
+        events = self._client.describe_stack_events(StackName=self.name)["StackEvents"]
+        return str(events[0]["EventId"]) if events else ""
+
+    def _reasons(self, since: str) -> str:
+        """Return why resources have failed since an event, oldest first."""
+        lines: list[str] = []
+        for event in self._client.describe_stack_events(StackName=self.name)["StackEvents"]:
+            if event["EventId"] == since:
+                break
+            if event["ResourceStatus"].endswith("_FAILED"):
+                lines.append(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}")
+        return "\n".join(reversed(lines)) or "  CloudFormation gives no reason; look at the stack's events"
