@@ -46,9 +46,7 @@ def check(values: Mapping[str, str], path: Path) -> None:
     own = {name for stack in templates.STACKS for name in templates.parameters(stack)} - given
     for name in values:
         if not name.isupper() and name not in own:
-            raise StageFileError(
-                f"{path}: {name} is no parameter that a stage sets; there are {', '.join(sorted(own))}"
-            )
+            raise StageFileError(f"{path}: {name} is no parameter of a stage; known are {', '.join(sorted(own))}")
 
 
 def arguments(stack: str, values: Mapping[str, str]) -> dict[str, str]:
