@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve lock clean
+.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve plan deploy destroy lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -93,6 +93,17 @@ bench-steady: $(READY) ## a minute at nine tenths of the server's capacity, and 
 
 fuzz-serve: $(READY) ## 20,000 broken requests to the server; none may be answered with 5xx: make fuzz-serve [REQUESTS=20000]
 	@$(BIN)/python -m benchmarks.serve.fuzz $(if $(REQUESTS),--requests $(REQUESTS))
+
+STAGE_NAMED = $(if $(STAGE),,$(error say which stage: make $@ STAGE=dev))
+
+plan: $(READY) ## what deploy would change on AWS, changing nothing: make plan STAGE=dev
+	$(STAGE_NAMED)@$(BIN)/python -m deployments plan $(STAGE)
+
+deploy: $(READY) ## make or update a stage on AWS, in order; safe to repeat: make deploy STAGE=dev
+	$(STAGE_NAMED)@$(BIN)/python -m deployments deploy $(STAGE)
+
+destroy: $(READY) ## take a stage down: make destroy STAGE=dev YES=1 [DATA=1]
+	$(STAGE_NAMED)@$(BIN)/python -m deployments destroy $(STAGE) $(if $(YES),--yes) $(if $(DATA),--with-data)
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes \
