@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve plan deploy destroy lock clean
+.PHONY: help setup demo test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve plan deploy destroy connect lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,9 @@ bench-quality: $(READY) ## our models against others on UCI and the simulated ca
 bench-serve: $(READY) ## our server against others with the same model (needs wrk): make bench-serve [SECONDS_EACH=5]
 	@$(BIN)/python -m benchmarks.serve $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
 
+bench-images: $(READY) ## each image in a clean environment: MB installed, entry point, the tests of the server; four minutes
+	@$(BIN)/python -m benchmarks.images
+
 bench-imports: $(READY) ## how long each flow takes to import, beside prefect and awswrangler
 	@$(BIN)/python -m benchmarks.imports
 
@@ -104,6 +107,9 @@ deploy: $(READY) ## make or update a stage on AWS, in order; safe to repeat: mak
 
 destroy: $(READY) ## take a stage down: make destroy STAGE=dev YES=1 [DATA=1]
 	$(STAGE_NAMED)@$(BIN)/python -m deployments destroy $(STAGE) $(if $(YES),--yes) $(if $(DATA),--with-data)
+
+connect: $(READY) ## tell Prefect (PREFECT_API_URL) of a stage: variables and work pool: make connect STAGE=dev
+	$(STAGE_NAMED)@$(BIN)/python -m deployments connect $(STAGE)
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes \

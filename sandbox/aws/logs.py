@@ -13,12 +13,13 @@ class LogStream:
     """One log stream that lines are appended to; sent in batches at most a fifth of a second old.
 
     Args:
-        client: a boto3 CloudWatch Logs client.
+        client: a boto3 CloudWatch Logs client, of whoever writes.
+        owner: one that may make the group where nobody has made it.
         group: e.g. `/aws/sagemaker/TrainingJobs`.
         name: e.g. `<job>/algo-1-<epoch>`.
     """
 
-    def __init__(self, client: Any, group: str, name: str) -> None:  # noqa: ANN401 - boto3 clients are untyped
+    def __init__(self, client: Any, owner: Any, *, group: str, name: str) -> None:  # noqa: ANN401 - boto3 clients
         self._client = client
         self._group = group
         self._name = name
@@ -26,7 +27,7 @@ class LogStream:
         self._lock = threading.Lock()
         self._sent = time.monotonic()
         with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
-            client.create_log_group(logGroupName=group)
+            owner.create_log_group(logGroupName=group)
         with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
             client.create_log_stream(logGroupName=group, logStreamName=name)
 

@@ -85,7 +85,7 @@ def lacking(calls: Iterable[Call], grants: Iterable[Grant]) -> list[Call]:
 
 
 def idle(calls: Iterable[Call], grants: Iterable[Grant], exempt: Iterable[Exempt] = ()) -> list[str]:
-    """Return what is granted and never used, and exemptions that nothing needs any more.
+    """Return what is granted and never used, and exemptions of what is not granted any more.
 
     An action counts as used where any resource that its statement names was asked for, a resource where any action of
     its statement was used on it: a statement is a rectangle, and nobody needs each of its corners.
@@ -102,11 +102,7 @@ def idle(calls: Iterable[Call], grants: Iterable[Grant], exempt: Iterable[Exempt
     said = {
         f"{grant.sid}: {_word(grant, actions)}" for grant in unused if not any(one.covers(grant) for one in exempted)
     }
-    stale = {
-        f"{one.sid}: the exemption of {one.action or one.resource or 'it'} is not needed"
-        for one in exempted
-        if not any(map(one.covers, unused))
-    }
+    stale = {f"{one.sid}: an exemption of what is not granted" for one in exempted if not any(map(one.covers, held))}
     return sorted(said | stale)
 
 

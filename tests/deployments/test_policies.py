@@ -3,6 +3,7 @@
 import pytest
 
 from tests.deployments.calls import Call, Exempt, idle, lacking, needed
+from tests.deployments.exempt import EXEMPT
 from tests.deployments.policies import PSEUDO, ROLES, Grant, Resolver, grants
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/k"
@@ -100,8 +101,15 @@ def test_what_is_granted_and_not_used_is_found():
     assert idle(calls, [READ, other]) == ["Read: nothing is ever done to arn:aws:s3:::lake/other/*"]
 
 
-def test_an_exemption_covers_what_it_names_and_must_be_needed():
+def test_an_exemption_covers_what_it_names_and_must_name_something():
     calls = [Call("s3:GetObject", "arn:aws:s3:::lake/models/a")]
     exempt = Exempt("Read", "uploads break off only when the network does", action="s3:PutObject")
     assert idle(calls, [READ, WRITE], [exempt]) == []
-    assert idle(calls, [READ], [exempt]) == ["Read: the exemption of s3:PutObject is not needed"]
+    assert idle(calls, [READ], [exempt]) == ["Read: an exemption of what is not granted"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_exemption_is_of_something_that_is_granted(role):
+    held = grants(role, VALUES)
+    assert all(any(one.covers(grant) for grant in held) for one in EXEMPT[role])
+    assert all(one.why for one in EXEMPT[role])

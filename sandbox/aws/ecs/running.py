@@ -17,7 +17,7 @@ from sandbox.aws.errors import JobError
 from sandbox.aws.events.bus import publish
 from sandbox.aws.events.sources import event
 from sandbox.aws.logs import LogStream
-from sandbox.aws.roles import credentials
+from sandbox.aws.roles import credentials, key_of
 
 STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.1
@@ -33,7 +33,8 @@ class _Run:
 
     task: Any
     definition: dict[str, Any]
-    role: str | None
+    task_role: str | None
+    execution_role: str | None
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
@@ -57,7 +58,12 @@ class RunningTasks:
         task.containers[0].exitCode = None
         task.containers[0].task_arn = task.task_arn
         task.containers[0].container_arn = f"{task.task_arn.replace(':task/', ':container/')}/{uuid.uuid4()}"
-        run = _Run(task, definition.container_definitions[0], getattr(definition, "task_role_arn", None))
+        run = _Run(
+            task,
+            definition.container_definitions[0],
+            task_role=getattr(definition, "task_role_arn", None),
+            execution_role=getattr(definition, "execution_role_arn", None),
+        )
         _move(task, "PROVISIONING")
         self._runs[task.id] = run
         run.thread = threading.Thread(target=self._live, args=(run,), name=f"ecs-{task.id}", daemon=True)
@@ -135,7 +141,7 @@ class RunningTasks:
             "AWS_ENDPOINT_URL": self._context.endpoint,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
-            **credentials(run.role),
+            **credentials(run.task_role),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -148,7 +154,9 @@ class RunningTasks:
             return None
         options = logging["options"]
         name = f"{options['awslogs-stream-prefix']}/{run.definition['name']}/{run.task.id}"
-        return LogStream(self._context.client("logs", run.task.region_name), options["awslogs-group"], name)
+        region = run.task.region_name
+        writer = self._context.client("logs", region, key_of(run.execution_role))
+        return LogStream(writer, self._context.client("logs", region), group=options["awslogs-group"], name=name)
 
 
 def _override(run: _Run, name: str) -> Any:  # noqa: ANN401 - JSON of the request

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ApiError, JobError, SandboxAwsError
+from sandbox.aws.logs import LogStream
 from sandbox.aws.roles import credentials, key_of
 from sandbox.aws.storage import Storage
 
@@ -77,6 +78,10 @@ class Job:
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 clients are untyped
         """A client with the permissions of the job's role."""
         return self.context.client(service, self.region, key_of(self.role))
+
+    def log(self, group: str, name: str) -> LogStream:
+        """A log stream of the job's role."""
+        return LogStream(self.client("logs"), self.context.client("logs", self.region), group=group, name=name)
 
     @property
     def storage(self) -> Storage:

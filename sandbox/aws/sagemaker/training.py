@@ -195,7 +195,7 @@ class TrainingJob(Job):
         self._enter("Training")
         for host in hosts:
             stream = f"{self.name}/{host.name}-{epoch}"
-            logs.append(LogStream(self.client("logs"), LOG_GROUP, stream))
+            logs.append(self.log(LOG_GROUP, stream))
             crew.add(self._start(host, logs[-1], {"CREDIT_TRAIN_ADDRESSES": places} if places else {}))
         code = crew.wait(self.stopping, deadline)
         reason = None

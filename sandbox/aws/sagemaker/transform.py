@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 
 from sandbox.aws.container import MACHINES_OWN, Container
 from sandbox.aws.errors import JobError
-from sandbox.aws.logs import LogStream
 from sandbox.aws.sagemaker.archives import unpack
 from sandbox.aws.sagemaker.batches import Batch, cut, inputs
 from sandbox.aws.sagemaker.filters import Processing
@@ -50,9 +49,8 @@ class TransformJob(Job):
         source = self.request["TransformInput"]["DataSource"]["S3DataSource"]
         found = inputs(self.storage, source["S3DataType"], source["S3Uri"])
         instance = f"i-{uuid.uuid4().hex[:17]}"
-        client = self.client("logs")
-        self._log = LogStream(client, LOG_GROUP, f"{self.name}/{instance}")
-        self._data_log = LogStream(client, LOG_GROUP, f"{self.name}/{instance}/data-log")
+        self._log = self.log(LOG_GROUP, f"{self.name}/{instance}")
+        self._data_log = self.log(LOG_GROUP, f"{self.name}/{instance}/data-log")
         try:
             self._unpack_model(base)
             with self._serve(base) as server:

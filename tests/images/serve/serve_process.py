@@ -21,8 +21,10 @@ class Server:
 
     def __init__(self, *arguments: str, log: Path, **env: str) -> None:
         self.log = log
-        command = [sys.executable, "-m", "images.serve", *arguments]
-        self.process = subprocess.Popen(command, env=os.environ | env, stderr=log.open("w"))
+        # `make bench-images` has the server started from the image's own environment and files.
+        command = [os.environ.get("SERVE_PYTHON", sys.executable), "-m", "images.serve", *arguments]
+        here = os.environ.get("SERVE_APP")
+        self.process = subprocess.Popen(command, env=os.environ | env, stderr=log.open("w"), cwd=here)
 
     def connect(self, port: int) -> httpx.Client:
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
