@@ -1,6 +1,5 @@
 """The commands of docs/prefect-cloud.md: run against a server that stands in for Cloud, or held against the clients."""
 
-import json
 import os
 import re
 import shlex
@@ -14,15 +13,16 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
-from sandbox.estate import NOTICES
+from deployments.connecting import connect, variables
 from tests.conftest import ROOT
 from tests.docs.test_documents import blocks
 
 PAGE = "docs/prefect-cloud.md"
 COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines() if line]
 PREFECT = [line for line in COMMANDS if line.startswith("prefect ")]
-AWS = [line for line in COMMANDS if line.startswith("aws events ")]
-RUNNABLE = ("variable", "work-pool", "--no-prompt deploy")
+AWS = [line for line in COMMANDS if line.startswith("aws secretsmanager ")]
+MADE = {"EcsCluster": "credit-dev", "Vpc": "vpc-0", "Subnets": "subnet-0,subnet-1", "TaskSecurityGroup": "sg-0"}
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:credit/prefect-api-key-a1b2c3"
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 CLI = [sys.executable, "-m", "prefect"]
 
@@ -47,12 +47,17 @@ def prefect(arguments: list[str], url: str) -> str:
 
 
 def test_variables_pool_and_deployments_come_to_be(server):
-    for line in PREFECT:
-        if line.removeprefix("prefect ").startswith(RUNNABLE):
-            prefect(shlex.split(line)[1:], server)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PREFECT_API_URL", server)
+        for _ in ("the first time", "again"):
+            connect("dev", {"PrefectApiKeySecret": SECRET}, MADE)
+    prefect(["--no-prompt", "deploy", "--all"], server)
     with get_client(sync_client=True) as client:
         pool = client.read_work_pool("credit-ecs")
         found = client.read_deployments()
+        told = {name: client.read_variable_by_name(name).value for name in variables("dev", {}, MADE)}
+    assert told["credit_ecs_network"]["subnets"] == ["subnet-0", "subnet-1"]
+    assert told["credit_api_key_secret"] == SECRET
     assert pool.type == "ecs"
     assert {deployment.name for deployment in found} == {one["name"] for one in DEPLOYMENTS}
     for deployment in found:
@@ -91,8 +96,6 @@ def test_aws_knows_the_command_and_its_parameters(line):
     assert {re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower() for name in operation.input_shape.required_members} <= given
 
 
-def test_the_rules_are_the_ones_that_the_sandbox_has():
-    landing, approvals = (json.loads(block) for block in blocks(PAGE, "json"))
-    landing["detail"]["bucket"]["name"] = NOTICES["landing"].pattern["detail"]["bucket"]["name"]
-    assert landing == NOTICES["landing"].pattern
-    assert approvals == NOTICES["approvals"].pattern
+def test_the_page_names_the_variables():
+    page = (ROOT / PAGE).read_text()
+    assert [name for name in variables("dev", {}, MADE) if f"`{name}`" not in page] == []

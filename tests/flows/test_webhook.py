@@ -16,7 +16,7 @@ from prefect.server.events.schemas.events import ReceivedEvent
 from prefect.server.utilities.user_templates import render_user_template_sync, validate_user_template
 
 from sandbox.aws.events.transformer import transform
-from sandbox.estate import NOTICES
+from sandbox.formation import Formation
 from tasks.events import RECEIVED
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,11 @@ RECORDED = {
     name: json.loads((Path(__file__).parent / "recorded" / f"{name}.json").read_text())
     for name in ("s3-object-created", "sagemaker-model-package")
 }
-RULES = {"s3-object-created": "landing", "sagemaker-model-package": "approvals"}
+STAGE = {"Stage": "dev", "Bucket": "credit-sandbox", "PrefectApiUrl": "http://127.0.0.1:4200/api"}
+RULES = {
+    "s3-object-created": Formation("orchestration", STAGE).properties("LandingRule"),
+    "sagemaker-model-package": Formation("orchestration", STAGE).properties("ApprovalRule"),
+}
 TEMPLATE = (ROOT / "deployments" / "prefect" / "webhook.json.j2").read_text()
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 
@@ -39,7 +43,8 @@ def through_webhook(body: dict[str, Any]) -> ReceivedEvent:
 
 
 def through_eventbridge(name: str, body: dict[str, Any]) -> ReceivedEvent:
-    (sent,) = json.loads(transform(NOTICES[RULES[name]].transformer(), body, {"arn": "arn", "name": "rule"}))
+    (target,) = RULES[name]["Targets"]
+    (sent,) = json.loads(transform(target["InputTransformer"], body, {"arn": "arn", "name": "rule"}))
     return ReceivedEvent.model_validate(sent)
 
 
@@ -101,7 +106,7 @@ def test_cloud_takes_the_template():
 def test_the_rule_takes_approvals_of_our_groups_only(changed, passes):
     event = RECORDED["sagemaker-model-package"]
     detail = {key: value for key, value in {**event["detail"], **changed}.items() if value is not None}
-    pattern = EventPattern(None, NOTICES["approvals"].pattern)
+    pattern = EventPattern(None, RULES["sagemaker-model-package"]["EventPattern"])
     assert pattern.matches_event({**event, "detail": detail}) is passes
 
 
@@ -109,4 +114,4 @@ def test_the_rule_takes_approvals_of_our_groups_only(changed, passes):
 def test_the_rule_takes_objects_under_landing_only(key, passes):
     event = json.loads(json.dumps(RECORDED["s3-object-created"]))
     event["detail"] |= {"bucket": {"name": "credit-sandbox"}, "object": {"key": key}}
-    assert EventPattern(None, NOTICES["landing"].pattern).matches_event(event) is passes
+    assert EventPattern(None, RULES["s3-object-created"]["EventPattern"]).matches_event(event) is passes
