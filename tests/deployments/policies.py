@@ -62,6 +62,12 @@ def grants(role: str, values: Mapping[str, str]) -> list[Grant]:
     return [grant for policy in properties["Policies"] for grant in _granted(policy["PolicyDocument"], resolver)]
 
 
+def role_name(role: str) -> str:
+    """Return the name of a role, given by its logical id."""
+    name: str = templates.load(ROLES[role])["Resources"][role]["Properties"]["RoleName"]
+    return name
+
+
 def _granted(document: dict[str, Any], resolver: "Resolver") -> Iterator[Grant]:
     for statement in document["Statement"]:
         assert statement["Effect"] == "Allow", statement

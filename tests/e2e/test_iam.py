@@ -1,7 +1,7 @@
 """Each role of deployments/aws allows what ingest, train, score, release and monitor call, and nothing they never call.
 
-The flows run as ECS tasks, jobs as SageMaker's, model servers as KServe's, each with its role's access key, and the
-sandbox notes who calls what. What SageMaker and Athena do on a role's behalf, they do here with that role's key too.
+The flows run as ECS tasks, jobs as SageMaker's, model servers as KServe's, each with an access key that is its role's
+name, and the sandbox notes who calls what. What SageMaker and Athena do on a role's behalf, they do here with that role's key too.
 """
 
 from collections import defaultdict
@@ -12,10 +12,9 @@ from uuid import UUID
 import pytest
 
 from sandbox import estate
-from sandbox.stack import WORKER_ROLE
 from tests.deployments.calls import Call, idle, lacking, needed
 from tests.deployments.exempt import EXEMPT
-from tests.deployments.policies import ROLES, grants, read
+from tests.deployments.policies import ROLES, grants, read, role_name
 from tests.e2e import portfolio
 from tests.e2e.processes import with_variable
 from tests.e2e.runs import eventually, now
@@ -90,25 +89,11 @@ def values(world: World) -> dict[str, str]:
         "Workgroup": given["CREDIT_WORKGROUP"],
         "OnlineTables": given["CREDIT_ONLINE_TABLES"],
         "SageMakerRoleArn": given["CREDIT_SAGEMAKER_ROLE"],
-        "Cluster": estate.CLUSTER,
         "EksCluster": "none",
         "DataKey": KEY,
         "PrefectApiKeySecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prefect",
         "ServeTokenSecret": "",
     }
-
-
-def keys(world: World) -> dict[str, str]:
-    """Return the access key that each role's processes have: the name of the role or service account they run as."""
-    task = world.aws("ecs").describe_task_definition(taskDefinition=estate.FLOWS)["taskDefinition"]
-    arns = {
-        "FlowRole": task["taskRoleArn"],
-        "ExecutionRole": task["executionRoleArn"],
-        "SageMakerRole": world.environment["CREDIT_SAGEMAKER_ROLE"],
-        "WorkerRole": WORKER_ROLE,
-        "ServeRole": world.isvc()["spec"]["predictor"]["serviceAccountName"],
-    }
-    return {role: arn.rsplit("/", 1)[-1] for role, arn in arns.items()}
 
 
 def calls(world: World) -> dict[str, set[Call]]:
@@ -120,7 +105,7 @@ def calls(world: World) -> dict[str, set[Call]]:
         noted[key].add(
             (operation, resource and resource.replace(f"{world.bucket}/import/", f"{world.bucket}/landing/"))
         )
-    return {role: needed(noted[key], KEY) for role, key in keys(world).items()}
+    return {role: needed(noted[role_name(role)], KEY) for role in ROLES}
 
 
 @pytest.fixture(scope="module")
@@ -131,13 +116,11 @@ def called(world: World) -> dict[str, set[Call]]:
         drive(world)
     found = calls(world)
     # ECS is handed two roles with each task, and names them in no request.
-    given = values(world)
-    found["WorkerRole"] |= {Call("iam:PassRole", _arn(role, given)) for role in ("FlowRole", "ExecutionRole")}
+    found["WorkerRole"] |= {
+        Call("iam:PassRole", f"arn:aws:iam::{estate.ACCOUNT}:role/{role_name(role)}")
+        for role in ("FlowRole", "ExecutionRole")
+    }
     return found
-
-
-def _arn(role: str, given: dict[str, str]) -> str:
-    return f"arn:aws:iam::123456789012:role/credit-{given['Stage']}-{role.removesuffix('Role').lower()}"
 
 
 @pytest.mark.parametrize("role", ROLES)
