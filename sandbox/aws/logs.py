@@ -26,7 +26,7 @@ class LogStream:
         self._pending: list[dict[str, object]] = []
         self._lock = threading.Lock()
         self._sent = time.monotonic()
-        with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
+        with contextlib.suppress(owner.exceptions.ResourceAlreadyExistsException):
             owner.create_log_group(logGroupName=group)
         with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
             client.create_log_stream(logGroupName=group, logStreamName=name)

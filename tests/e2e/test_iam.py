@@ -1,7 +1,8 @@
 """Each role of deployments/aws allows what ingest, train, score, release and monitor call, and nothing they never call.
 
 The flows run as ECS tasks, jobs as SageMaker's, model servers as KServe's, each with an access key that is its role's
-name, and the sandbox notes who calls what. What SageMaker and Athena do on a role's behalf, they do here with that role's key too.
+name, and the sandbox notes who calls what. What SageMaker and Athena do on a role's behalf, they do here with that
+role's key too.
 """
 
 from collections import defaultdict
