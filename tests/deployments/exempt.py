@@ -36,7 +36,7 @@ EXEMPT = {
         ),
         Exempt(
             "TidyUp",
-            "a snapshot during which a file arrived; tests/tasks/test_snapshot.py drives it",
+            "a snapshot that was left half drawn; tests/tasks/test_snapshot.py drives it",
             resource="/snapshots/*",
         ),
         Exempt(
@@ -45,13 +45,18 @@ EXEMPT = {
             action="glue:GetDatabase",
         ),
         Exempt(
+            "OnlineTables",
+            "a portfolio of the user's own gets its table from its first ingest; tests/tasks/test_online.py drives it",
+            action="dynamodb:CreateTable",
+        ),
+        Exempt(
             "Jobs",
             "a cancelled score stops its job as a cancelled training does, but here it is over before it hears of it",
             action="sagemaker:StopTransformJob",
         ),
         Exempt(
             "FindCluster",
-            "the sandbox gives runs a kubeconfig, and EKS has to be asked for one; tests/images/worker drives it",
+            "the sandbox gives runs a kubeconfig, and EKS has to be asked for one (images/worker/eks.py)",
         ),
     ],
     "WorkerRole": [
@@ -83,12 +88,12 @@ EXEMPT = {
         ),
         Exempt(
             "ReadInput",
-            "spot trainings only (CREDIT_TRAIN_SPOT); tests/sandbox/aws/test_sagemaker_training.py drives them",
+            "spot trainings only (CREDIT_TRAIN_SPOT); tests/e2e/test_surviving.py drives them",
             resource="/checkpoints/*",
         ),
         Exempt(
             "WriteOutput",
-            "spot trainings only (CREDIT_TRAIN_SPOT); tests/sandbox/aws/test_sagemaker_training.py drives them",
+            "spot trainings only (CREDIT_TRAIN_SPOT); tests/e2e/test_surviving.py drives them",
             resource="/checkpoints/*",
         ),
     ],

@@ -19,6 +19,11 @@ ROWS = 6_000
 SEED = 11
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put test_iam last: it looks at what all other tests have made the roles call."""
+    items.sort(key=lambda item: item.path.name == "test_iam.py")
+
+
 @pytest.fixture(scope="session")
 def first_applicants() -> list[portfolio.Row]:
     """The applicants that the lake starts with."""
