@@ -17,7 +17,18 @@ def read(path: Path) -> dict[str, str]:
     """Return the values of a stage's file; a line that ends in `=` counts as no value.
 
     Raises:
-        StageFileError: there is no such file, or a line is not KEY=value.
+        StageFileError: there is no such file, a line is not KEY=value, or nothing takes that name.
+    """
+    values = lines(path)
+    check(values, path)
+    return {name: value for name, value in values.items() if value}
+
+
+def lines(path: Path) -> dict[str, str]:
+    """Return what a stage's file states, empty values among it.
+
+    Raises:
+        StageFileError: there is no such file, a line is not KEY=value, or a name stands there twice.
     """
     if not path.exists():
         known = ", ".join(sorted(other.stem for other in path.parent.glob("*.env"))) or "none"
@@ -32,8 +43,7 @@ def read(path: Path) -> dict[str, str]:
         if found[1] in values:
             raise StageFileError(f"{path} line {number}: {found[1]} stands there twice")
         values[found[1]] = found[2].strip()
-    check(values, path)
-    return {name: value for name, value in values.items() if value}
+    return values
 
 
 def check(values: Mapping[str, str], path: Path) -> None:

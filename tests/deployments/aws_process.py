@@ -14,6 +14,7 @@ from typing import Any
 
 from moto.cloudformation import models, parsing
 from moto.core.common_models import CloudFormationModel
+from moto.ecr.models import ECRBackend
 
 from sandbox.aws.server import AwsServer
 
@@ -76,6 +77,13 @@ def mend() -> None:
         done.stack.parameters = done.parameters
         done.stack.output_map = done.stack._create_output_map()
 
+    remove = ECRBackend.delete_repository
+
+    def delete_repository(self, repository_name, registry_id=None, force=False):
+        """Our repositories say EmptyOnDelete, which moto does not read."""
+        return remove(self, repository_name, registry_id, True)
+
+    ECRBackend.delete_repository = delete_repository
     models.CloudFormationBackend.create_change_set = create_change_set
     models.CloudFormationBackend.execute_change_set = execute_change_set
 

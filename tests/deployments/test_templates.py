@@ -1,0 +1,188 @@
+"""The templates of deployments/aws: free of findings, in step with each other and with the code they are made for."""
+
+import json
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pycfmodel
+import pytest
+from cfripper.config.config import Config
+from cfripper.rule_processor import RuleProcessor
+from cfripper.rules import DEFAULT_RULES
+
+from credit_model.contract import contract_names
+from deployments import stages, templates
+from images.serve.predictions import SCHEMA
+from tasks.names import dashed
+from tasks.registry import group_name
+from tasks.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+FILES = {stack: templates.FOLDER / f"{stack}.yaml" for stack in templates.STACKS}
+PORTFOLIOS = contract_names()
+ROLE_PATTERN = re.compile(r"[a-z0-9-]+:[A-Za-z]+")
+# What cfripper finds and we keep, and why.
+KEPT = {
+    # The statement that lets IAM decide: AWS's own default policy of a key.
+    ("GenericResourceWildcardPolicyRule", "DataKey"),
+    # The build makes the stage's roles; who may push, and in prod an approval, limits it (docs/decisions/0015).
+    ("PrivilegeEscalationRule", "BuildRole"),
+    # SageMaker knows no resource for its lists.
+    ("WildcardResourceRule", "FlowRole"),
+}
+# pycfmodel tries every type for every property of what it has no model of, which for clusters takes minutes.
+UNSCANNED = "AWS::EKS::Cluster"
+
+
+def resources(stack):
+    return templates.load(stack)["Resources"]
+
+
+def test_every_template_is_in_the_order_of_the_stacks():
+    assert {path.stem for path in templates.FOLDER.glob("*.yaml")} == set(templates.STACKS)
+
+
+def test_cfn_lint_finds_nothing():
+    command = [Path(sys.executable).with_name("cfn-lint"), "--include-checks", "I", "--", *FILES.values()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("stack", templates.STACKS)
+def test_cfripper_finds_nothing_but_what_is_explained(stack):
+    logging.disable(logging.WARNING)
+    template = templates.load(stack)
+    scanned = {name: one for name, one in template["Resources"].items() if one["Type"] != UNSCANNED}
+    here = {"AWS::AccountId": "123456789012", "AWS::Region": "eu-west-1", "AWS::Partition": "aws"}
+    for one in scanned.values():
+        trust = one.get("Properties", {}).get("AssumeRolePolicyDocument", {})
+        if "Fn::Sub" in trust:  # JSON as text, for the name of a key that only CloudFormation knows
+            one["Properties"]["AssumeRolePolicyDocument"] = json.loads(trust["Fn::Sub"][0])
+    model = pycfmodel.parse({**template, "Resources": scanned}).resolve(extra_params=here)
+    config = Config(stack_name=stack, aws_account_id=here["AWS::AccountId"], rules=list(DEFAULT_RULES))
+    found = RuleProcessor(*[DEFAULT_RULES[rule](config) for rule in config.rules]).process_cf_template(
+        model, config, {}
+    )
+    logging.disable(logging.NOTSET)
+    findings = {(one.rule, name): one.reason for one in found.failures for name in one.resource_ids}
+    assert [reason for finding, reason in findings.items() if finding not in KEPT] == []
+
+
+@pytest.mark.parametrize("stack", templates.STACKS)
+def test_cloudformation_takes_the_template_as_text(stack):
+    assert len(templates.text(stack).encode()) <= 51_200
+
+
+def test_a_parameter_is_the_stages_own_or_an_output_of_a_stack_before():
+    made: set[str] = set()
+    for stack in templates.STACKS:
+        for name in templates.parameters(stack):
+            later = {output for other in templates.STACKS for output in templates.outputs(other)} - made
+            assert name not in later, f"{stack}.{name} is made by a later stack"
+        assert not made & set(templates.outputs(stack)), "an output names one thing"
+        made |= set(templates.outputs(stack))
+
+
+def test_a_parameter_means_the_same_in_every_template():
+    told: dict[str, set[str]] = {}
+    for stack in templates.STACKS:
+        for name, rules in templates.parameters(stack).items():
+            told.setdefault(name, set()).add(str((rules["Description"], rules.get("Default"))))
+    assert {name: words for name, words in told.items() if len(words) > 1} == {}
+
+
+@pytest.mark.parametrize("stack", templates.STACKS)
+def test_no_role_is_granted_every_action_of_a_service(stack):
+    for name, resource in resources(stack).items():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        for policy in resource["Properties"].get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                assert all(ROLE_PATTERN.fullmatch(action) for action in actions), (name, actions)
+
+
+def environment(logical):
+    container = resources("orchestration")[logical]["Properties"]["ContainerDefinitions"][0]
+    secrets = [one["Fn::If"][1] if "Fn::If" in one else one for one in container["Secrets"]]
+    return {one["Name"] for one in (*container["Environment"], *secrets)}
+
+
+def test_flow_runs_are_told_every_setting_that_has_no_default_and_none_that_does_not_exist():
+    known = {f"CREDIT_{name.upper()}": field for name, field in Settings.model_fields.items()}
+    told = environment("FlowTask")
+    assert {name for name, field in known.items() if field.is_required()} <= told
+    assert told - known.keys() == {"PREFECT_API_KEY", "CREDIT_EKS_CLUSTER"}
+    assert {"CREDIT_ONLINE_TABLES", "CREDIT_PREDICTION_LOG", "CREDIT_SERVE_TOKEN", "CREDIT_GIT_COMMIT"} <= told
+
+
+def test_the_worker_knows_its_server_and_key():
+    assert environment("WorkerTask") == {"PREFECT_API_URL", "PREFECT_API_KEY"}
+
+
+def test_every_shipped_portfolio_has_its_online_table_and_model_group():
+    found = [one["Properties"] for stack in ("data", "training") for one in resources(stack).values()]
+    tables = {one["TableName"]: one["KeySchema"] for one in found if "TableName" in one}
+    groups = {one["ModelPackageGroupName"] for one in found if "ModelPackageGroupName" in one}
+    key = [{"AttributeName": "application_id", "KeyType": "HASH"}]
+    assert tables == {f"credit-online-{dashed(name)}": key for name in PORTFOLIOS}
+    assert groups == {group_name(name) for name in PORTFOLIOS}
+
+
+def test_the_table_of_predictions_has_the_columns_that_model_servers_write():
+    glue = {"string": "string", "double": "double", "timestamp[us, tz=UTC]": "timestamp"}
+    described = resources("data")["PredictionsTable"]["Properties"]["TableInput"]["StorageDescriptor"]["Columns"]
+    assert [(one["Name"], one["Type"]) for one in described] == [(one.name, glue[str(one.type)]) for one in SCHEMA]
+
+
+def test_cluster_role_and_nodes_are_the_ones_that_releases_ask_for():
+    fields = Settings.model_fields
+    namespace, account, group = (fields[name].default for name in ("namespace", "service_account", "serve_node_group"))
+    serving = resources("serving")
+    assert f'"system:serviceaccount:{namespace}:{account}"' in str(
+        serving["ServeRole"]["Properties"]["AssumeRolePolicyDocument"]
+    )
+    nodes = serving["ServeNodes"]["Properties"]
+    assert nodes["Labels"] == {"credit/node-group": group}
+    assert nodes["Taints"] == [{"Key": "credit/node-group", "Value": group, "Effect": "NO_SCHEDULE"}]
+    access = resources("orchestration")["FlowAccess"]["Properties"]["KubernetesGroups"]
+    rbac = (ROOT / "deployments" / "kserve" / "rbac.yaml").read_text()
+    assert [name for name in access if f"name: {name}" not in rbac] == []
+
+
+def test_stages_differ_in_every_value_that_they_state():
+    dev, prod = (stages.lines(stages.FOLDER / f"{stage}.env") for stage in ("dev", "prod"))
+    assert dev.keys() == prod.keys()
+    assert {name for name in dev if dev[name] == prod[name] != ""} == set()
+    for path in stages.FOLDER.glob("*.env"):
+        stages.read(path)
+
+
+SERVICES = {
+    "S3": "AWS::S3::Bucket",
+    "Athena": "AWS::Athena::WorkGroup",
+    "Glue": "AWS::Glue::Database",
+    "SageMaker": "AWS::SageMaker::ModelPackageGroup",
+    "ECR": "AWS::ECR::Repository",
+    "ECS": "AWS::ECS::Cluster",
+    "EKS": "AWS::EKS::Cluster",
+    "EC2": "AWS::EKS::Nodegroup",
+    "DynamoDB": "AWS::DynamoDB::Table",
+    "EventBridge": "AWS::Events::Rule",
+    "CodePipeline": "AWS::CodePipeline::Pipeline",
+    "CloudWatch": "AWS::CloudWatch::Alarm",
+    "IAM": "AWS::IAM::Role",
+}
+
+
+def test_the_page_names_template_and_line_of_every_service():
+    page = (ROOT / "docs" / "aws.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| .* \| `([a-z]+)\.yaml:(\d+)` \|$", page, re.MULTILINE)
+    assert {service for service, _, _ in rows} >= SERVICES.keys()
+    for service, stack, number in rows:
+        first, kind = FILES[stack].read_text().splitlines()[int(number) - 1 : int(number) + 1]
+        if service in SERVICES:
+            assert kind.strip() == f"Type: {SERVICES[service]}", (service, first, kind)
