@@ -29,7 +29,7 @@ def task_of(ecs, subnet):
     name = f"t{uuid.uuid4().hex[:8]}"
     ecs.create_cluster(clusterName=name)
 
-    def run(command, *, image="shell", stop_timeout=5, environment=(), **more):
+    def run(command, *, image="shell", stop_timeout=5, environment=(), roles=None, **more):
         container = {
             "name": "work",
             "image": f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{image}:1",
@@ -52,6 +52,7 @@ def task_of(ecs, subnet):
             cpu="256",
             memory="512",
             containerDefinitions=[container],
+            **(roles or {}),
         )
         answer = ecs.run_task(
             cluster=name,
@@ -167,3 +168,19 @@ def test_a_task_nobody_knows_is_refused(ecs, task_of):
     cluster, task = task_of("true")
     with pytest.raises(ClientError, match="not found"):
         ecs.stop_task(cluster=cluster, task=task["taskArn"][:-4] + "0000")
+
+
+def test_each_task_has_its_roles_key_and_logs_with_the_execution_roles(ecs, task_of, tmp_path, aws):
+    """Twice: the second task finds the log group that the first has made."""
+    role = f"role-{uuid.uuid4().hex[:8]}"
+    arns = {"taskRoleArn": f"arn:aws:iam::123456789012:role/{role}"}
+    arns["executionRoleArn"] = f"{arns['taskRoleArn']}-execution"
+    target = tmp_path / "key"
+    for number in ("1", "2"):
+        cluster, task = task_of(f"echo {number} $AWS_ACCESS_KEY_ID | tee {target}", roles=arns)
+        assert await_status(ecs, cluster, task, "STOPPED")["containers"][0]["exitCode"] == 0
+        assert target.read_text().split() == [number, role]
+    lines = [json.loads(line) for line in (aws.state / "calls.jsonl").read_text().splitlines()]
+    noted = {(line["operation"], line["resource"].rpartition("/")[0]) for line in lines if role in line["role"]}
+    streams = f"arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/{cluster}:log-stream:w/work"
+    assert noted == {("logs:CreateLogStream", streams), ("logs:PutLogEvents", streams)}
