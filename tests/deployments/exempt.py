@@ -41,6 +41,11 @@ EXEMPT = {
         ),
         Exempt(
             "Catalogue",
+            "Athena may fetch partitions in batches under the caller's role; the sandbox's lists them",
+            action="glue:BatchGetPartition",
+        ),
+        Exempt(
+            "Catalogue",
             "Athena looks the database up under the caller's role; the sandbox's looks at the table alone",
             action="glue:GetDatabase",
         ),
