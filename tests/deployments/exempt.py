@@ -66,6 +66,11 @@ EXEMPT = {
     ],
     "WorkerRole": [
         Exempt(
+            "FollowRuns",
+            "a cancelled run ends its own task; the worker ends that of a run that has not begun, or does not obey",
+            action="ecs:StopTask",
+        ),
+        Exempt(
             "HearOfEnds",
             "the worker puts a message back that it could not handle",
             action="sqs:ChangeMessageVisibility",
