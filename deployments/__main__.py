@@ -27,9 +27,10 @@ def main(argv: list[str] | None = None) -> int:
         return _do(asked)
     except EstateError as error:
         print(error, file=sys.stderr)
-    except (BotoCoreError, ClientError) as error:
-        print(f"AWS does not let this happen: {error}", file=sys.stderr)
-        print("AWS credentials and a region are needed; docs/aws.md, step 1, says which", file=sys.stderr)
+    except BotoCoreError as error:
+        print(f"{error}: AWS credentials and a region are needed; docs/aws.md, step 1, says which", file=sys.stderr)
+    except ClientError as error:
+        print(f"AWS refuses: {error}; docs/aws.md, step 1, says which rights are needed", file=sys.stderr)
     return 1
 
 

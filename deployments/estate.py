@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from deployments import images, stages, templates
 from deployments.errors import MissingImageError
@@ -11,6 +12,7 @@ from deployments.stacks import Stack
 
 # What cannot be had back: the lake, the registry of models, the images. Both cost next to nothing at rest.
 KEPT = ("data", "training")
+ABSENT = {"NoSuchBucket", "ResourceNotFoundException", "EntityNotFoundException", "NotFoundException"}
 Say = Callable[[str], None]
 
 
@@ -67,7 +69,7 @@ class Estate:
             self._say(f"{stack.name}: gone")
             for kind, names in held.items():
                 for one in names:
-                    _REMOVERS[kind](one)
+                    _remove(kind, one)
                     self._say(f"  {kind} {one}: gone")
 
     def doomed(self, *, with_data: bool) -> list[str]:
@@ -107,18 +109,29 @@ def _held(stack: Stack) -> dict[str, list[str]]:
     return dict(sorted(found.items(), key=lambda item: item[0] == "AWS::KMS::Key"))
 
 
+def _remove(kind: str, name: str) -> None:
+    """Remove what a stack has left behind, if it is still there: a destruction may have been interrupted."""
+    try:
+        _REMOVERS[kind](name)
+    except ClientError as error:
+        told = error.response["Error"]
+        if told["Code"] not in ABSENT and "does not exist" not in told.get("Message", ""):
+            raise
+
+
 def _remove_bucket(name: str) -> None:
     bucket = boto3.resource("s3").Bucket(name)
     bucket.object_versions.delete()
     bucket.delete()
 
 
-def _remove_group(name: str) -> None:
+def _remove_group(name_or_arn: str) -> None:
     client: Any = boto3.client("sagemaker")
+    name = name_or_arn.rsplit("/", 1)[-1]
     for page in client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=name):
         for package in page["ModelPackageSummaryList"]:
             client.delete_model_package(ModelPackageName=package["ModelPackageArn"])
-    client.delete_model_package_group(ModelPackageGroupName=name.rsplit("/", 1)[-1])
+    client.delete_model_package_group(ModelPackageGroupName=name)
 
 
 def _remove_table(name: str) -> None:

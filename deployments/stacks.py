@@ -126,6 +126,22 @@ class Stack:
 
     def _propose(self, values: Mapping[str, str]) -> str | None:
         """Make a change set and return its ARN, None where it would change nothing."""
+        try:
+            change_set = self._create_change_set(values)
+        except ClientError as error:
+            if _says_nothing(error.response["Error"]["Message"]):
+                return None
+            raise
+        while (found := self._client.describe_change_set(ChangeSetName=change_set))["Status"].endswith("_IN_PROGRESS"):
+            time.sleep(POLL_SECONDS)
+        if found["Status"] == "FAILED":
+            self._client.delete_change_set(ChangeSetName=change_set)
+            if _says_nothing(found["StatusReason"]):
+                return None
+            raise StackError(f"stack {self.name} cannot be changed: {found['StatusReason']}")
+        return change_set
+
+    def _create_change_set(self, values: Mapping[str, str]) -> str:
         created = self._client.create_change_set(
             StackName=self.name,
             ChangeSetName=f"credit-{time.time_ns()}",
@@ -135,15 +151,7 @@ class Stack:
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": "credit:stage", "Value": self._stage}],
         )
-        change_set = str(created["Id"])
-        while (found := self._client.describe_change_set(ChangeSetName=change_set))["Status"].endswith("_IN_PROGRESS"):
-            time.sleep(POLL_SECONDS)
-        if found["Status"] == "FAILED":
-            self._client.delete_change_set(ChangeSetName=change_set)
-            if any(words in found["StatusReason"] for words in NOTHING):
-                return None
-            raise StackError(f"stack {self.name} cannot be changed: {found['StatusReason']}")
-        return change_set if found.get("Changes") else None
+        return str(created["Id"])
 
     def _changes(self, change_set: str) -> list[Change]:
         pages = self._client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
@@ -172,3 +180,8 @@ class Stack:
             if event["ResourceStatus"].endswith("_FAILED"):
                 lines.append(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}")
         return "\n".join(reversed(lines)) or "  CloudFormation gives no reason; look at the stack's events"
+
+
+def _says_nothing(reason: str) -> bool:
+    """Whether CloudFormation means that there is nothing to change."""
+    return any(words in reason for words in NOTHING)

@@ -14,6 +14,7 @@ from typing import Any
 
 from moto.cloudformation import models, parsing
 from moto.core.common_models import CloudFormationModel
+from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ecr.models import ECRBackend
 
 from sandbox.aws.server import AwsServer
@@ -37,6 +38,8 @@ class Placeholder(CloudFormationModel):
         return True
 
     def get_cfn_attribute(self, attribute: str) -> str:
+        if attribute == "ClusterSecurityGroupId":  # rules are put into it
+            return str(ec2_backends["123456789012"]["eu-west-1"].describe_security_groups()[0].id)
         if attribute.endswith("Url"):
             return f"https://{self.name}.example.com/{attribute}"
         return f"arn:aws:placeholder:eu-west-1:123456789012:{self.name}/{attribute}"
@@ -83,6 +86,15 @@ def mend() -> None:
         """Our repositories say EmptyOnDelete, which moto does not read."""
         return remove(self, repository_name, registry_id, True)
 
+    remove_network = EC2Backend.delete_vpc
+
+    def delete_vpc(self, vpc_id):
+        """Stacks take their route tables with them, which moto's leave behind."""
+        for table in self.describe_route_tables(filters={"vpc-id": vpc_id})[1:]:
+            del self.route_tables[table.id]
+        return remove_network(self, vpc_id)
+
+    EC2Backend.delete_vpc = delete_vpc
     ECRBackend.delete_repository = delete_repository
     models.CloudFormationBackend.create_change_set = create_change_set
     models.CloudFormationBackend.execute_change_set = execute_change_set
