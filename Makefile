@@ -75,7 +75,7 @@ bench-quality: $(READY) ## our models against others on UCI and the simulated ca
 bench-serve: $(READY) ## our server against others with the same model (needs wrk): make bench-serve [SECONDS_EACH=5]
 	@$(BIN)/python -m benchmarks.serve $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
 
-bench-images: $(READY) ## each image in a clean environment: MB installed, entry point, the tests of the server; four minutes
+bench-images: $(READY) ## each image in a clean environment: MB installed, entry point, the tests of the server; five minutes
 	@$(BIN)/python -m benchmarks.images
 
 bench-imports: $(READY) ## how long each flow takes to import, beside prefect and awswrangler
