@@ -22,7 +22,7 @@ LENIENT = {
     "margin": 1, "min_gain": -1, "max_slope_error": 99, "max_in_the_large": 99, "max_psi": 99,
     "max_swap_excess": 1, "max_profit_loss": 99,
 }  # fmt: skip
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(900)]
 
 LABELLED = {"prefect.resource.id": f"credit.portfolio.{portfolio.NAME}", "credit.retrain": "true"}
 FILE = f"{LANDING}/none.csv"
@@ -143,7 +143,7 @@ def test_a_burst_of_files_is_one_training(learnt_world: World) -> None:
     before = {job["TrainingJobName"] for job in world.training_jobs()}
     uris = [drop(world, LANDING, 5_000_001 + 1_000 * number, 40) for number in range(8)]
     eventually(lambda: len(world.runs.since("ingest", since)) == len(uris), "a run for each file", seconds=120)
-    train = world.runs.triggered("train", since, seconds=240)
+    train = world.runs.triggered("train", since, seconds=420)
     world.runs.quiet()
     ingests = world.runs.since("ingest", since)
     assert sorted(run.parameters["uri"] for run in ingests) == sorted(uris)

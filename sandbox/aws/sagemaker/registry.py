@@ -59,9 +59,27 @@ class RegistryActions(SageMakerResponse):
         """CreateModelPackage; EventBridge hears of it. A version takes no tags, its group does."""
         if self.request.get("ModelPackageGroupName") and self.request.get("Tags"):
             raise ApiError("ValidationException", "Tags can not be provided when creating a model package version.")
-        answer = super().create_model_package()
-        self._announce(self._find_package(cast("dict[str, str]", answer.result)["ModelPackageArn"]))
-        return answer
+        others = dict(self.sagemaker_backend.model_packages)
+        arn = cast("dict[str, str]", super().create_model_package().result)["ModelPackageArn"]
+        package = self._number(arn, others)
+        self._announce(package)
+        return ActionResult({"ModelPackageArn": package.arn})
+
+    def _number(self, arn: str, others: dict[str, Any]) -> Any:  # noqa: ANN401 - moto's untyped model
+        """Give a new version the next number of its group, one that no other has or had.
+
+        moto counts the group's versions, so that after a deletion the new one would take another's place.
+        """
+        backend = self.sagemaker_backend
+        package = backend.model_packages.pop(arn)
+        backend.model_packages.update(others)
+        if package.model_package_group_name:
+            group: Any = backend.model_package_groups[package.model_package_group_name]
+            group.last_version = package.model_package_version = getattr(group, "last_version", 0) + 1
+            package.arn = f"{arn.rpartition('/')[0]}/{group.last_version}"
+        backend.model_packages[package.arn] = package
+        backend.model_package_name_mapping[package.arn] = package.arn
+        return package
 
     def describe_model_package(self) -> ActionResult:
         """DescribeModelPackage; like the service, a versioned package has no `ModelPackageName`."""

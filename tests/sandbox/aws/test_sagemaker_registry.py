@@ -45,6 +45,16 @@ def test_versions_count_up_and_are_read_back(register, group):
     assert {item.model_package_arn for item in found} == {first.model_package_arn, second.model_package_arn}
 
 
+def test_a_number_is_never_given_twice(register, group, client):
+    first, second, third = (register(model_version=name) for name in ("v1", "v2", "v3"))
+    for gone in (first, third):
+        client("sagemaker").delete_model_package(ModelPackageName=gone.model_package_arn)
+    fourth = register(model_version="v4")
+    assert fourth.model_package_version == 4
+    found = {item.model_package_arn for item in ModelPackage.get_all(model_package_group_name=group)}
+    assert found == {second.model_package_arn, fourth.model_package_arn}
+
+
 def test_an_update_keeps_what_it_does_not_name(register):
     package = register(model_version="v1", gate="passed", old="x")
     package.update(model_approval_status="Approved", approval_description="looks fine")
