@@ -108,7 +108,7 @@ deploy: $(READY) ## make or update a stage on AWS, in order; safe to repeat: mak
 destroy: $(READY) ## take a stage down: make destroy STAGE=dev YES=1 [DATA=1]
 	$(STAGE_NAMED)@$(BIN)/python -m deployments destroy $(STAGE) $(if $(YES),--yes) $(if $(DATA),--with-data)
 
-connect: $(READY) ## tell Prefect (PREFECT_API_URL) of a stage: variables and work pool: make connect STAGE=dev
+connect: $(READY) ## tell Prefect (PrefectApiUrl in the stage's file) of a stage: variables and work pool: make connect STAGE=dev
 	$(STAGE_NAMED)@$(BIN)/python -m deployments connect $(STAGE)
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml

@@ -30,7 +30,12 @@ def main(argv: list[str] | None = None) -> int:
     except BotoCoreError as error:
         print(f"{error}: AWS credentials and a region are needed; docs/aws.md, step 1, says which", file=sys.stderr)
     except ClientError as error:
-        print(f"AWS refuses: {error}; docs/aws.md, step 1, says which rights are needed", file=sys.stderr)
+        denied = "Denied" in error.response["Error"].get("Code", "")
+        hint = "; docs/aws.md, step 1, says which rights are needed" if denied else ""
+        print(f"AWS refuses: {error}{hint}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped; what AWS has begun goes on there, and the same command takes it up again", file=sys.stderr)
+        return 130
     return 1
 
 

@@ -1,6 +1,7 @@
 """Tells Prefect of a stage: the variables that prefect.yaml and the work pool refer to, and the work pool itself."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -36,18 +37,24 @@ def variables(stage: str, values: Mapping[str, str], outputs: Mapping[str, str])
 
 
 def connect(stage: str, values: Mapping[str, str], outputs: Mapping[str, str]) -> None:
-    """Set the variables and make or update the work pool, on the server that `PREFECT_API_URL` names.
+    """Set the variables and make or update the work pool, on the server that the stage's file names.
 
     Raises:
-        EstateError: Prefect refuses; with what it says.
+        EstateError: the stage names no server, or Prefect refuses; with what it says.
     """
-    for name, value in variables(stage, values, outputs).items():
-        _prefect("variable", "set", name, value, "--overwrite")
-    _prefect("work-pool", "create", POOL, "--type", "ecs", "--base-job-template", str(TEMPLATE), "--overwrite")
+    if "PrefectApiUrl" not in values:
+        raise EstateError(f"stage {stage} names no Prefect: give its file a line PrefectApiUrl=…")
+    where, told = values["PrefectApiUrl"], variables(stage, values, outputs)
+    for name, value in told.items():
+        _prefect(where, "variable", "set", name, value, "--overwrite")
+    _prefect(where, "work-pool", "create", POOL, "--type", "ecs", "--base-job-template", str(TEMPLATE), "--overwrite")
+    print(f"{where}: work pool {POOL}, variables {', '.join(told)}")
 
 
-def _prefect(*arguments: str) -> None:
+def _prefect(where: str, *arguments: str) -> None:
+    """Call Prefect's command line for the stage's server, whatever profile the shell has."""
     command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PREFECT_API_URL": where}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise EstateError(f"prefect {' '.join(arguments[:3])} failed:\n{done.stdout}{done.stderr}")

@@ -52,6 +52,8 @@ class Estate:
             MissingImageError: everything stands but what runs the images, which are not there yet.
             EstateError: a value is missing, or CloudFormation refuses.
         """
+        stages.check_complete(self._values)
+        _let_ecs_in()
         for name, stack in self._stacks.items():
             values = {**self._values, **self.outputs()}
             if name == "orchestration":
@@ -65,6 +67,8 @@ class Estate:
             stack = self._stacks[name]
             held = _held(stack) if stack.exists() else {}
             self._say(f"{stack.name} …")
+            if name == "serving" and (zone := stack.outputs().get("ZoneId")):
+                _empty_zone(zone)
             stack.delete()
             self._say(f"{stack.name}: gone")
             for kind, names in held.items():
@@ -97,6 +101,25 @@ class Estate:
         self._say(f"{stack.name}: {f'{len(changes)} changes' if changes else 'as it should be'}")
         for change in changes:
             self._say(f"  {change}")
+
+
+def _let_ecs_in() -> None:
+    """Make the role that ECS wants in an account; a cluster that is made together with it does not find it in time."""
+    try:
+        boto3.client("iam").create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("InvalidInput", "EntityAlreadyExists"):
+            raise
+
+
+def _empty_zone(zone: str) -> None:
+    """Delete the records that CloudFormation does not know: a zone that holds any cannot be deleted."""
+    client: Any = boto3.client("route53")
+    pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
+    records = [one for page in pages for one in page["ResourceRecordSets"] if one["Type"] not in ("NS", "SOA")]
+    if records:
+        changes = [{"Action": "DELETE", "ResourceRecordSet": one} for one in records]
+        client.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
 
 
 def _held(stack: Stack) -> dict[str, list[str]]:

@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deployments.errors import StageFileError
+from deployments.stages import lines
 
 FOLDER = Path(__file__).parent / "kserve"
+ISTIO = FOLDER / "istio" / "stage.env"
 # What the manifests call what the stacks have made.
 MADE = {"SERVE_ROLE_ARN": "ServeRoleArn"}
 
 
 def write(to: Path, values: Mapping[str, str], outputs: Mapping[str, str]) -> list[Path]:
-    """Write a stage's manifests; return the folders to `kubectl apply -k`, in order.
+    """Write a stage's manifests; return the folders to `kubectl apply -k`, in order: Istio's where the stage has JWTs.
 
     Args:
         to: folder that is written anew.
@@ -20,19 +22,34 @@ def write(to: Path, values: Mapping[str, str], outputs: Mapping[str, str]) -> li
         outputs: outputs of its stacks.
 
     Raises:
-        StageFileError: a value of a `stage.env` is in neither.
+        StageFileError: a value of a `stage.env` is in neither, or the folder holds something else.
     """
-    shutil.rmtree(to, ignore_errors=True)
-    shutil.copytree(FOLDER, to)
     known = {**values, **{name: outputs[output] for name, output in MADE.items() if output in outputs}}
-    places = sorted(to.rglob("stage.env"), key=lambda path: len(path.parts))
-    for place in places:
-        names = [line.partition("=")[0] for line in place.read_text().splitlines() if not line.startswith("#")]
-        missing = [name for name in names if name not in known]
-        if missing:
-            raise StageFileError(
-                f"{place.relative_to(to)} wants {', '.join(missing)}: give the stage's file a line {missing[0]}=…, or, "
-                f"for {', '.join(MADE)}, make its stacks first"
-            )
-        place.write_text("".join(f"{name}={known[name]}\n" for name in names))
-    return [place.parent for place in places]
+    places = [FOLDER / "stage.env", *([ISTIO] if values.get("JWT_ISSUER") else [])]
+    filled = {place.relative_to(FOLDER): _filled(place, known) for place in places}
+    _clear(to)
+    shutil.copytree(FOLDER, to)
+    for place, text in filled.items():
+        (to / place).write_text(text)
+    return [(to / place).parent for place in filled]
+
+
+def _filled(place: Path, known: Mapping[str, str]) -> str:
+    names = list(lines(place))
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise StageFileError(
+            f"{place.relative_to(FOLDER)} wants {', '.join(missing)}: give the stage's file a line {missing[0]}=…, or, "
+            f"for {', '.join(MADE)}, make its stacks first"
+        )
+    return "".join(f"{name}={known[name]}\n" for name in names)
+
+
+def _clear(to: Path) -> None:
+    if to.resolve() == FOLDER.resolve() or (
+        to.exists() and any(to.iterdir()) and not (to / "kustomization.yaml").exists()
+    ):
+        raise StageFileError(
+            f"{to} holds something else than a stage's manifests; name a folder that is empty or not there"
+        )
+    shutil.rmtree(to, ignore_errors=True)

@@ -13,9 +13,11 @@ from deployments.errors import StackError
 
 POLL_SECONDS = 5.0
 NOTHING = ("didn't contain changes", "No updates are to be performed")
-# Never finished: has to be deleted before it can be made.
-STILLBORN = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
-SETTLED = ("_COMPLETE", "_FAILED")  # CloudFormation says `…_IN_PROGRESS` until then
+# Begun with a change set that was never executed.
+PROPOSED = "REVIEW_IN_PROGRESS"
+# Cannot be changed any more: has to be deleted before it can be made.
+BROKEN = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+SETTLED = ("_COMPLETE", "_FAILED", PROPOSED)  # CloudFormation says `…_IN_PROGRESS` until then
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Stack:
 
     def exists(self) -> bool:
         """Whether it has been made, and not only begun."""
-        return self.status() not in (None, *STILLBORN)
+        return self.status() not in (None, PROPOSED, "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 
     def outputs(self) -> dict[str, str]:
         """Return its outputs by name, none where it does not exist."""
@@ -66,7 +68,13 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in found}
 
     def plan(self, values: Mapping[str, str]) -> list[Change]:
-        """Return what deploying would change, and change nothing."""
+        """Return what deploying would change, and change nothing.
+
+        Raises:
+            StackError: it cannot be changed, as it never came up or did not go down.
+        """
+        if (status := self._settle()) in BROKEN:
+            raise StackError(f"stack {self.name} is {status}: deploy takes down what is left of it and makes it anew")
         fresh = not self.exists()
         change_set = self._propose(values)
         if change_set is None:
@@ -83,7 +91,7 @@ class Stack:
         Raises:
             StackError: CloudFormation has undone the change; the message has its reasons.
         """
-        if self.status() in STILLBORN:
+        if self._settle() in (*BROKEN, PROPOSED):
             self.delete()
         change_set = self._propose(values)
         if change_set is None:
@@ -101,7 +109,7 @@ class Stack:
         Raises:
             StackError: something is still in use.
         """
-        if self.status() is None:
+        if self._settle() is None:
             return
         since = self._newest_event()
         self._client.delete_stack(StackName=self.name)

@@ -8,6 +8,7 @@ from deployments import templates
 from deployments.errors import StageFileError
 
 FOLDER = Path(__file__).parent / "stages"
+MANIFESTS = Path(__file__).parent / "kserve"
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=(.*)")
 # What the driver finds out by itself: where it is, what is built, and what the stacks before have made.
 FOUND = {"Stage", "TrainImage", "ServeImage", "WorkerImage", "GitCommit"}
@@ -34,7 +35,11 @@ def lines(path: Path) -> dict[str, str]:
         known = ", ".join(sorted(other.stem for other in path.parent.glob("*.env"))) or "none"
         raise StageFileError(f"{path} does not exist; stages: {known}")
     values: dict[str, str] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise StageFileError(f"{path} is not UTF-8 text: {error}; save it as such") from None
+    for number, line in enumerate(content.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         found = _LINE.fullmatch(line.strip())
@@ -42,21 +47,51 @@ def lines(path: Path) -> dict[str, str]:
             raise StageFileError(f"{path} line {number}: {line!r} is not KEY=value")
         if found[1] in values:
             raise StageFileError(f"{path} line {number}: {found[1]} stands there twice")
-        values[found[1]] = found[2].strip()
+        values[found[1]] = _value(found[2].strip(), f"{path} line {number}: {found[1]}")
     return values
+
+
+def _value(text: str, place: str) -> str:
+    if text[:1] in ("'", '"') or " #" in text:
+        raise StageFileError(f"{place}: the value is all that follows the =, without quotes and comments")
+    return text
 
 
 def check(values: Mapping[str, str], path: Path) -> None:
     """Refuse names that nothing takes: a typing error would otherwise leave the default in force.
 
     Raises:
-        StageFileError: a name is neither a template's parameter nor a value of the manifests.
+        StageFileError: a name is neither a template's parameter nor a value of the manifests, or two values do not
+            go together.
     """
     given = {output for stack in templates.STACKS for output in templates.outputs(stack)} | FOUND
     own = {name for stack in templates.STACKS for name in templates.parameters(stack)} - given
+    known = own | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
     for name in values:
-        if not name.isupper() and name not in own:
-            raise StageFileError(f"{path}: {name} is no parameter of a stage; known are {', '.join(sorted(own))}")
+        if name not in known:
+            raise StageFileError(f"{path}: {name} is no parameter of a stage; known are {', '.join(sorted(known))}")
+    token = [bool(values.get(name)) for name in ("ServeTokenSecret", "ServeTokenName")]
+    if any(token) and not all(token):
+        raise StageFileError(f"{path}: ServeTokenSecret and ServeTokenName are one token: give both or neither")
+    if any(token) and values.get("JWT_ISSUER"):
+        raise StageFileError(
+            f"{path}: Istio would refuse the token of ServeTokenSecret, which is no JWT: give that or JWT_ISSUER"
+        )
+    nodes = [int(values.get(name) or default) for name, default in (("ServeNodesMin", 1), ("ServeNodesMax", 3))]
+    if nodes[0] > nodes[1]:
+        raise StageFileError(f"{path}: ServeNodesMin {nodes[0]} is above ServeNodesMax {nodes[1]}")
+
+
+def check_complete(values: Mapping[str, str]) -> None:
+    """Refuse values that a later stack would miss, before the first is made.
+
+    Raises:
+        StageFileError: a parameter without a default comes neither from the stage's file, nor another stack, nor the
+            images.
+    """
+    coming = {output for stack in templates.STACKS for output in templates.outputs(stack)} | FOUND
+    for stack in templates.STACKS:
+        arguments(stack, {**dict.fromkeys(coming, ""), **values})
 
 
 def arguments(stack: str, values: Mapping[str, str]) -> dict[str, str]:

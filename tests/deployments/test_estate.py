@@ -121,7 +121,7 @@ def test_a_plan_says_what_a_changed_value_changes(account, tmp_path):
 def test_outputs_are_what_the_manifests_want(account, tmp_path):
     done = driver(account, "manifests", "dev", "--to", str(tmp_path / "kserve"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(tmp_path / "kserve"), str(tmp_path / "kserve" / "istio")]
+    assert done.stdout.split() == [str(tmp_path / "kserve")]
     written = (tmp_path / "kserve" / "stage.env").read_text()
     assert written == "SERVE_ROLE_ARN=arn:aws:iam::123456789012:role/credit-serve\n"
     told = dict(line.split("=", 1) for line in driver(account, "outputs", "dev").stdout.splitlines())
@@ -175,12 +175,50 @@ def test_without_credentials_it_says_so(account):
         ("LogDays=1\nLogDays=2", "line 2: LogDays stands there twice"),
         ("LogDayz=30", "LogDayz is no parameter of a stage"),
         ("Bucket=mine", "Bucket is no parameter of a stage"),
+        ("JWT_ISUER=x", "JWT_ISUER is no parameter of a stage"),
+        ('LogDays="30"', "line 1: LogDays: the value is all that follows the =, without quotes"),
+        ("LogDays=30 # days", "without quotes and comments"),
+        ("ServeTokenName=tokens", "one token: give both or neither"),
+        ("ServeTokenName=t\nServeTokenSecret=s\nJWT_ISSUER=https://i", "give that or JWT_ISSUER"),
+        ("ServeNodesMin=5\nServeNodesMax=4", "ServeNodesMin 5 is above ServeNodesMax 4"),
     ],
 )
 def test_a_stage_file_that_does_not_fit_is_refused(text, told, tmp_path):
     (tmp_path / "dev.env").write_text(text)
     with pytest.raises(StageFileError, match=told):
         stages.read(tmp_path / "dev.env")
+
+
+def test_a_stage_file_of_another_encoding_is_refused(tmp_path):
+    (tmp_path / "dev.env").write_bytes("Repository=bänk/credit".encode("latin-1"))
+    with pytest.raises(StageFileError, match="is not UTF-8"):
+        stages.read(tmp_path / "dev.env")
+
+
+def test_what_is_missing_is_asked_for_before_anything_is_made(tmp_path):
+    with pytest.raises(StageFileError, match="stack pipeline needs"):
+        stages.check_complete({"AlarmEmail": "a@b", "BudgetDollars": "1"})
+    stages.check_complete({"AlarmEmail": "a@b", "BudgetDollars": "1", **FILLED})
+
+
+def test_istios_policies_are_there_where_the_stage_has_jwts(tmp_path):
+    jwt = {name: f"https://{name}" for name in ("JWT_ISSUER", "JWT_KEYS", "ANY_CALLER", "RELEASE_CALLER")}
+    values = {**jwt, "JWT_AUDIENCE": "credit"}
+    made = {"ServeRoleArn": "arn:aws:iam::123456789012:role/credit-serve"}
+    to = tmp_path / "kserve"
+    assert manifests.write(to, values, made) == [to, to / "istio"]
+    assert "JWT_ISSUER=https://JWT_ISSUER\n" in (to / "istio" / "stage.env").read_text()
+    assert manifests.write(to, {}, made) == [to]  # what it wrote itself it writes anew
+
+
+def test_manifests_delete_nothing_of_anybodys(tmp_path):
+    (tmp_path / "thesis.txt").write_text("all of it")
+    made = {"ServeRoleArn": "arn:aws:iam::123456789012:role/credit-serve"}
+    for folder in (tmp_path, manifests.FOLDER):
+        with pytest.raises(StageFileError, match="something else than a stage's manifests"):
+            manifests.write(folder, {}, made)
+    assert (tmp_path / "thesis.txt").read_text() == "all of it"
+    assert (manifests.FOLDER / "rbac.yaml").exists()
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(tmp_path):

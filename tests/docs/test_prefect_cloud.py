@@ -47,10 +47,8 @@ def prefect(arguments: list[str], url: str) -> str:
 
 
 def test_variables_pool_and_deployments_come_to_be(server):
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PREFECT_API_URL", server)
-        for _ in ("the first time", "again"):
-            connect("dev", {"PrefectApiKeySecret": SECRET}, MADE)
+    for _ in ("the first time", "again"):
+        connect("dev", {"PrefectApiUrl": server, "PrefectApiKeySecret": SECRET}, MADE)
     prefect(["--no-prompt", "deploy", "--all"], server)
     with get_client(sync_client=True) as client:
         pool = client.read_work_pool("credit-ecs")
