@@ -13,6 +13,7 @@ from deployments.stacks import Stack
 # What cannot be had back: the lake, the registry of models, the images. Both cost next to nothing at rest.
 KEPT = ("data", "training")
 ABSENT = {"NoSuchBucket", "ResourceNotFoundException", "EntityNotFoundException", "NotFoundException"}
+ABSENT |= {"KMSInvalidStateException"}  # a key whose deletion has been scheduled
 Say = Callable[[str], None]
 
 
@@ -65,7 +66,7 @@ class Estate:
         """Take everything down, the last made first; data, registry and images only if asked."""
         for name in reversed(self.doomed(with_data=with_data)):
             stack = self._stacks[name]
-            held = _held(stack) if stack.exists() else {}
+            held = _held(stack)  # also where an interrupted destruction has left it and taken the stack
             self._say(f"{stack.name} …")
             if name == "serving" and (zone := stack.outputs().get("ZoneId")):
                 _empty_zone(zone)

@@ -118,10 +118,19 @@ class Stack:
             raise StackError(f"stack {self.name} is {status}:\n{self._reasons(since)}")
 
     def resources(self) -> dict[str, str]:
-        """Return the physical ids of its resources by logical id."""
-        pages = self._client.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        """Return the physical ids of its resources by logical id, of one that is gone those that it had last."""
+        named = self.name if self.exists() else self._last_deleted()
+        if named is None:
+            return {}
+        pages = self._client.get_paginator("list_stack_resources").paginate(StackName=named)
         listed = [item for page in pages for item in page["StackResourceSummaries"]]
         return {item["LogicalResourceId"]: item.get("PhysicalResourceId", "") for item in listed}
+
+    def _last_deleted(self) -> str | None:
+        """Return the id of the stack that had this name last; CloudFormation tells of it for 90 days."""
+        pages = self._client.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])
+        gone = [one for page in pages for one in page["StackSummaries"] if one["StackName"] == self.name]
+        return max(gone, key=lambda one: one["CreationTime"])["StackId"] if gone else None
 
     def _describe(self) -> dict[str, Any] | None:
         try:

@@ -150,7 +150,9 @@ def test_what_was_taken_down_can_be_made_again(account):
     assert set(stacks()) == {f"credit-dev-{name}" for name in templates.STACKS}
 
 
-def test_destroying_takes_the_data_when_asked(account):
+def test_destroying_takes_the_data_when_asked_also_what_an_interrupted_one_has_left(account):
+    boto3.client("cloudformation").delete_stack(StackName="credit-dev-pipeline")
+    boto3.client("s3").head_bucket(Bucket="credit-dev-123456789012-pipeline")
     done = driver(account, "destroy", "dev", "--yes", "--with-data")
     assert done.returncode == 0, done.stdout + done.stderr
     assert stacks() == {}
