@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -15,6 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.services import Service
+
+ROOT = Path(__file__).parent.parent
 PORT = "{port}"
 REGION = "eu-west-1"
 START_SECONDS = 60.0
@@ -103,12 +105,10 @@ def _first_answer(process: subprocess.Popen[bytes], url: str, body: bytes | None
 def aws(folder: Path) -> Iterator[None]:
     """Run AWS on loopback with its state in a folder; this process and those that it starts find it."""
     command = [sys.executable, "-m", "sandbox.aws", "--state", str(folder / "aws")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    service = Service("aws", command, state=folder, env={}, cwd=ROOT)
     try:
-        assert process.stdout is not None
-        endpoint = json.loads(process.stdout.readline())["endpoint"]
+        endpoint = service.announced()["endpoint"]
         os.environ.update(_KEYS | {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION})
         yield
     finally:
-        process.terminate()
-        process.wait(30)
+        service.stop()

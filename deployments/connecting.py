@@ -13,7 +13,7 @@ TEMPLATE = Path(__file__).parent / "prefect" / "ecs-base-job-template.json"
 POOL = "credit-ecs"
 
 
-def variables(stage: str, values: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, str]:
+def variables(stage: str, values: Mapping[str, str], outputs: Mapping[str, str]) -> dict[str, object]:
     """Return the Prefect variables of a stage by name.
 
     Raises:
@@ -31,7 +31,7 @@ def variables(stage: str, values: Mapping[str, str], outputs: Mapping[str, str])
         "credit_stage": stage,
         "credit_ecs_cluster": outputs["EcsCluster"],
         "credit_vpc": outputs["Vpc"],
-        "credit_ecs_network": json.dumps(network),
+        "credit_ecs_network": network,
         "credit_api_key_secret": values.get("PrefectApiKeySecret", ""),
     }
 
@@ -46,7 +46,8 @@ def connect(stage: str, values: Mapping[str, str], outputs: Mapping[str, str]) -
         raise EstateError(f"stage {stage} names no Prefect: give its file a line PrefectApiUrl=…")
     where, told = values["PrefectApiUrl"], variables(stage, values, outputs)
     for name, value in told.items():
-        _prefect(where, "variable", "set", name, value, "--overwrite")
+        text = value if isinstance(value, str) else json.dumps(value)
+        _prefect(where, "variable", "set", name, text, "--overwrite")
     _prefect(where, "work-pool", "create", POOL, "--type", "ecs", "--base-job-template", str(TEMPLATE), "--overwrite")
     print(f"{where}: work pool {POOL}, variables {', '.join(told)}")
 

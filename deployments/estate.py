@@ -94,9 +94,9 @@ class Estate:
 
     def _not_yet(self, name: str) -> set[str]:
         """Return the parameters of a stack that only other stacks or the images can give."""
-        given = {output for stack in templates.STACKS for output in templates.outputs(stack)}
+        given = templates.all_outputs() | images.REPOSITORIES.keys()
         wanted = templates.parameters(name)
-        return {one for one in wanted if "Default" not in wanted[one]} & (given | images.REPOSITORIES.keys())
+        return {one for one in wanted if "Default" not in wanted[one]} & given
 
     def _tell(self, stack: Stack, changes: list[Any]) -> None:
         self._say(f"{stack.name}: {f'{len(changes)} changes' if changes else 'as it should be'}")

@@ -64,7 +64,7 @@ def check(values: Mapping[str, str], path: Path) -> None:
         StageFileError: a name is neither a template's parameter nor a value of the manifests, or two values do not
             go together.
     """
-    given = {output for stack in templates.STACKS for output in templates.outputs(stack)} | FOUND
+    given = templates.all_outputs() | FOUND
     own = {name for stack in templates.STACKS for name in templates.parameters(stack)} - given
     known = own | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
     for name in values:
@@ -89,7 +89,7 @@ def check_complete(values: Mapping[str, str]) -> None:
         StageFileError: a parameter without a default comes neither from the stage's file, nor another stack, nor the
             images.
     """
-    coming = {output for stack in templates.STACKS for output in templates.outputs(stack)} | FOUND
+    coming = templates.all_outputs() | FOUND
     for stack in templates.STACKS:
         arguments(stack, {**dict.fromkeys(coming, ""), **values})
 

@@ -1,5 +1,7 @@
 """Reads the CloudFormation templates of a stage: YAML with CloudFormation's own tags, as plain documents."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,11 @@ def load(stack: str) -> dict[str, Any]:
         >>> load("data")["Resources"]["DataKeyAlias"]["Properties"]["TargetKeyId"]
         {'Ref': 'DataKey'}
     """
+    return deepcopy(_parsed(stack))
+
+
+@cache
+def _parsed(stack: str) -> dict[str, Any]:
     document: dict[str, Any] = yaml.load(text(stack), Loader=_Loader)  # noqa: S506 - a safe loader
     return document
 
@@ -54,3 +61,8 @@ def parameters(stack: str) -> dict[str, dict[str, Any]]:
 def outputs(stack: str) -> list[str]:
     """Return the names of a stack's outputs."""
     return list(load(stack).get("Outputs", {}))
+
+
+def all_outputs() -> set[str]:
+    """Return the names of the outputs of all stacks: what one gives to another, and no person states."""
+    return {output for stack in STACKS for output in outputs(stack)}

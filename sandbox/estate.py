@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 
+from deployments import connecting, images
 from sandbox.formation import Formation, register
 
 ACCOUNT = "123456789012"
@@ -20,6 +21,7 @@ IMAGE_SOURCES = {
     "credit-worker": ["credit_model", "flows", "tasks", "images/worker"],
 }
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+TAG = "sandbox"
 RETRAIN_OUTCOMES = 100
 # What AWS itself knows, and the stage's own values.
 HERE = {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::Partition": "aws"}
@@ -43,14 +45,16 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
     training.make(TRAINING)
     made = {**data.outputs(), **training.outputs()}
     Formation("orchestration", {**STAGE, **made, "PrefectApiUrl": prefect_api_url}).make(EVENTS)
-    images = {name: _push(root, name) for name in IMAGE_SOURCES}
+    for name in IMAGE_SOURCES:
+        _push(root, name)
+    pushed = images.find(TAG)
     return {
         "CREDIT_BUCKET": made["Bucket"],
         "CREDIT_DATABASE": made["Database"],
         "CREDIT_WORKGROUP": made["Workgroup"],
         "CREDIT_SAGEMAKER_ROLE": made["SageMakerRoleArn"],
-        "CREDIT_TRAIN_IMAGE": images["credit-train"],
-        "CREDIT_SERVE_IMAGE": images["credit-serve"],
+        "CREDIT_TRAIN_IMAGE": pushed["TrainImage"],
+        "CREDIT_SERVE_IMAGE": pushed["ServeImage"],
         "CREDIT_GIT_COMMIT": _git_commit(root),
         "CREDIT_ONLINE_TABLES": made["OnlineTables"],
         "CREDIT_ONLINE_TIMEOUT_MS": "1000",  # this DynamoDB is one Python process that does much else
@@ -70,7 +74,7 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
     Returns:
         Prefect variables by name, which the work pool's template refers to.
     """
-    runs = Formation("orchestration", {**STAGE, "WorkerImage": _image_uri("credit-worker")})
+    runs = Formation("orchestration", {**STAGE, **images.find(TAG)})
     runs.make(RUNS)
     task = runs.properties("FlowTask")
     [container] = task["ContainerDefinitions"]
@@ -81,30 +85,17 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
     subnets = ec2.describe_subnets()["Subnets"]
     vpc = subnets[0]["VpcId"]
     groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
-    network = {
-        "subnets": [subnet["SubnetId"] for subnet in subnets],
-        "securityGroups": [groups[0]["GroupId"]],
-        "assignPublicIp": "DISABLED",
+    made = {
+        "EcsCluster": runs.outputs()["EcsCluster"],
+        "Vpc": vpc,
+        "Subnets": ",".join(subnet["SubnetId"] for subnet in subnets),
+        "TaskSecurityGroup": groups[0]["GroupId"],
     }
-    cluster = runs.outputs()["EcsCluster"]
-    return {
-        "credit_stage": STAGE["Stage"],
-        "credit_ecs_cluster": cluster,
-        "credit_vpc": vpc,
-        "credit_ecs_network": network,
-        "credit_api_key_secret": "",
-    }
+    return connecting.variables(STAGE["Stage"], {}, made)
 
 
-def _image_uri(name: str) -> str:
-    ecr: Any = boto3.client("ecr")
-    uri = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryUri"]
-    digest = ecr.describe_images(repositoryName=name)["imageDetails"][0]["imageDigest"]
-    return f"{uri}@{digest}"
-
-
-def _push(root: Path, name: str) -> str:
-    """Register an image whose digest follows from the files it would hold; return its URI by digest."""
+def _push(root: Path, name: str) -> None:
+    """Register an image whose digest follows from the files it would hold."""
     ecr: Any = boto3.client("ecr")
     files = [
         root / "requirements.lock",
@@ -118,8 +109,7 @@ def _push(root: Path, name: str) -> str:
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "config": {"digest": digest}, "layers": []}
     document = json.dumps(manifest)
     pushed = f"sha256:{hashlib.sha256(document.encode()).hexdigest()}"
-    ecr.put_image(repositoryName=name, imageManifest=document, imageDigest=pushed, imageTag="sandbox")
-    return _image_uri(name)
+    ecr.put_image(repositoryName=name, imageManifest=document, imageDigest=pushed, imageTag=TAG)
 
 
 def _git_commit(root: Path) -> str:
