@@ -15,15 +15,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from credit_model.bundle import Bundle
-    from credit_model.contract import Contract, load_contract
-    from credit_model.crossvalidation import cross_validate
-    from credit_model.gate import GateLimits, compare
-    from credit_model.reading import read_applications, read_outcomes
-    from credit_model.scoring import Scorer
+    from credit_model.bundle.bundle import Bundle
+    from credit_model.contract.contract import Contract, load_contract
+    from credit_model.data.reading import read_applications, read_outcomes
+    from credit_model.gate.compare import GateLimits, compare
+    from credit_model.scoring.scorer import Scorer
     from credit_model.settings import TrainSettings
-    from credit_model.simulation import simulate
-    from credit_model.training import train
+    from credit_model.simulation.simulate import simulate
+    from credit_model.training.crossvalidation import cross_validate
+    from credit_model.training.train import train
 
 __all__ = [
     "Bundle",
@@ -41,18 +41,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Bundle": "bundle",
-    "Contract": "contract",
-    "GateLimits": "gate",
-    "Scorer": "scoring",
+    "Bundle": "bundle.bundle",
+    "Contract": "contract.contract",
+    "GateLimits": "gate.verdict",
+    "Scorer": "scoring.scorer",
     "TrainSettings": "settings",
-    "compare": "gate",
-    "cross_validate": "crossvalidation",
-    "load_contract": "contract",
-    "read_applications": "reading",
-    "read_outcomes": "reading",
-    "simulate": "simulation",
-    "train": "training",
+    "compare": "gate.compare",
+    "cross_validate": "training.crossvalidation",
+    "load_contract": "contract.contract",
+    "read_applications": "data.reading",
+    "read_outcomes": "data.reading",
+    "simulate": "simulation.simulate",
+    "train": "training.train",
 }
 
 

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+# This many rows of 41 features fit the cache of a core and take long enough to be worth a thread.
+BLOCK_ROWS = 8192
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from prefect import flow, runtime
 
-from credit_model.contract import contract_names
+from credit_model.contract.contract import contract_names
 from flows.portfolio import shown
-from tasks.lake import IngestReport, find_landed, portfolio_of, publish, show_ingest
-from tasks.online import keep_online
-from tasks.retraining import Decision, announce_ingest, decide
+from tasks.lake.ingest import IngestReport, find_landed, portfolio_of, publish, show_ingest
+from tasks.lake.online_table import keep_online
+from tasks.trigger import Decision, announce_ingest, decide
 
 Uri = Annotated[str, shown("Landing object", pattern=r"^s3://[^/]+/.+")]
 VersionId = Annotated[str | None, shown("Version of the object")]

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from prefect import flow, runtime
 
-from credit_model.monthly import MonitorLimits
+from credit_model.monitoring.month import MonitorLimits
 from flows.portfolio import Day, Portfolio, shown
 from tasks.monitor import Monitored, announce_drift, find_scores, monitor_months, show_months
-from tasks.registry import get_model
+from tasks.sagemaker.registry import get_model
 
 Limits = Annotated[MonitorLimits | None, shown("Limits")]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from credit_model.contract import contract_names
+from credit_model.contract.contract import contract_names
 
 
 def shown(title: str, *, choices: Sequence[str] | None = None, **rules: Any) -> Any:  # noqa: ANN401 - as pydantic's Field

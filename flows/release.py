@@ -8,14 +8,14 @@ from pydantic import BaseModel
 
 from flows.portfolio import Portfolio, shown
 from tasks import events
-from tasks.approvals import acted_upon, find_model, package_number
 from tasks.errors import ReleaseError
-from tasks.limits import ReleaseLimits
-from tasks.registry import RegisteredModel, record_release
-from tasks.rollout import Rollout, begin, deploy_at_zero, finish, shift_traffic, undone_on_failure
-from tasks.shadow import shadow
-from tasks.smoke import smoke_test
-from tasks.watch import watch
+from tasks.release.approval import acted_upon, find_model
+from tasks.release.canary import watch
+from tasks.release.limits import ReleaseLimits
+from tasks.release.rollout import Rollout, begin, deploy_at_zero, finish, shift_traffic, undone_on_failure
+from tasks.release.shadow import shadow
+from tasks.release.smoke import smoke_test
+from tasks.sagemaker.registry import RegisteredModel, package_number, record_release
 
 STEPS = [10, 50, 100]
 Version = Annotated[str, shown("Model version or package", min_length=1)]

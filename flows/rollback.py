@@ -7,11 +7,11 @@ from prefect import flow, get_run_logger, runtime
 from flows.portfolio import Portfolio, shown
 from flows.release import ReleaseOutcome
 from tasks import events
-from tasks.limits import ReleaseLimits
-from tasks.registry import record_release
-from tasks.rollout import begin, deploy_at_zero, finish, shift_traffic, undone_on_failure
-from tasks.smoke import smoke_test
-from tasks.withdrawals import Withdrawal, settle_dead_release, withdraw
+from tasks.release.limits import ReleaseLimits
+from tasks.release.rollback import Withdrawal, settle_dead_release, withdraw
+from tasks.release.rollout import begin, deploy_at_zero, finish, shift_traffic, undone_on_failure
+from tasks.release.smoke import smoke_test
+from tasks.sagemaker.registry import record_release
 
 Reason = Annotated[str, shown("Reason", max_length=256)]
 

@@ -7,13 +7,13 @@ from prefect import flow, runtime
 from flows.portfolio import Day, Portfolio
 from tasks import assets, events
 from tasks.batch import PublishedScores, draw_batch, publish_scores, reconcile, show_scores
-from tasks.costs import show_costs
 from tasks.errors import RegistryError
-from tasks.leftovers import settle_batches, settle_jobs, settle_release
-from tasks.outcomes import record_run
-from tasks.registry import get_champion
-from tasks.sagemaker import transform_batch, transform_stem
-from tasks.sizing import size_batch
+from tasks.recovery import settle_batches, settle_jobs, settle_release
+from tasks.run.costs import show_costs
+from tasks.run.record import record_run
+from tasks.sagemaker.registry import get_champion
+from tasks.sagemaker.sizing import size_batch
+from tasks.sagemaker.steps import transform_batch, transform_stem
 
 
 def _name() -> str:

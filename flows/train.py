@@ -6,16 +6,16 @@ from typing import Annotated, Any, Literal
 from prefect import flow, get_run_logger, runtime
 from pydantic import BaseModel
 
-from credit_model.verdict import GateLimits
+from credit_model.gate.verdict import GateLimits
 from flows.portfolio import Portfolio, shown
 from tasks import assets, events
-from tasks.costs import show_costs
 from tasks.gate import judge, show_model
-from tasks.leftovers import settle_jobs, settle_release
-from tasks.outcomes import record_run
-from tasks.registry import PublishedModel, RegisteredModel, get_champion, publish_bundle, register_model
-from tasks.sagemaker import train_model, training_stem
-from tasks.snapshot import Snapshot, take_snapshot
+from tasks.lake.snapshot import Snapshot, take_snapshot
+from tasks.recovery import settle_jobs, settle_release
+from tasks.run.costs import show_costs
+from tasks.run.record import record_run
+from tasks.sagemaker.registry import PublishedModel, RegisteredModel, get_champion, publish_bundle, register_model
+from tasks.sagemaker.steps import train_model, training_stem
 
 Approval = Annotated[Literal["automatic", "manual"], shown("Approval")]
 HoldoutMonths = Annotated[int, shown("Months held out", ge=1, le=24)]

@@ -12,11 +12,13 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
-from credit_model.contract import Contract, load_contract
-from tasks import assets, athena, catalog, links, runs, storage
+from credit_model.contract.contract import Contract, load_contract
+from tasks import assets, s3
 from tasks.errors import ReconciliationError
-from tasks.names import dashed
-from tasks.registry import RegisteredModel
+from tasks.lake import athena, tables
+from tasks.naming import dashed
+from tasks.run import console, context
+from tasks.sagemaker.registry import RegisteredModel
 from tasks.settings import settings
 from tasks.steps import making, step
 
@@ -67,28 +69,28 @@ class PublishedScores(BaseModel, frozen=True):
 def draw_batch(portfolio: str, model: RegisteredModel, day: date) -> Batch:
     """Unload the latest version of every application; the same files and model give the same batch, drawn once."""
     contract = load_contract(portfolio)
-    table = catalog.applications(contract)
-    batch_id = storage.digest(contract.digest(), catalog.partitions(table), model.version, settings().serve_image)
+    table = tables.applications(contract)
+    batch_id = s3.digest(contract.digest(), tables.partitions(table), model.version, settings().serve_image)
     uri = folder(portfolio, batch_id)
-    drawn = storage.read_json(f"{uri}{DRAWN}")
+    drawn = s3.read_json(f"{uri}{DRAWN}")
     if drawn is None:
-        storage.delete(storage.list_keys(f"{uri}input/"))
+        s3.delete(s3.list_keys(f"{uri}input/"))
         athena.unload(_query(contract), [], f"{uri}input/")
         rows = sum(_ids(f"{uri}input/").values())
         places = {"input_uri": f"{uri}input/", "output_uri": f"{uri}scores/"}
         drawn = {"batch_id": batch_id, "portfolio": portfolio, "rows": rows, **places}
-    worked = [*drawn.get("runs", []), runs.current()]
+    worked = [*drawn.get("runs", []), context.current()]
     batch = Batch.model_validate({**drawn, "day": day.isoformat(), "model_version": model.version, "runs": worked})
-    storage.write_json(f"{uri}{DRAWN}", batch.model_dump())
+    s3.write_json(f"{uri}{DRAWN}", batch.model_dump())
     return batch
 
 
 def _query(contract: Contract) -> str:
-    columns = catalog.selected(contract)
+    columns = tables.selected(contract)
     return f"""SELECT application_id, applied_at, {columns} FROM (
   SELECT application_id, applied_at, {columns},
-    {catalog.RECENCY} AS _rank
-  FROM {catalog.applications(contract).name}
+    {tables.RECENCY} AS _rank
+  FROM {tables.applications(contract).name}
 ) WHERE _rank = 1"""  # noqa: S608 - names come from a validated contract
 
 
@@ -96,7 +98,7 @@ def _ids(prefix_uri: str) -> dict[str, int]:
     """Return how often each application id occurs in the Parquet objects under a prefix."""
     ids: list[pa.ChunkedArray] = []
     with tempfile.TemporaryDirectory() as folder:
-        for path in storage.download_folder(prefix_uri, Path(folder)):
+        for path in s3.download_folder(prefix_uri, Path(folder)):
             ids.append(pq.read_table(path, columns=["application_id"])["application_id"])
     if not ids:
         return {}
@@ -142,18 +144,18 @@ def publish_scores(batch: Batch, model: RegisteredModel, day: date) -> Published
 def publish(batch: Batch, model_version: str, day: date) -> PublishedScores:
     """Point a day's partition at a batch's answers, and note beside the batch that it is published."""
     dt = day.isoformat()
-    catalog.point_partition(catalog.scores(), [batch.portfolio, dt], batch.output_uri)
+    tables.point_partition(tables.scores(), [batch.portfolio, dt], batch.output_uri)
     published = PublishedScores(
         portfolio=batch.portfolio, dt=dt, rows=batch.rows, model_version=model_version, uri=batch.output_uri
     )
-    storage.write_json(f"{batch.folder}{PUBLISHED}", published.model_dump())
+    s3.write_json(f"{batch.folder}{PUBLISHED}", published.model_dump())
     return published
 
 
 @step
 def show_scores(published: PublishedScores, job_name: str) -> None:
     """Leave a summary of the published scores: how many applicants in each grade and decision."""
-    table = catalog.scores().name
+    table = tables.scores().name
     query = f"""SELECT grade, decision, count(*) AS applicants, avg(pd) AS mean_pd
 FROM {table} WHERE portfolio = ? AND dt = ? GROUP BY grade, decision ORDER BY grade, decision"""  # noqa: S608
     rows = athena.rows(query, [published.portfolio, published.dt])
@@ -163,8 +165,8 @@ FROM {table} WHERE portfolio = ? AND dt = ? GROUP BY grade, decision ORDER BY gr
 def _markdown(published: PublishedScores, job_name: str, rows: list[dict[str, Any]]) -> str:
     head = f"""# {published.rows:,} scores of {published.portfolio}, {published.dt}
 
-model `{published.model_version}`, [objects]({links.stored(published.uri)}),
-transform job [{job_name}]({links.job("transform", job_name)}), its [log]({links.log("transform", job_name)})
+model `{published.model_version}`, [objects]({console.stored(published.uri)}),
+transform job [{job_name}]({console.job("transform", job_name)}), its [log]({console.log("transform", job_name)})
 """
     lines = [f"| {r['grade']} | {r['decision']} | {r['applicants']:,} | {r['mean_pd']:.4f} |" for r in rows]
     return "\n".join([head, "| grade | decision | applicants | mean PD |", "|---|---|---|---|", *lines])

@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from credit_model.verdict import GateLimits
-from tasks import links, storage
-from tasks.names import dashed
-from tasks.registry import PublishedModel, RegisteredModel, fetch_bundle
-from tasks.snapshot import Snapshot
+from credit_model.gate.verdict import GateLimits
+from tasks import s3
+from tasks.lake.snapshot import Snapshot
+from tasks.naming import dashed
+from tasks.run import console
+from tasks.sagemaker.registry import PublishedModel, RegisteredModel, fetch_bundle
 from tasks.steps import step
 
 
@@ -26,13 +27,13 @@ def judge(
     Returns:
         The verdict as a JSON document: `promoted`, `checks` (name, value, limit, passed, detail), and the two versions.
     """
-    from credit_model.gate import compare  # noqa: PLC0415 - heavy: imported where it is used
+    from credit_model.gate.compare import compare  # noqa: PLC0415 - heavy: imported where it is used
 
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         new = fetch_bundle(challenger.bundle_uri, here / "challenger")
         old = fetch_bundle(champion.bundle_uri, here / "champion") if champion else None
-        storage.download_folder(snapshot.channel("holdout"), here / "holdout")
+        s3.download_folder(snapshot.channel("holdout"), here / "holdout")
         holdout: pa.Table = pq.read_table(here / "holdout")
         verdict = compare(old, new, holdout, limits)
     document = {**verdict.model_dump(mode="json"), "snapshot_id": snapshot.snapshot_id}
@@ -61,7 +62,7 @@ def _show(challenger: PublishedModel, document: dict[str, Any]) -> None:
 def show_model(model: PublishedModel, snapshot: Snapshot) -> None:
     """Leave a markdown summary of a model: what it was trained on, how it does, where its report is."""
     metrics = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted(model.metrics.items()))
-    job, report = links.job("training", model.job_name), links.stored(f"{model.bundle_uri}report.html")
+    job, report = console.job("training", model.job_name), console.stored(f"{model.bundle_uri}report.html")
     text = f"""# {model.portfolio} model {model.version}
 
 | holdout | |
@@ -70,8 +71,8 @@ def show_model(model: PublishedModel, snapshot: Snapshot) -> None:
 
 - snapshot `{snapshot.snapshot_id}`: {snapshot.train_rows:,} rows to train, {snapshot.holdout_rows:,} held out
   ({snapshot.split.method}), default rate {snapshot.target_rate:.2%}
-- training job [{model.job_name}]({job}) and its [log]({links.log("training", model.job_name)})
-- [report.html]({report}) with the plots, among [the model's files]({links.stored(model.bundle_uri)})
-- [snapshot]({links.stored(snapshot.uri)})
+- training job [{model.job_name}]({job}) and its [log]({console.log("training", model.job_name)})
+- [report.html]({report}) with the plots, among [the model's files]({console.stored(model.bundle_uri)})
+- [snapshot]({console.stored(snapshot.uri)})
 """
     create_markdown_artifact(key=f"model-{dashed(model.portfolio)}", markdown=text)

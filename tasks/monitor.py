@@ -14,13 +14,14 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
-from credit_model.bundle import Document
-from credit_model.contract import Contract, load_contract
-from credit_model.monthly import MonitorLimits, MonthReport
-from tasks import athena, catalog, events, storage
+from credit_model.bundle.bundle import Document
+from credit_model.contract.contract import Contract, load_contract
+from credit_model.monitoring.month import MonitorLimits, MonthReport
+from tasks import events, s3
 from tasks.errors import MonitoringError
-from tasks.names import dashed
-from tasks.registry import RegisteredModel, fetch_bundle
+from tasks.lake import athena, tables
+from tasks.naming import dashed
+from tasks.sagemaker.registry import RegisteredModel, fetch_bundle
 from tasks.settings import settings
 from tasks.steps import step
 
@@ -49,13 +50,13 @@ class Monitored(BaseModel, frozen=True):
         return [month for month in self.months if month.alarms]
 
 
-def monitoring() -> catalog.LakeTable:
+def monitoring() -> tables.LakeTable:
     """Return the table of what was measured: a row for each month, measure and feature, all portfolios."""
     numbers = dict.fromkeys(("value", "baseline", "limit", "p_value", "adjusted_p_value"), "double")
     columns = {"measure": "string", "feature": "string", **numbers, "alarm": "boolean", "remedy": "string"}
     columns |= {"reason": "string", "applications": "bigint", "outcomes": "bigint", "trained_on": "boolean"}
     columns |= {"model_version": "string", "scored_on": "string"}
-    return catalog.LakeTable("monitoring", "monitoring", columns, ("portfolio", "dt"))
+    return tables.LakeTable("monitoring", "monitoring", columns, ("portfolio", "dt"))
 
 
 @step
@@ -65,8 +66,8 @@ def find_scores(portfolio: str, day: date | None = None) -> ScoreRun:
     Raises:
         MonitoringError: there are none, or two models made them.
     """
-    table, wanted = catalog.scores(), f" AND dt = '{day.isoformat()}'" if day else ""
-    found = catalog.locations(table, f"portfolio = '{portfolio}'{wanted}")
+    table, wanted = tables.scores(), f" AND dt = '{day.isoformat()}'" if day else ""
+    found = tables.locations(table, f"portfolio = '{portfolio}'{wanted}")
     if not found:
         raise MonitoringError(f"portfolio {portfolio} has no scores{f' of {day}' if day else ''}; run score first")
     dt, uri = max((values[-1], location) for location, values in found.items())
@@ -91,7 +92,7 @@ def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits)
         model: The one that made them.
         limits: From where a change is an alarm.
     """
-    from credit_model.monitoring_report import render_monitoring  # noqa: PLC0415 - heavy: imported where it is used
+    from credit_model.monitoring.report import render_monitoring  # noqa: PLC0415 - heavy: imported where it is used
 
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
@@ -103,37 +104,37 @@ def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits)
     # Beside the scores: .../{batch}/scores/ and .../{batch}/monitoring.html.
     report_uri = run.uri.rstrip("/").rsplit("/", 1)[0] + "/monitoring.html"
     page = render_monitoring(document, months, portfolio=run.portfolio, version=run.model_version, scored_on=run.dt)
-    storage.write_bytes(report_uri, page.encode())
+    s3.write_bytes(report_uri, page.encode())
     return Monitored(run=run, report_uri=report_uri, months=months)
 
 
 def _train_months(snapshot_id: str) -> set[str]:
     """Months that training saw; none where the holdout was not out of time."""
-    manifest = storage.read_json(settings().uri("snapshots", snapshot_id, "manifest.json")) or {}
+    manifest = s3.read_json(settings().uri("snapshots", snapshot_id, "manifest.json")) or {}
     return set(manifest.get("split", {}).get("train_months", []))
 
 
 def _draw(contract: Contract, run: ScoreRun, folder: Path) -> ds.Dataset:
     """Month, features, PD and known outcome of everyone in a score run, drawn by Athena."""
-    catalog.ensure(catalog.outcomes())
+    tables.ensure(tables.outcomes())
     uri = settings().uri("monitor", run.portfolio, f"{run.dt}-{uuid4().hex}", "")
     try:
         athena.unload(_query(contract), [run.portfolio, run.portfolio, run.dt, run.dt[:7]], uri)
-        paths = storage.download_folder(uri, folder)
+        paths = s3.download_folder(uri, folder)
     finally:
-        storage.delete(storage.list_keys(uri))
+        s3.delete(s3.list_keys(uri))
     return ds.dataset([str(path) for path in paths], format="parquet")
 
 
 def _query(contract: Contract) -> str:
-    columns = catalog.selected(contract)
+    columns = tables.selected(contract)
     return f"""WITH ranked AS (
-  SELECT application_id, applied_at, {columns}, dt, {catalog.RECENCY} AS _rank
-  FROM {catalog.applications(contract).name}
+  SELECT application_id, applied_at, {columns}, dt, {tables.RECENCY} AS _rank
+  FROM {tables.applications(contract).name}
 ), observed AS (
-  SELECT application_id, defaulted, {catalog.RECENCY} AS _rank FROM {catalog.outcomes().name} WHERE portfolio = ?
+  SELECT application_id, defaulted, {tables.RECENCY} AS _rank FROM {tables.outcomes().name} WHERE portfolio = ?
 ), scored AS (
-  SELECT application_id, pd FROM {catalog.scores().name} WHERE portfolio = ? AND dt = ?
+  SELECT application_id, pd FROM {tables.scores().name} WHERE portfolio = ? AND dt = ?
 )
 SELECT CASE WHEN applied_at IS NULL THEN ? ELSE ranked.dt END AS _month, {columns}, scored.pd AS _pd, defaulted AS _bad
 FROM scored JOIN ranked ON scored.application_id = ranked.application_id AND ranked._rank = 1
@@ -142,7 +143,7 @@ LEFT JOIN observed ON scored.application_id = observed.application_id AND observ
 
 def _measured(document: Document, drawn: ds.Dataset, limits: MonitorLimits, *, trained: set[str]) -> list[MonthReport]:
     """Reports of all months in order, one month in memory at a time."""
-    from credit_model.monitoring import monitor  # noqa: PLC0415 - heavy: imported where it is used
+    from credit_model.monitoring.monitor import monitor  # noqa: PLC0415 - heavy: imported where it is used
 
     names = pc.unique(drawn.to_table(columns=["_month"])["_month"]).to_pylist()
     reports = []
@@ -157,15 +158,15 @@ def _publish(run: ScoreRun, month: MonthReport) -> None:
     """Replace a month in the `monitoring` table in one step; the same numbers lie at the same address."""
     table = monitoring()
     rows = pa.Table.from_pylist(_rows(run, month), _schema(table))
-    content = storage.digest(rows.drop_columns(["scored_on"]).to_pylist())
+    content = s3.digest(rows.drop_columns(["scored_on"]).to_pylist())
     location = f"{table.location([run.portfolio, month.month])}{content}/"
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, compression="zstd")
-    storage.write_bytes(f"{location}part-0.parquet", sink.getvalue().to_pybytes())
-    catalog.point_partition(table, [run.portfolio, month.month], location)
+    s3.write_bytes(f"{location}part-0.parquet", sink.getvalue().to_pybytes())
+    tables.point_partition(table, [run.portfolio, month.month], location)
 
 
-def _schema(table: catalog.LakeTable) -> pa.Schema:
+def _schema(table: tables.LakeTable) -> pa.Schema:
     kinds = {"double": pa.float64(), "bigint": pa.int64(), "boolean": pa.bool_(), "string": pa.string()}
     return pa.schema([(name, kinds[kind]) for name, kind in table.columns.items()])
 
@@ -213,7 +214,7 @@ def announce_drift(found: Monitored) -> list[str]:
     )
     for month in fresh:
         names = sorted(_alarming(month) | _announced(run, month.month))
-        storage.write_json(_marker(run, month.month), {"measures": names, "scored_on": run.dt})
+        s3.write_json(_marker(run, month.month), {"measures": names, "scored_on": run.dt})
     get_run_logger().warning("drift in %s: %s", ", ".join(months), "; ".join(reasons))
     return months
 
@@ -223,7 +224,7 @@ def _alarming(month: MonthReport) -> set[str]:
 
 
 def _announced(run: ScoreRun, month: str) -> set[str]:
-    return set((storage.read_json(_marker(run, month)) or {}).get("measures", []))
+    return set((s3.read_json(_marker(run, month)) or {}).get("measures", []))
 
 
 def _marker(run: ScoreRun, month: str) -> str:

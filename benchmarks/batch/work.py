@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from benchmarks.running import PORT, answering
-from credit_model.bundle import Bundle
+from credit_model.bundle.bundle import Bundle
 
 Numbers = dict[str, Any]
 # SageMaker sends at most 100 MB at a time; as many rows of CSV stay below.
@@ -27,10 +27,10 @@ _TYPES = {"parquet": "application/x-parquet", "csv": "text/csv"}
 
 def prepare(folder: Path, rows: int) -> Numbers:
     """Trains the default model of the case on 40,000 simulated rows; simulates other applicants to score."""
-    from credit_model.contract import load_contract  # noqa: PLC0415
+    from credit_model.contract.contract import load_contract  # noqa: PLC0415
     from credit_model.settings import TrainSettings  # noqa: PLC0415
-    from credit_model.simulation import simulate  # noqa: PLC0415
-    from credit_model.training import train  # noqa: PLC0415
+    from credit_model.simulation.simulate import simulate  # noqa: PLC0415
+    from credit_model.training.train import train  # noqa: PLC0415
 
     contract = load_contract("case")
     bundle = train(simulate(40_000, seed=3).applications, contract, TrainSettings(studies=False))

@@ -7,13 +7,13 @@ from statistics import NormalDist
 
 import numpy as np
 
-from credit_model.bundle import Cutoffs, Document
-from credit_model.decisions import Economics, share_cutoffs
-from credit_model.judging import Contender
-from credit_model.logistic import logit, sigmoid
-from credit_model.metrics.discrimination import Floats, Outcomes
-from credit_model.reference import reference_of
-from credit_model.scoring import points
+from credit_model.bundle.bundle import Cutoffs, Document
+from credit_model.evaluation.drift import reference_of
+from credit_model.gate.checks import Contender
+from credit_model.metrics.logistic import logit, sigmoid
+from credit_model.policy.decisions import Economics, share_cutoffs
+from credit_model.policy.points import points
+from credit_model.types import Floats, Outcomes
 
 _APPROVAL, _DECLINE = 0.80, 0.05
 _TRAINING_ROWS = 50_000

@@ -10,14 +10,14 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.gate.pairs import PairMaker, Portfolio, Situation
-from credit_model.bundle import Document
-from credit_model.contract import load_contract
-from credit_model.judging import judge
+from credit_model.bundle.bundle import Document
+from credit_model.contract.contract import load_contract
+from credit_model.gate.checks import judge
+from credit_model.gate.verdict import GateLimits
 from credit_model.metrics.discrimination import roc_auc
 from credit_model.settings import TrainSettings
-from credit_model.simulation import simulate
-from credit_model.training import train
-from credit_model.verdict import GateLimits
+from credit_model.simulation.simulate import simulate
+from credit_model.training.train import train
 
 PORTFOLIOS = (
     Portfolio("few defaults", 18_000, 0.014, 0.85, 0.10, 0.45),

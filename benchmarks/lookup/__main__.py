@@ -16,7 +16,8 @@ import orjson
 import uvloop
 
 from benchmarks.lookup.world import prepared
-from images.serve.lookup import Lookup, LookupFault, lookup_from_environment
+from images.serve.online.connect import lookup_from_environment
+from images.serve.online.lookup import Lookup, LookupFault
 
 _AT_A_TIME = 16
 # Milliseconds that the server may add to the median of the look-up itself.

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from benchmarks.running import answering, aws, model_server
-from credit_model.contract import load_contract
+from credit_model.contract.contract import load_contract
 from credit_model.settings import TrainSettings
-from credit_model.simulation import simulate
-from credit_model.training import train
+from credit_model.simulation.simulate import simulate
+from credit_model.training.train import train
 
 TABLE = "online-case"
 _APPLICANTS = 1000
@@ -31,11 +31,11 @@ def prepared(folder: Path) -> Iterator[tuple[int, list[str]]]:
     os.environ.update({"CREDIT_ONLINE_TABLE": TABLE, "CREDIT_ONLINE_TIMEOUT_MS": "10000"})
     os.environ.update(dict.fromkeys(_UNUSED, "unused") | {"CREDIT_ONLINE_TABLES": "online"})
     with aws(folder):
-        from tasks import online  # noqa: PLC0415 - its clients read the environment
+        from tasks.lake import online_table  # noqa: PLC0415
 
-        online.ensure(TABLE)
+        online_table.ensure(TABLE)
         applicants = rows.slice(0, _APPLICANTS)
         for batch in applicants.to_batches():
-            online.write(TABLE, online.items(batch, contract, version="1"))
+            online_table.write(TABLE, online_table.items(batch, contract, version="1"))
         with answering(model_server(model)) as server:
             yield server.port, applicants["application_id"].to_pylist()

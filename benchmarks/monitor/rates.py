@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from credit_model.bundle import Bundle
-from credit_model.contract import load_contract
-from credit_model.incidents import BrokenFeature, ChangedRelationship, Incident, PopulationShift
-from credit_model.monitoring import monitor
-from credit_model.scoring import Scorer
+from credit_model.bundle.bundle import Bundle
+from credit_model.contract.contract import load_contract
+from credit_model.monitoring.monitor import monitor
+from credit_model.scoring.scorer import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulation import simulate
-from credit_model.training import train
+from credit_model.simulation.incidents import BrokenFeature, ChangedRelationship, Incident, PopulationShift
+from credit_model.simulation.simulate import simulate
+from credit_model.training.train import train
 
 START = "2026-01"
 SETTINGS = TrainSettings(folds=5, max_rounds=150, early_stopping_rounds=20, learning_rate=0.1, studies=False)

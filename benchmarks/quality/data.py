@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from credit_model.contract import TARGET, Contract, load_contract
-from credit_model.metrics.discrimination import Floats, Outcomes
-from credit_model.reading import read_applications
-from credit_model.simulation import simulate
+from credit_model.contract.contract import TARGET, Contract, load_contract
+from credit_model.data.reading import read_applications
+from credit_model.simulation.simulate import simulate
+from credit_model.types import Floats, Outcomes
 
 Rows = npt.NDArray[np.intp]
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.quality.data import Portfolio, Rows
 from benchmarks.quality.models import Model
-from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.types import Floats, Outcomes
 
 _FOLDS, _SEED = 5, 42
 

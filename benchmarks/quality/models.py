@@ -8,11 +8,11 @@ from typing import get_args
 
 import pyarrow as pa
 
-from credit_model.contract import Contract
-from credit_model.metrics.discrimination import Floats
-from credit_model.scoring import Scorer
+from credit_model.contract.contract import Contract
+from credit_model.scoring.scorer import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.training import train
+from credit_model.training.train import train
+from credit_model.types import Floats
 
 Predict = Callable[[pa.Table], Floats]
 

@@ -19,10 +19,9 @@ from sklearn.preprocessing import OneHotEncoder, QuantileTransformer
 from xgboost import XGBClassifier
 
 from benchmarks.quality.models import Model, Predict
-from credit_model.booster import Matrix
-from credit_model.contract import TARGET, Contract
-from credit_model.encoding import Encoder
-from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.contract.contract import TARGET, Contract
+from credit_model.features.encoder import Encoder
+from credit_model.types import Floats, Matrix, Outcomes
 
 _SEED, _THREADS = 42, 2
 _ROUNDS, _RATE, _PATIENCE, _VALIDATION = 2000, 0.05, 60, 0.15

@@ -9,14 +9,14 @@ import numpy as np
 import orjson
 import pyarrow.compute as pc
 
-from credit_model.booster import Matrix
-from credit_model.bundle import Bundle
-from credit_model.contract import load_contract
-from credit_model.scoring import Scorer
+from credit_model.bundle.bundle import Bundle
+from credit_model.contract.contract import load_contract
+from credit_model.scoring.scorer import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulation import simulate
-from credit_model.training import train
-from images.serve.v2 import DATATYPES
+from credit_model.simulation.simulate import simulate
+from credit_model.training.train import train
+from credit_model.types import Matrix
+from images.serve.protocols.v2 import DATATYPES
 
 ROWS = (1, 100)
 Tensor = dict[str, Any]

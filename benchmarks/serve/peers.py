@@ -42,7 +42,7 @@ def fastapi(folder: Path, port: int) -> None:
     from fastapi import FastAPI  # noqa: PLC0415
     from pydantic import create_model  # noqa: PLC0415
 
-    from credit_model.bundle import Bundle  # noqa: PLC0415
+    from credit_model.bundle.bundle import Bundle  # noqa: PLC0415
 
     bundle = Bundle.load(folder / "model")
     booster = lgb.Booster(model_str=bundle.model_text)
@@ -77,8 +77,8 @@ def floor(folder: Path, port: int) -> None:
     import numpy as np  # noqa: PLC0415
     import orjson  # noqa: PLC0415
 
-    from credit_model.booster import Booster  # noqa: PLC0415
-    from credit_model.bundle import Bundle  # noqa: PLC0415
+    from credit_model.bundle.bundle import Bundle  # noqa: PLC0415
+    from credit_model.trees.booster import Booster  # noqa: PLC0415
 
     bundle = Bundle.load(folder / "model")
     booster, calibration = Booster(bundle.model_text), bundle.document.calibration

@@ -16,12 +16,12 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 from sklearn.model_selection import StratifiedKFold
 
-from credit_model.checks import check_table
-from credit_model.contract import load_contract
-from credit_model.encoding import Encoder
+from credit_model.contract.contract import load_contract
+from credit_model.data.labelled import check_table
+from credit_model.features.encoder import Encoder
 from credit_model.settings import TrainSettings
-from credit_model.simulation import simulate
-from credit_model.training import train
+from credit_model.simulation.simulate import simulate
+from credit_model.training.train import train
 
 Numbers = dict[str, Any]
 Rows = npt.NDArray[np.intp]

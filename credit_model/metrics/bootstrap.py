@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from credit_model.logistic import logit, sigmoid
-from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.metrics.logistic import logit, sigmoid
 from credit_model.parallel import cores
+from credit_model.types import Floats, Outcomes
 
 MEASURES = (
     "roc_auc",

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from credit_model.logistic import fit_intercept, fit_line, line_errors, logit
-from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.metrics.logistic import fit_intercept, fit_line, line_errors, logit
+from credit_model.types import Floats, Outcomes
 
 
 def brier(outcomes: Outcomes, pds: Floats) -> float:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from credit_model.metrics.discrimination import Floats, Outcomes
 from credit_model.metrics.stability import quantile_edges
+from credit_model.types import Floats, Outcomes
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from credit_model.metrics.discrimination import Floats, Outcomes
+from credit_model.types import Floats, Outcomes
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-Floats = npt.NDArray[np.float64]
-Outcomes = npt.NDArray[np.bool_]
+from credit_model.types import Floats, Outcomes
 
 
 def roc_auc(outcomes: Outcomes, scores: Floats) -> float:

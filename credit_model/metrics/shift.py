@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from credit_model.metrics.discrimination import Floats
 from credit_model.metrics.stability import psi
+from credit_model.types import Floats
 
 # Cochran's rule is 5; the far tail, where corrected p-values live, wants more.
 _MIN_EXPECTED = 10.0

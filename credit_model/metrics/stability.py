@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from credit_model.metrics.discrimination import Floats
+from credit_model.types import Floats
 
 # An empty bin would make the index infinite; this is the usual floor.
 _FLOOR = 1e-4

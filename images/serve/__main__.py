@@ -4,12 +4,13 @@ import logging
 import sys
 import time
 
-from credit_model.bundle import Bundle
+from credit_model.bundle.bundle import Bundle
 from credit_model.errors import CreditModelError
 from images.serve import logs
-from images.serve.guard import TokenFileError
-from images.serve.lookup import LookupSetupError, lookup_from_environment
-from images.serve.predictions import PredictionLogSetupError, log_from_environment
+from images.serve.http.auth import TokenFileError
+from images.serve.online.connect import lookup_from_environment
+from images.serve.online.lookup import LookupSetupError
+from images.serve.prediction_log import PredictionLogSetupError, log_from_environment
 from images.serve.settings import Settings, read_settings
 
 log = logging.getLogger("images.serve")
@@ -33,9 +34,9 @@ def _serve(bundle: Bundle, settings: Settings, started: float) -> None:
     from prometheus_client import REGISTRY  # noqa: PLC0415
 
     from images.serve.engine import Engine  # noqa: PLC0415
+    from images.serve.http.kserve_model import CreditModel  # noqa: PLC0415
+    from images.serve.http.server import Server  # noqa: PLC0415
     from images.serve.metrics import Metrics  # noqa: PLC0415
-    from images.serve.model import CreditModel  # noqa: PLC0415
-    from images.serve.server import Server  # noqa: PLC0415
 
     model = CreditModel(bundle)
     model.load()

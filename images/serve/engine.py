@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from credit_model.booster import Matrix
-from credit_model.contract import ID
+from credit_model.contract.contract import ID
+from credit_model.data.identifiers import IdentifierError, identifier
 from credit_model.errors import InputError
-from credit_model.identifiers import IdentifierError, identifier
-from credit_model.reasons import Reason
-from credit_model.scoring import Scorer, Verdicts
-from images.serve.faults import ApplicantError, RequestError
-from images.serve.lookup import Lookup, LookupFault
+from credit_model.explain.reasons import Reason
+from credit_model.scoring.scorer import Scorer, Verdicts
+from credit_model.types import Matrix
+from images.serve.errors import ApplicantError, RequestError
 from images.serve.metrics import Metrics
-from images.serve.predictions import PredictionLog
+from images.serve.online.lookup import Lookup, LookupFault
+from images.serve.prediction_log import PredictionLog
 
 Row = Mapping[str, object]
 # Above so many rows scoring takes long enough to keep other requests waiting, so a thread does it.

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# The name under which KServe and its clients know the model.
+NAME = "credit-model"
 MIB = 1 << 20
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import lightgbm as lgb
 import numpy as np
 
-from credit_model.checkpoints import Checkpoint
 from credit_model.errors import CreditModelError
-from credit_model.sharing import Share
+from credit_model.training.checkpoints import Checkpoint
+from credit_model.training.hosts import Share
 
 PORT = 12400
 _HEAD = struct.Struct(">cQ")

@@ -18,12 +18,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from credit_model.bundle import Bundle, Lineage
-from credit_model.checkpoints import Checkpoint, FolderCheckpoint
-from credit_model.contract import load_contract
+from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.contract.contract import load_contract
 from credit_model.errors import CreditModelError
 from credit_model.settings import TrainSettings
-from credit_model.training import train
+from credit_model.training.checkpoints import Checkpoint, FolderCheckpoint
+from credit_model.training.train import train
 from images.train import interruption
 from images.train.cluster import Cluster, Team, TeamCheckpoint
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from sandbox.kubernetes.api import create_app
-from sandbox.kubernetes.controller import Controller
-from sandbox.kubernetes.resources import initial_objects
-from sandbox.kubernetes.store import Store
+from sandbox.kubernetes.apiserver.api import create_app
+from sandbox.kubernetes.apiserver.resources import initial_objects
+from sandbox.kubernetes.apiserver.store import Store
+from sandbox.kubernetes.kserve.controller import Controller
 
 NAMESPACE = "ml"
 

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from credit_model.bundle import Bundle, Lineage
-from credit_model.contract import Contract, load_contract
-from credit_model.scoring import Scorer
+from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.contract.contract import Contract, load_contract
+from credit_model.scoring.scorer import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulation import Simulation, simulate
-from credit_model.training import train
+from credit_model.simulation.simulate import Simulation, simulate
+from credit_model.training.train import train
 
 QUICK = TrainSettings(folds=2, max_rounds=40, min_data_in_leaf=20, min_data_per_group=20, drop_useless=False)
 

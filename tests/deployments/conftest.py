@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.manifest import inference_service
-from tasks.registry import RegisteredModel
+from tasks.release.inference_service import inference_service
+from tasks.sagemaker.registry import RegisteredModel
 from tasks.settings import settings
 
 FOLDER = Path(__file__).parents[2] / "deployments" / "kserve"

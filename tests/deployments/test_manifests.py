@@ -9,9 +9,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from sandbox.kubernetes.admission import inference_service as webhook
-from sandbox.kubernetes.resources import INFERENCE_SERVICES
-from sandbox.kubernetes.schema import prune, schema_of, validate
+from sandbox.kubernetes.apiserver.admission import inference_service as webhook
+from sandbox.kubernetes.apiserver.resources import INFERENCE_SERVICES
+from sandbox.kubernetes.apiserver.schema import prune, schema_of, validate
 from tasks.settings import Settings
 from tests.deployments.conftest import FOLDER, documents
 

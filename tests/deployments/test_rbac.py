@@ -6,8 +6,8 @@ import uuid
 import pytest
 from kubernetes import client
 
-from tasks import kserve
 from tasks.errors import ReleaseError
+from tasks.release import kserve
 from tasks.settings import settings
 from tests.deployments.conftest import FOLDER, documents
 from tests.sandbox.kubernetes import real_api

@@ -13,11 +13,11 @@ from cfripper.config.config import Config
 from cfripper.rule_processor import RuleProcessor
 from cfripper.rules import DEFAULT_RULES
 
-from credit_model.contract import contract_names
+from credit_model.contract.contract import contract_names
 from deployments import stages, templates
-from images.serve.predictions import SCHEMA
-from tasks.names import dashed
-from tasks.registry import group_name
+from images.serve.prediction_log import SCHEMA
+from tasks.naming import dashed
+from tasks.sagemaker.registry import group_name
 from tasks.settings import Settings
 
 ROOT = Path(__file__).parents[2]

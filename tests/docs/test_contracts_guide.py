@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from credit_model.bundle import Bundle
-from credit_model.contract import parse_contract
+from credit_model.bundle.bundle import Bundle
+from credit_model.contract.contract import parse_contract
+from credit_model.data.reading import read_applications
 from credit_model.errors import ContractError, CreditModelError
-from credit_model.reading import read_applications
 from tests.docs.german import write_german_csv
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from credit_model.contract import parse_contract
+from credit_model.contract.contract import parse_contract
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -5,8 +5,8 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from credit_model.archive import write_archive
-from credit_model.bundle import Bundle
+from credit_model.bundle.archive import write_archive
+from credit_model.bundle.bundle import Bundle
 from tests.e2e.portfolio import NAME
 from tests.e2e.world import GROUP, World
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from credit_model.scoring import Scorer
+from credit_model.scoring.scorer import Scorer
 from tests.e2e import models, portfolio
 from tests.e2e.world import V1, World
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox import estate
-from tasks import storage
+from tasks import s3
 from tasks.settings import Settings, settings
 from tests.conftest import ROOT, Aws
 
@@ -18,5 +18,5 @@ def platform(aws: Aws) -> Iterator[Settings]:
             environment.setenv(name, value)
         environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         settings.cache_clear()
-        storage.client.cache_clear()
+        s3.client.cache_clear()
         yield settings()

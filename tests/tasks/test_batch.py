@@ -7,10 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.logging import disable_run_logger
 
-from tasks import athena, catalog, storage
+from tasks import s3
 from tasks.batch import Batch, publish_scores, reconcile
 from tasks.errors import ReconciliationError
-from tasks.registry import RegisteredModel
+from tasks.lake import athena, tables
+from tasks.sagemaker.registry import RegisteredModel
 from tasks.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("platform")
@@ -20,7 +21,7 @@ DAY = date(2026, 3, 1)
 def write(uri: str, table: pa.Table) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    storage.write_bytes(uri, sink.getvalue().to_pybytes())
+    s3.write_bytes(uri, sink.getvalue().to_pybytes())
 
 
 def scored(ids: list[str], pd: float = 0.1) -> pa.Table:
@@ -74,4 +75,4 @@ def test_readers_see_the_old_scores_or_the_new_ones(platform, model):
             write(f"{moved.output_uri}1.out", scored(["a", "b", "c"], pd))
             publish_scores.fn(moved, model, DAY)
             assert read() == [pd] * 3
-    assert len(catalog.partitions(catalog.scores(), "portfolio = 'flip'")) == 1
+    assert len(tables.partitions(tables.scores(), "portfolio = 'flip'")) == 1

@@ -6,11 +6,12 @@ import boto3
 import pytest
 from sagemaker.core.utils.utils import SageMakerClient
 
-from tasks import athena, catalog, storage
+from tasks import s3
 from tasks.errors import AccessError, BusyError, RequestError
-from tasks.jobs import TRAINING, or_none
-from tasks.registry import list_models
-from tasks.sagemaker import ensure_model
+from tasks.lake import athena, tables
+from tasks.sagemaker.jobs import TRAINING, or_none
+from tasks.sagemaker.registry import list_models
+from tasks.sagemaker.steps import ensure_model
 from tasks.settings import Settings
 from tasks.steps import explained
 from tests.conftest import Aws
@@ -42,7 +43,7 @@ def front(aws: Aws, platform: Settings, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def _forget() -> None:
-    storage.client.cache_clear()
+    s3.client.cache_clear()
     SageMakerClient.reset()
     boto3.setup_default_session(region_name="eu-west-1")
 
@@ -65,7 +66,7 @@ def test_athena_tries_again(front, fault):
 def test_sagemaker_core_tries_again_and_finds_what_a_lost_answer_has_made(front, lost):
     front.faults["CreateModel"] = [lost]
     version = "lost" if lost.late else "busy"
-    storage.write_bytes("s3://credit-sandbox/faults/model.tar.gz", b"sound enough for the registry")
+    s3.write_bytes("s3://credit-sandbox/faults/model.tar.gz", b"sound enough for the registry")
     name = ensure_model("faults", version, "s3://credit-sandbox/faults/model.tar.gz")
     assert front.calls.count("CreateModel") == 2
     assert boto3.client("sagemaker").describe_model(ModelName=name)["ModelName"] == name
@@ -74,8 +75,8 @@ def test_sagemaker_core_tries_again_and_finds_what_a_lost_answer_has_made(front,
 def test_s3_tries_again(front):
     uri = "s3://credit-sandbox/faults/one.json"
     front.faults["PUT /credit-sandbox/faults/one.json"] = [Fault(503, "SlowDown", "less"), DROPPED]
-    storage.write_json(uri, {"n": 1})
-    assert storage.read_json(uri) == {"n": 1}
+    s3.write_json(uri, {"n": 1})
+    assert s3.read_json(uri) == {"n": 1}
 
 
 def test_a_refusal_is_not_retried_and_names_the_missing_permission(front):
@@ -92,14 +93,14 @@ def test_a_refusal_is_not_retried_and_names_the_missing_permission(front):
 def test_an_s3_refusal_without_words_names_the_permission_too(front):
     front.faults["HEAD /credit-sandbox/faults/secret"] = [Fault(403)]
     with pytest.raises(AccessError, match="permission s3:GetObject on"):
-        explained(storage.client().head_object)(Bucket="credit-sandbox", Key="faults/secret")
+        explained(s3.client().head_object)(Bucket="credit-sandbox", Key="faults/secret")
 
 
 def test_a_glue_refusal_reaches_whoever_runs_the_flow(front):
     said = "User: x is not authorized to perform: glue:GetPartitions on resource: arn:aws:glue:eu-west-1:1:catalog"
     front.faults["GetPartitions"] = [Fault(400, "AccessDeniedException", said)]
     with pytest.raises(AccessError, match=r"permission glue:GetPartitions on arn:aws:glue:eu-west-1:1:catalog is"):
-        explained(catalog.partitions)(catalog.scores())
+        explained(tables.partitions)(tables.scores())
 
 
 def test_a_wrong_parameter_is_named_and_not_tried_again(front):

@@ -9,16 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.logging import disable_run_logger
 
-from credit_model.contract import load_contract
-from credit_model.incidents import BrokenFeature, PopulationShift
-from credit_model.monthly import Alarm, MonitorLimits
-from credit_model.scoring import Scorer
+from credit_model.contract.contract import load_contract
+from credit_model.monitoring.month import Alarm, MonitorLimits
+from credit_model.scoring.scorer import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulation import simulate
-from credit_model.training import train
-from tasks import athena, catalog, events, monitor, storage
+from credit_model.simulation.incidents import BrokenFeature, PopulationShift
+from credit_model.simulation.simulate import simulate
+from credit_model.training.train import train
+from tasks import events, monitor, s3
 from tasks.errors import MonitoringError
-from tasks.registry import RegisteredModel
+from tasks.lake import athena, tables
+from tasks.sagemaker.registry import RegisteredModel
 
 pytestmark = pytest.mark.xdist_group("platform")
 DAY = date(2026, 5, 2)
@@ -30,7 +31,7 @@ SHIFT = [PopulationShift("2026-03", strength=1)]
 def write(table: pa.Table, uri: str) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    storage.write_bytes(uri, sink.getvalue().to_pybytes())
+    s3.write_bytes(uri, sink.getvalue().to_pybytes())
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +45,9 @@ def model(platform, bundle) -> RegisteredModel:
     """The bundle in the model store, trained on 2026-01 as its snapshot says."""
     uri = platform.uri("models", "case", bundle.version, "")
     with tempfile.TemporaryDirectory() as folder:
-        storage.upload_folder(bundle.save(Path(folder) / "bundle"), uri)
+        s3.upload_folder(bundle.save(Path(folder) / "bundle"), uri)
     split = {"method": "out_of_time", "train_months": ["2026-01"]}
-    storage.write_json(platform.uri("snapshots", "watched", "manifest.json"), {"split": split})
+    s3.write_json(platform.uri("snapshots", "watched", "manifest.json"), {"split": split})
     text = dict.fromkeys(("arn", "archive_uri", "job_name"), "x") | {"snapshot_id": "watched", "bundle_uri": uri}
     return RegisteredModel(**text, portfolio="case", version=bundle.version, status="Approved", released_at=None)
 
@@ -55,10 +56,10 @@ def fill(platform, bundle, incidents=(), *, timeless=False) -> None:
     """Four months of applications, the outcomes of the first two, and the scores of all: a run of its own each time."""
     made = simulate(4 * ROWS, months=4, start="2026-01", seed=21, drift=0, incidents=incidents).applications
     contract = load_contract("case")
-    applications, outcomes = catalog.applications(contract), catalog.outcomes()
+    applications, outcomes = tables.applications(contract), tables.outcomes()
     stamp = pa.array([datetime.now(UTC)] * made.num_rows, pa.timestamp("us", "UTC"))
     made = made.append_column("ingested_at", stamp)
-    ingest = storage.digest(str(incidents), datetime.now(UTC).isoformat())
+    ingest = s3.digest(str(incidents), datetime.now(UTC).isoformat())
     for month in range(4):
         part, dt = made.slice(month * ROWS, ROWS), f"2026-0{month + 1}"
         delivered = part.drop_columns(["defaulted", "observed_at"])
@@ -72,13 +73,13 @@ def fill(platform, bundle, incidents=(), *, timeless=False) -> None:
     uri = platform.uri("batch", "case", f"watched-{ingest}", "scores", "")
     scored = Scorer(bundle).score_table(made.drop_columns(["defaulted", "observed_at", "ingested_at"]))
     write(scored.append_column("scored_at", stamp), f"{uri}part.out")
-    catalog.point_partition(catalog.scores(), ["case", DAY.isoformat()], uri)
+    tables.point_partition(tables.scores(), ["case", DAY.isoformat()], uri)
 
 
-def put(table: catalog.LakeTable, values: list[str], rows: pa.Table) -> None:
-    catalog.ensure(table)
+def put(table: tables.LakeTable, values: list[str], rows: pa.Table) -> None:
+    tables.ensure(table)
     write(rows, f"{table.location(values)}part-0.parquet")
-    catalog.add_partitions(table, {table.location(values): values})
+    tables.add_partitions(table, {table.location(values): values})
 
 
 def stored() -> list[dict]:
@@ -121,8 +122,8 @@ def test_months_are_measured_and_stored_once(platform, bundle, model, watched):
 
 def test_the_report_lies_beside_the_scores(watched):
     run, found = watched
-    bucket, key = storage.split(found.report_uri)
-    page = storage.client().get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    bucket, key = s3.split(found.report_uri)
+    page = s3.client().get_object(Bucket=bucket, Key=key)["Body"].read().decode()
     assert found.report_uri.rsplit("/", 1)[0] == run.uri.rstrip("/").rsplit("/", 1)[0]
     assert page.count("<svg") == 6
     assert "http://" not in page

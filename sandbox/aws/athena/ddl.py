@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from sandbox.aws.athena.catalog import CSV, PARQUET, Catalog, Partition, Table
 from sandbox.aws.athena.results import Row
-from sandbox.aws.athena.types import from_hive, split_top_level
+from sandbox.aws.athena.sql.types import from_hive, split_top_level
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 from sandbox.aws.storage import Location, Storage
 

@@ -10,12 +10,12 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from sandbox.aws.athena import dialect
 from sandbox.aws.athena.catalog import Catalog, Partition, Table
-from sandbox.aws.athena.macros import MACROS
 from sandbox.aws.athena.pruning import prune
 from sandbox.aws.athena.relations import relation
-from sandbox.aws.athena.types import NARROWED
+from sandbox.aws.athena.sql import dialect
+from sandbox.aws.athena.sql.macros import MACROS
+from sandbox.aws.athena.sql.types import NARROWED
 from sandbox.aws.errors import QueryError
 from sandbox.aws.storage import Storage
 

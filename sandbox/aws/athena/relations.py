@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sandbox.aws.athena.catalog import CSV, Partition, Table
-from sandbox.aws.athena.types import from_hive
+from sandbox.aws.athena.sql.types import from_hive
 from sandbox.aws.errors import QueryError
 from sandbox.aws.storage import Object, Storage
 

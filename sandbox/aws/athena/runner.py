@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from sandbox.aws.athena import statements
 from sandbox.aws.athena.catalog import PARQUET, Catalog, Partition, Table
 from sandbox.aws.athena.ddl import Ddl, partition_place
-from sandbox.aws.athena.dialect import substitute
 from sandbox.aws.athena.engine import Column, Run
 from sandbox.aws.athena.execution import Execution
 from sandbox.aws.athena.results import RowFile, csv_line, rows_of, text_line
-from sandbox.aws.athena.types import from_hive, to_hive
+from sandbox.aws.athena.sql import statements
+from sandbox.aws.athena.sql.dialect import substitute
+from sandbox.aws.athena.sql.types import from_hive, to_hive
 from sandbox.aws.athena.writer import ROWS_PER_FILE, Writer, check_columns, require_empty
 from sandbox.aws.errors import QueryError
 from sandbox.aws.storage import Location, Storage

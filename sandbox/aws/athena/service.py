@@ -7,11 +7,11 @@ from typing import Any
 
 from moto.athena.models import AthenaBackend
 
-from sandbox.aws.athena import statements
 from sandbox.aws.athena.catalog import Catalog
 from sandbox.aws.athena.execution import FINAL, Execution
 from sandbox.aws.athena.runner import Runner, row_file
-from sandbox.aws.athena.types import column_info
+from sandbox.aws.athena.sql import statements
+from sandbox.aws.athena.sql.types import column_info
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ApiError, SandboxAwsError
 from sandbox.aws.storage import Location, Storage

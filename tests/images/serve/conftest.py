@@ -8,12 +8,12 @@ import httpx
 import pyarrow.compute as pc
 import pytest
 
-from credit_model.bundle import Bundle
-from credit_model.contract import load_contract
-from credit_model.scoring import Scorer
+from credit_model.bundle.bundle import Bundle
+from credit_model.contract.contract import load_contract
+from credit_model.scoring.scorer import Scorer
 from credit_model.settings import TrainSettings
-from credit_model.simulation import simulate
-from credit_model.training import train
+from credit_model.simulation.simulate import simulate
+from credit_model.training.train import train
 from images.serve.engine import Engine
 from images.serve.metrics import Metrics
 from tests.images.serve.serve_process import Server, free_port

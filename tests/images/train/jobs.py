@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from credit_model.simulation import simulate
+from credit_model.simulation.simulate import simulate
 
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = {

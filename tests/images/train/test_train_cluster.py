@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from credit_model.bundle import Bundle
-from credit_model.scoring import Scorer
+from credit_model.bundle.bundle import Bundle
+from credit_model.scoring.scorer import Scorer
 from images.train.cluster import Cluster, ClusterError, Team
 from tests.images.train.jobs import QUICK, TrainJob, free_ports, team, write_channels
 

@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 from kubernetes import client
 
-from sandbox.kubernetes.api import create_app
-from sandbox.kubernetes.resources import initial_objects
-from sandbox.kubernetes.store import Store
+from sandbox.kubernetes.apiserver.api import create_app
+from sandbox.kubernetes.apiserver.resources import initial_objects
+from sandbox.kubernetes.apiserver.store import Store
 from tests.conftest import Aws
 from tests.sandbox.kubernetes import real_api
 from tests.sandbox.kubernetes.cluster_process import Cluster

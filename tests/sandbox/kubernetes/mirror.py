@@ -12,9 +12,9 @@ from pathlib import Path
 
 from kubernetes import client, config
 
-from sandbox.kubernetes.controller import Controller
-from sandbox.kubernetes.resources import INFERENCE_SERVICES, initial_objects
-from sandbox.kubernetes.store import Store
+from sandbox.kubernetes.apiserver.resources import INFERENCE_SERVICES, initial_objects
+from sandbox.kubernetes.apiserver.store import Store
+from sandbox.kubernetes.kserve.controller import Controller
 
 LOOK_SECONDS = 0.1
 GV, PLURAL = ("serving.kserve.io", "v1beta1"), "inferenceservices"

@@ -6,7 +6,7 @@ import time
 
 from kubernetes import client, config
 
-from sandbox.kubernetes.resources import definition
+from sandbox.kubernetes.apiserver.resources import definition
 
 REAL = os.environ.get("REAL_KUBECONFIG")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.kubernetes.documents import merge_patch
-from sandbox.kubernetes.knative import Target, propagate, resolve, targets
+from sandbox.kubernetes.apiserver.documents import merge_patch
+from sandbox.kubernetes.kserve.knative import Target, propagate, resolve, targets
 
 
 @pytest.mark.parametrize(

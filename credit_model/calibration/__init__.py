@@ -1,0 +1,1 @@
+"""How raw margins become probabilities of default, and how that mapping is fitted."""

@@ -1,0 +1,111 @@
+"""The command `compare`: asks the gate about two bundles and a labelled file, and shows its checks as a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from credit_model.bundle.bundle import Bundle
+from credit_model.contract.contract import ID, TARGET
+from credit_model.data.outputs import file_target
+from credit_model.data.reading import read_applications
+from credit_model.errors import DataError
+from credit_model.gate.verdict import GateLimits, Verdict
+
+_REFUSED = 4
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """Gives a parser the arguments of the command."""
+    parser.add_argument("champion", type=Path, help="folder of the bundle in production")
+    parser.add_argument("challenger", type=Path, help="folder of the bundle that may replace it")
+    parser.add_argument("holdout", type=Path, help="labelled CSV or Parquet that neither was trained on")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a limit of the gate")
+    parser.add_argument("--report", type=Path, help="also write the challenger's report with the comparison on top")
+    parser.add_argument("--json", type=Path, help="also write the verdict as JSON")
+    parser.set_defaults(command=_compare)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    # scikit-learn takes a second to import, which the other commands need not wait for.
+    from credit_model.gate.compare import compare  # noqa: PLC0415
+    from credit_model.report.model_report import render_report  # noqa: PLC0415
+
+    limits = _limits(options.set)
+    for path in filter(None, (options.report, options.json)):
+        file_target(path)
+    champion, challenger = Bundle.load(options.champion), Bundle.load(options.challenger)
+    holdout, champions = _holdouts(options.holdout, champion, challenger)
+    verdict = compare(champion, challenger, holdout, limits, champion_holdout=champions)
+    print("\n".join(_lines(verdict)))
+    if options.report:
+        html = render_report(challenger.document, comparison=verdict.model_dump(mode="json"))
+        options.report.write_text(html, "utf-8")
+        print(f"report in {options.report}")
+    if options.json:
+        options.json.write_text(verdict.model_dump_json(indent=1) + "\n", "utf-8")
+    return 0 if verdict.promoted else _REFUSED
+
+
+def _limits(assignments: Sequence[str]) -> GateLimits:
+    values = dict(_assignment(text) for text in assignments)
+    unknown = [name for name in values if name not in GateLimits.model_fields]
+    if unknown:
+        raise DataError(f"unknown limit '{unknown[0]}'; known limits: {', '.join(GateLimits.model_fields)}")
+    try:
+        return GateLimits.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise DataError(f"limit '{name}': {first['msg']}; correct it") from error
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found:
+        raise DataError(f"--set {text}: write it as name=value, for example --set margin=0.005")
+    return name, value
+
+
+def _holdouts(path: Path, champion: Bundle, challenger: Bundle) -> tuple[pa.Table, pa.Table | None]:
+    """Labelled rows that keep both contracts as the challenger reads them, and as the champion does where it differs.
+
+    One canonical name may stand for other columns of the file under another contract, so each model reads its own.
+    """
+    table = _labelled(path, challenger)
+    if champion.contract.digest() == challenger.contract.digest():
+        return table, None
+    other = _labelled(path, champion)
+    return _those_in(table, other), _those_in(other, table)
+
+
+def _those_in(table: pa.Table, other: pa.Table) -> pa.Table:
+    return table.filter(pc.is_in(table.column(ID), value_set=other.column(ID).combine_chunks()))
+
+
+def _labelled(path: Path, bundle: Bundle) -> pa.Table:
+    result = read_applications(path, bundle.contract)
+    if TARGET not in result.accepted.column_names:
+        raise DataError(f"{path}: has no target column '{bundle.contract.target.source}'; the gate needs outcomes")
+    bad = pc.count_distinct(result.rejected.column("row")).as_py()
+    if bad:
+        print(f"{path}: {bad:,} rows break contract '{bundle.contract.name}' and are left out", file=sys.stderr)
+    return result.accepted.filter(pc.is_valid(result.accepted.column(TARGET)))
+
+
+def _lines(verdict: Verdict) -> list[str]:
+    """The checks as a table, and the decision."""
+    head = f"{'check':<26}{'value':>10}{'limit':>19}  "
+    lines = [head]
+    for check in verdict.checks:
+        value, limit = (v if isinstance(v, str) else f"{v:.4f}" for v in (check.value, check.limit))
+        mark = "ok " if check.passed else "NOT"
+        lines.append(f"{check.name:<26}{value:>10}{limit:>19}  {mark} {check.detail}")
+    word = "may replace" if verdict.promoted else "may not replace"
+    return [*lines, f"{verdict.challenger} {word} {verdict.champion} ({verdict.rows:,} applications)"]

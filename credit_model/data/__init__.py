@@ -1,0 +1,1 @@
+"""Raw files and tables of applicants, read and checked against the contract."""

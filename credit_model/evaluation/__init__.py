@@ -1,0 +1,1 @@
+"""Measures, evidence, fairness and drift of one model on labelled data."""

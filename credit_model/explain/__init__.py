@@ -1,0 +1,1 @@
+"""Reason codes for applicants and importance of features."""

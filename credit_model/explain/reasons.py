@@ -1,0 +1,137 @@
+"""Adverse reasons: which of an applicant's values raise the PD most, in the words of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from credit_model.contract.contract import Contract
+from credit_model.types import Matrix
+
+MOST_REASONS = 4
+# From this rank correlation on, two features tell the applicant the same thing.
+SAME_STORY = 0.7
+
+
+class ReasonBook(BaseModel):
+    """What reasons are measured against; part of a bundle.
+
+    Attributes:
+        baseline_of: Whose mean contribution the baseline is, in words.
+        baseline: Mean contribution of each feature, in log-odds before calibration.
+        groups: Features that tell the same story; each group gives one reason at most.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    baseline_of: str = "approved applicants of the training data"
+    baseline: dict[str, float]
+    groups: tuple[tuple[str, ...], ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an applicant's PD is higher than that of the baseline.
+
+    Attributes:
+        code: Feature that raises the PD most within its group.
+        text: The contract's words for it.
+        contribution: Log-odds before calibration that the whole group adds against the baseline.
+    """
+
+    code: str
+    text: str
+    contribution: float
+
+
+class Explainer:
+    """Finds reasons from exact additive contributions in margin space."""
+
+    def __init__(self, book: ReasonBook, contract: Contract, names: Sequence[str]) -> None:
+        """Prepares the lookup.
+
+        Args:
+            book: Baseline and groups.
+            contract: Has the words.
+            names: Features in the order of the contributions.
+        """
+        self._names = tuple(names)
+        self._texts = {column.name: column.reason for column in contract.model_features}
+        self._baseline = np.array([book.baseline[name] for name in names])
+        places = {name: position for position, name in enumerate(names)}
+        self._groups = [np.array([places[name] for name in group]) for group in book.groups]
+
+    def explain(self, contributions: Matrix) -> list[tuple[Reason, ...]]:
+        """Up to four reasons of each applicant, the strongest first; none where nothing raises the PD.
+
+        Args:
+            contributions: Shape (rows, features + 1) as `Booster.contributions` gives it; the base is not used.
+        """
+        excess = contributions[:, : len(self._names)] - self._baseline
+        return [self._of_one(row) for row in excess]
+
+    def _of_one(self, excess: Matrix) -> tuple[Reason, ...]:
+        found = [(float(excess[group].sum()), group[int(np.argmax(excess[group]))]) for group in self._groups]
+        raising = sorted((total, -place) for total, place in found if total > 0)[::-1][:MOST_REASONS]
+        named = [(self._names[-place], total) for total, place in raising]
+        return tuple(Reason(name, self._texts[name], total) for name, total in named)
+
+
+def learn_reasons(
+    matrix: Matrix,
+    contributions: Matrix,
+    *,
+    approved: npt.NDArray[np.bool_],
+    names: Sequence[str],
+    categorical: Sequence[int],
+) -> ReasonBook:
+    """Book of reasons of a model.
+
+    Args:
+        matrix: Encoded features of a sample of training rows, shape (rows, features).
+        contributions: Their contributions, shape (rows, features + 1).
+        approved: Whether each row is approved, shape (rows,); all rows are the baseline when none is.
+        names: Features in order.
+        categorical: Positions of categorical features; their codes have no order, so their contributions stand in.
+    """
+    ordered = matrix.copy()
+    ordered[:, categorical] = contributions[:, categorical]
+    chosen = contributions[approved] if approved.any() else contributions
+    means = chosen[:, : len(names)].mean(axis=0)
+    baseline = {name: float(mean) for name, mean in zip(names, means, strict=True)}
+    return ReasonBook(baseline=baseline, groups=correlated_groups(ordered, names))
+
+
+def correlated_groups(
+    matrix: Matrix, names: Sequence[str], *, limit: float = SAME_STORY
+) -> tuple[tuple[str, ...], ...]:
+    """Features linked by an absolute Spearman correlation of at least `limit`, directly or through others.
+
+    Missing values rank below all others, so features that are missing together are related too. No two features of
+    different groups reach the limit.
+
+    Args:
+        matrix: Shape (rows, features); constant features are groups of their own.
+        names: Features in order.
+        limit: Correlation from which two features belong together.
+    """
+    ranks = np.column_stack([_midranks(np.nan_to_num(column, nan=-np.inf)) for column in matrix.T])
+    centred = ranks - ranks.mean(axis=0)
+    length = np.sqrt((centred**2).sum(axis=0))
+    safe = np.where(length > 0, length, 1.0)
+    linked = np.abs(centred.T @ centred / np.outer(safe, safe)) >= limit
+    group_of = np.arange(len(names))
+    for one, other in np.argwhere(np.triu(linked, 1)):
+        group_of[group_of == group_of[other]] = group_of[one]
+    order = dict.fromkeys(group_of.tolist())
+    return tuple(tuple(names[place] for place in np.flatnonzero(group_of == group).tolist()) for group in order)
+
+
+def _midranks(values: Matrix) -> Matrix:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Matrix = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return ranks

@@ -1,0 +1,1 @@
+"""The gate that decides whether a challenger may replace the champion."""

@@ -1,0 +1,82 @@
+"""The gate: may a challenger replace the champion, judged on the same holdout rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from credit_model.bundle.bundle import Bundle
+from credit_model.contract.contract import ID
+from credit_model.data.labelled import LabelledTable, check_table
+from credit_model.errors import TrainingError
+from credit_model.evaluation.evidence import economics_of
+from credit_model.gate.checks import Contender, judge
+from credit_model.gate.verdict import Check, GateLimits, Verdict
+from credit_model.policy.decisions import Economics
+from credit_model.scoring.scorer import Scorer
+from credit_model.settings import TrainSettings
+
+__all__ = ["Check", "GateLimits", "Verdict", "compare"]
+
+_ECONOMICS = ("margin", "loss_given_default", "min_return", "amount", "amount_column")
+
+
+def compare(
+    champion: Bundle | None,
+    challenger: Bundle,
+    holdout: pa.Table,
+    limits: GateLimits | None = None,
+    *,
+    champion_holdout: pa.Table | None = None,
+) -> Verdict:
+    """Judges a challenger.
+
+    Args:
+        champion: Model in production; None before the first release, when only absolute checks apply.
+        challenger: Model that may replace it.
+        holdout: Canonical labelled table that neither model was trained on; both are scored on these very rows.
+        limits: What the challenger must reach; the defaults when absent.
+        champion_holdout: The same applicants, canonical under the champion's contract, where the contracts differ: one
+            name may stand for different columns of the raw file. When absent, both models read `holdout`.
+
+    Raises:
+        TrainingError: The holdout has no outcomes, repeated ids or one class only, or the two hold other applicants.
+        InputError: A holdout row breaks a contract.
+    """
+    checked = _checked(challenger, holdout)
+    rival = None
+    if champion:
+        own = _checked(champion, holdout if champion_holdout is None else champion_holdout)
+        rival = _contender(champion, _same_applicants(checked, own))
+    return judge(
+        checked.outcomes,
+        _contender(challenger, checked),
+        rival,
+        economics=_economics(challenger, checked),
+        limits=limits or GateLimits(),
+    )
+
+
+def _checked(bundle: Bundle, holdout: pa.Table) -> LabelledTable:
+    return check_table(holdout, bundle.contract, TrainSettings(), names=bundle.document.features, role="holdout")
+
+
+def _same_applicants(challenged: LabelledTable, own: LabelledTable) -> LabelledTable:
+    # Both are sorted by id.
+    if not challenged.features.column(ID).equals(own.features.column(ID)):
+        raise TrainingError(
+            f"champion_holdout: its {own.features.num_rows:,} labelled rows are not the {len(challenged.outcomes):,} "
+            "applicants of the holdout; give both the same application_ids"
+        )
+    return own
+
+
+def _contender(bundle: Bundle, checked: LabelledTable) -> Contender:
+    return Contender(bundle.version, bundle.document, Scorer(bundle).pd_of_table(checked.features))
+
+
+def _economics(challenger: Bundle, checked: LabelledTable) -> Economics:
+    """Margin, loss and amounts by the settings the challenger was trained with, those it knew."""
+    known: dict[str, Any] = {name: value for name, value in challenger.document.settings.items() if name in _ECONOMICS}
+    return economics_of(checked.rows, challenger.contract, TrainSettings(**known))

@@ -1,0 +1,1 @@
+"""Monthly monitoring of a model in production."""

@@ -1,0 +1,1 @@
+"""Points, grades, cutoffs and decisions derived from PDs."""

@@ -1,0 +1,32 @@
+"""Score points of PDs on the bundle's log-odds scale."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from credit_model.bundle.bundle import ScoreScale
+from credit_model.types import Floats, Integers
+
+_LN2 = float(np.log(2))
+# Two logarithms of the same number differ by much less, in points.
+_NEAR = 1e-6
+
+
+def points(pds: Floats, scale: ScoreScale) -> Integers:
+    """Whole points of PDs: base_score + pdo / ln 2 * ln(odds / base_odds), odds good to bad."""
+    safe = np.clip(pds, 1e-12, 1 - 1e-12)
+    odds = (1 - safe) / safe
+    exact = scale.base_score + scale.pdo / _LN2 * np.log(odds / scale.base_odds)
+    whole: Integers = np.rint(exact).astype(np.int64)
+    return whole
+
+
+def points_of_one(pd: float, scale: ScoreScale) -> int:
+    """`points` of one PD; NumPy's slower logarithm is asked only where its last bit could decide the rounding."""
+    safe = min(max(pd, 1e-12), 1 - 1e-12)
+    exact = scale.base_score + scale.pdo / _LN2 * log((1 - safe) / safe / scale.base_odds)
+    if abs(exact % 1.0 - 0.5) > _NEAR:
+        return round(exact)
+    return int(points(np.array([pd]), scale)[0])

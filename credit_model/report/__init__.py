@@ -1,0 +1,1 @@
+"""The bundle's HTML report and model card."""

@@ -1,0 +1,1 @@
+"""PDs, points, grades and decisions for rows, tables and files."""

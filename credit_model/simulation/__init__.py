@@ -1,0 +1,1 @@
+"""A simulated portfolio with a known true PD."""

@@ -1,0 +1,1 @@
+"""Training of a model bundle from a labelled table."""

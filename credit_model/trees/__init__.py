@@ -1,0 +1,1 @@
+"""LightGBM text models: prediction and editing."""

@@ -1,0 +1,70 @@
+"""What the server refuses, as an HTTP status and a JSON answer that says what is wrong, where and what to do."""
+
+from credit_model.data.coercion import show
+from credit_model.errors import InputError
+
+MAX_TEXT = 400
+
+
+class RequestError(Exception):
+    """A request that cannot be answered.
+
+    Attributes:
+        status: HTTP status of the answer, 4xx.
+        where: what the fault belongs to (`index`, `column`, `value`, …), for the answer's body.
+    """
+
+    status = 400
+
+    def __init__(self, message: str, **where: object) -> None:
+        super().__init__(message)
+        self.where = where
+
+    def body(self) -> dict[str, object]:
+        """Return the JSON answer."""
+        return {"error": cut(str(self)), **{name: _plain(value) for name, value in self.where.items()}}
+
+
+class TooLargeError(RequestError):
+    """The body or the batch is larger than the server takes."""
+
+    status = 413
+
+
+class UnsupportedTypeError(RequestError):
+    """The content type is not one of those the route takes."""
+
+    status = 415
+
+
+class NotAcceptableError(RequestError):
+    """None of the types the client accepts can be given."""
+
+    status = 406
+
+
+class NotServedError(RequestError):
+    """The route exists in the protocol but is closed here."""
+
+    status = 404
+
+
+class ApplicantError(RequestError):
+    """One applicant cannot be scored; names the row, the column and the value."""
+
+    status = 422
+
+    def __init__(self, error: InputError) -> None:
+        super().__init__(str(error), index=error.index, column=error.column, value=error.value, reason=error.reason)
+
+
+def cut(text: str) -> str:
+    """Text that is short enough for an answer."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
+
+def _plain(value: object) -> object:
+    """Simple values as they came in, long text cut; anything else in a few words, for it may be deep."""
+    if isinstance(value, int | float | None):
+        return value
+    return cut(value if isinstance(value, str) else show(value))

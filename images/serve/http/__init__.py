@@ -1,0 +1,1 @@
+"""The HTTP application: routes, authentication and the server process."""

@@ -1,0 +1,1 @@
+"""Feature look-ups by application id in DynamoDB."""

@@ -1,0 +1,184 @@
+"""SageMaker's `/invocations`: a table of applicants in, their scores out, in Parquet, CSV or JSON Lines."""
+
+import codecs
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import BoundedSemaphore
+
+import pyarrow as pa
+
+from credit_model.errors import BundleError
+from credit_model.parallel import cores
+from credit_model.scoring.blocks import BlockScorer
+from credit_model.scoring.scorer import SCORES_SCHEMA, Scorer
+from images.serve.errors import NotAcceptableError, RequestError, UnsupportedTypeError
+from images.serve.protocols import table_readers, table_writers
+from images.serve.protocols.table_readers import Scored
+
+PARQUET, CSV, JSON_LINES = "application/x-parquet", "text/csv", "application/jsonlines"
+ALIASES = {"application/parquet": PARQUET, "application/x-jsonlines": JSON_LINES, "application/json-lines": JSON_LINES}
+_READERS: dict[str, Callable[[bytes, BlockScorer, str | None], Scored]] = {
+    PARQUET: table_readers.parquet,
+    CSV: table_readers.comma_separated,
+    JSON_LINES: table_readers.json_lines,
+}
+# What a batch transform that says nothing else is told: one request at a time keeps all cores busy.
+EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
+# Each works with all cores on tables of some hundred megabytes, so more at once would only take more memory.
+_WORKING = BoundedSemaphore(cores())
+SCORED_AT = pa.field("scored_at", pa.timestamp("us", tz="UTC"))
+
+
+@dataclass(frozen=True)
+class MediaType:
+    """A content type or one choice of an Accept header, with its parameters.
+
+    Attributes:
+        name: Without parameters, lower case, by the name this server uses.
+        parameters: Lower case.
+    """
+
+    name: str
+    parameters: dict[str, str]
+
+    def choice(self, parameter: str, *values: str) -> str | None:
+        """Value of a parameter; None where it is not given.
+
+        Raises:
+            RequestError: it has another value than those.
+        """
+        value = self.parameters.get(parameter)
+        if value is not None and value not in values:
+            raise RequestError(f"{parameter}={value} in a content type: it is one of {', '.join(values)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, and what is to be counted of it.
+
+    Attributes:
+        body: The scores.
+        content_type: Of the body.
+        rows: How many applicants were scored.
+        unknown: How many of their values, by column, are levels that the model does not know.
+    """
+
+    body: bytes
+    content_type: str
+    rows: int
+    unknown: Counter[str]
+
+
+def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> Answered:
+    """Score a whole object, block by block on all cores; no more objects than cores at a time, others wait.
+
+    Args:
+        body: The object. A CSV without a header line holds the id and the features in the contract's order, or the
+            features alone; JSON Lines holds an applicant a line.
+        scorer: The model.
+        content_type: Of the body; `text/csv` may say `header=present` or `header=absent`.
+        accept: What the client takes, empty or `*/*` for the type it sent. `reasons=true` asks for reason codes;
+            `text/csv` may say `header=present` or `header=absent`, else the answer has a header where the body has.
+
+    Returns:
+        The scores (application_id, pd, score, grade, decision, model_version, on demand reasons, scored_at), a row an
+        applicant in the same order.
+
+    Raises:
+        RequestError: The body cannot be read, or is too large.
+        InputError: An applicant breaks the contract.
+    """
+    given = _readable(content_type)
+    wanted = _accepted(accept, given)
+    header = given.choice("header", "present", "absent")
+    heading = wanted.choice("header", "present", "absent")
+    reasons = wanted.choice("reasons", "true", "false") == "true"
+    unknown: Counter[str] = Counter()
+    with _WORKING:
+        found = _READERS[given.name](body, BlockScorer(scorer, reasons=reasons), header)
+        try:
+            scores = pa.concat_tables([_empty(reasons=reasons), *_noted(found, unknown)])
+        except BundleError as error:
+            raise RequestError(f"reasons cannot be given: {error}") from error
+        moment = pa.repeat(pa.scalar(datetime.now(UTC), SCORED_AT.type), scores.num_rows)
+        headed = (heading or ("present" if found.header else "absent")) == "present"
+        written = table_writers.WRITERS[wanted.name](scores.append_column(SCORED_AT, moment), headed)
+    return Answered(written, wanted.name, scores.num_rows, unknown)
+
+
+def _noted(found: Scored, unknown: Counter[str]) -> Iterator[pa.Table]:
+    """The scores of each block, its unknown levels added up."""
+    for part in found.parts:
+        unknown.update(part.unknown)
+        yield part.scores
+
+
+def media_type(header: str) -> MediaType:
+    """Read a content type such as `text/csv; header=absent`."""
+    plain, *more = (part.strip().lower() for part in header.split(";"))
+    pairs = (part.partition("=") for part in more if part)
+    return MediaType(ALIASES.get(plain, plain), {name.strip(): value.strip(' "') for name, _, value in pairs})
+
+
+def _readable(content_type: str) -> MediaType:
+    given = media_type(content_type)
+    if given.name not in _READERS:
+        raise UnsupportedTypeError(f"content type {content_type!r}: send one of {', '.join(_READERS)}")
+    if not _is_utf8(given):
+        raise UnsupportedTypeError(f"charset {given.parameters['charset']!r}: send UTF-8")
+    return given
+
+
+def _is_utf8(kind: MediaType) -> bool:
+    """Whether text of this type is UTF-8, by any of its names, or ASCII, which is part of it."""
+    try:
+        return codecs.lookup(kind.parameters.get("charset", "utf-8")).name in ("utf-8", "utf-8-sig", "ascii")
+    except (LookupError, ValueError):
+        return False
+
+
+def _accepted(accept: str, given: MediaType) -> MediaType:
+    """The type to answer with: the one the client likes best, the first of equals, its own where any will do."""
+    ranges = [media_type(part) for part in accept.split(",") if part.strip()] or [MediaType("*/*", {})]
+    found: list[tuple[float, int, MediaType]] = []
+    for name in dict.fromkeys((given.name, *table_writers.WRITERS)):
+        # The most exact of the ranges that hold a type speaks for it.
+        holding = [(_exactness(kind, name), -place) for place, kind in enumerate(ranges) if _exactness(kind, name)]
+        if holding:
+            place = -max(holding)[1]
+            found.append((-_quality(ranges[place]), place, MediaType(name, ranges[place].parameters)))
+    best = min(found, key=lambda choice: choice[:2], default=None)
+    if best is None or best[0] == 0:
+        raise NotAcceptableError(f"accept {accept!r}: this route answers {', '.join(table_writers.WRITERS)}")
+    return best[2]
+
+
+def _exactness(kind: MediaType, name: str) -> int:
+    """How exactly a range of an Accept header names a type; 0 where it does not hold it."""
+    if not _is_utf8(kind):
+        return 0
+    return {"*/*": 1, f"{name.partition('/')[0]}/*": 2, name: 3}.get(kind.name, 0)
+
+
+def _quality(kind: MediaType) -> float:
+    """Weight of a range, 0 to 1.
+
+    Raises:
+        RequestError: it is none.
+    """
+    text = kind.parameters.get("q", "1")
+    try:
+        quality = float(text)
+    except ValueError:
+        quality = -1
+    if not 0 <= quality <= 1:
+        raise RequestError(f"q={text} in an Accept header: it is a number from 0 to 1")
+    return quality
+
+
+def _empty(*, reasons: bool) -> pa.Table:
+    table = SCORES_SCHEMA.empty_table()
+    return table.append_column("reasons", pa.array([], pa.list_(pa.string()))) if reasons else table

@@ -1,0 +1,236 @@
+"""Bodies of `/invocations`, Parquet, CSV and JSON Lines: read in blocks, scored as they are read."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import orjson
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from credit_model.contract.contract import ID, Contract
+from credit_model.data import blocks
+from credit_model.data.raw_file import first_line
+from credit_model.errors import InputError
+from credit_model.parallel import in_order
+from credit_model.scoring.blocks import BlockScorer, ScoredBlock
+from images.serve.errors import RequestError, TooLargeError
+
+# Applicants of a body of the largest size have at least so many bytes each.
+MAX_ROWS = 2_000_000
+# Parquet of applicants unpacks to a few times its size; what unpacks to more was made to do so.
+MAX_UNPACKED = 2 << 30
+_LINES_BYTES = 2 << 20
+# A line that is not blank, and anything after it; Arrow complains of a CSV without rows.
+_ROWS = re.compile(rb"(?:\xef\xbb\xbf)?\s*\S[^\r\n]*[\r\n]\s*\S")
+_JSON_TYPES = {"numeric": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_()}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of a body as they become known, and whether the body had a header line.
+
+    Attributes:
+        parts: Blocks of scores in order; reading them may raise RequestError or InputError.
+        header: False for a CSV without one.
+    """
+
+    parts: Iterator[ScoredBlock]
+    header: bool = True
+
+
+def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
+    """Score a Parquet table.
+
+    Raises:
+        RequestError: It is not Parquet.
+        TooLargeError: It holds too many rows or bytes.
+        InputError: Two columns mean the same one.
+    """
+    try:
+        levels = blocks.parquet_levels(pq.read_schema(pa.BufferReader(body)), scorer.contract)
+        file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=levels, pre_buffer=False)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"the body is not Parquet: {error}") from error
+    groups = range(file.metadata.num_row_groups)
+    unpacked = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+    if file.metadata.num_rows > MAX_ROWS or unpacked > MAX_UNPACKED:
+        raise TooLargeError(_too_many())
+    read = blocks.parquet_blocks(file, scorer.contract)
+    if not file.metadata.num_rows:
+        read = iter([file.schema_arrow.empty_table()])
+    return Scored(_one_count(in_order(scorer.table, _told(read, "Parquet"))))
+
+
+def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> Scored:
+    """Score a CSV, with a header line or, in the contract's order, without one.
+
+    Raises:
+        RequestError: It is not UTF-8, or its first line fits neither.
+        InputError: Two columns mean the same one.
+    """
+    blank, first = _first_line(body)
+    present = _is_header(first, scorer.contract) if header is None else header == "present"
+    names = first if present else _in_contract_order(first, scorer.contract)
+    if not blocks.wanted(names, scorer.contract):
+        raise RequestError("the header line of the CSV body has none of the model's columns")
+    read: Iterator[pa.Table] = iter([pa.table({name: pa.array([], pa.string()) for name in names})])
+    if not present or _ROWS.match(body):
+        read = blocks.csv_blocks(
+            lambda: pa.BufferReader(body),
+            names,
+            scorer.contract,
+            skipped=blank + int(present),
+            literal=scorer.literal,
+        )
+    return Scored(_one_count(in_order(scorer.table, _told(read, "CSV"))), present)
+
+
+def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
+    """Score JSON Lines: plain pieces through Arrow, any other with the rules of the online routes."""
+    schema = {ID: pa.string()}
+    schema |= {column.name: _JSON_TYPES.get(column.kind, pa.string()) for column in scorer.contract.features}
+    parsing = pyarrow.json.ParseOptions(explicit_schema=pa.schema(schema), unexpected_field_behavior="error")
+
+    def work(piece: bytes) -> ScoredBlock:
+        table = _plain_json(piece, parsing)
+        return scorer.objects(_objects(piece)) if table is None else scorer.table(table)
+
+    return Scored(_one_count(_numbered(in_order(work, _pieces(body)), body)))
+
+
+def _first_line(body: bytes) -> tuple[int, list[str]]:
+    """How many blank lines there are, and the values of the first line after them."""
+    try:
+        blank, line = first_line(body)
+        return blank, next(csv.reader([line.decode()]), [])
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the CSV body is not UTF-8: {error}") from error
+    except csv.Error as error:
+        raise RequestError(f"the CSV body's header cannot be read: {error}") from error
+
+
+def _is_header(values: list[str], contract: Contract) -> bool:
+    """Whether a line names every required column: a name or two may be somebody's values."""
+    known = {contract.by_header.get(value.strip().lower()) for value in values}
+    return bool(known & {column.name for column in contract.features}) and not _unnamed(values, contract)
+
+
+def _unnamed(values: list[str], contract: Contract) -> list[str]:
+    known = {contract.by_header.get(value.strip().lower()) for value in values}
+    return [column.name for column in contract.features if not column.nullable and column.name not in known]
+
+
+def _in_contract_order(first: list[str], contract: Contract) -> list[str]:
+    names, width = [column.name for column in contract.features], len(first)
+    if width not in (len(names), len(names) + 1):
+        raise RequestError(
+            f"the first line of the CSV body is no header line, for it does not name '{_unnamed(first, contract)[0]}', "
+            f"and has {width} values where the contract has {ID} and {len(names)} features; send a header line with "
+            "every required column, or all of them in contract order"
+        )
+    return names if width == len(names) else [ID, *names]
+
+
+def _told(read: Iterable[pa.Table], kind: str) -> Iterator[pa.Table]:
+    """The same blocks, not too many of them, with Arrow's complaints as the client's fault."""
+    try:
+        yield from _within(read)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"the body is not {kind}: {error}") from error
+
+
+def _within(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    rows = 0
+    for table in tables:
+        rows += table.num_rows
+        if rows > MAX_ROWS:
+            raise TooLargeError(_too_many())
+        yield table
+
+
+def _one_count(parts: Iterable[ScoredBlock]) -> Iterator[ScoredBlock]:
+    """The same blocks; an `InputError` on the way counts its row from the first row of the first block."""
+    done = 0
+    try:
+        for part in parts:
+            done += part.scores.num_rows
+            if done > MAX_ROWS:
+                raise TooLargeError(_too_many())
+            yield part
+    except InputError as error:
+        raise error.moved(done) from None
+
+
+def _too_many() -> str:
+    return f"the table has more than {MAX_ROWS} rows or {MAX_UNPACKED} bytes; send less at a time"
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """The body in pieces of whole lines."""
+    start = 0
+    while start < len(body):
+        end = body.find(b"\n", start + _LINES_BYTES) + 1 or len(body)
+        yield body[start:end]
+        start = end
+
+
+def _plain_json(piece: bytes, parsing: pyarrow.json.ParseOptions) -> pa.Table | None:
+    """The piece as a table; None where it needs to be looked at line by line."""
+    reading = pyarrow.json.ReadOptions(use_threads=False, block_size=len(piece) + 1)
+    try:
+        table = pyarrow.json.read_json(pa.BufferReader(piece), reading, parsing)
+        table.validate(full=True)
+    except (pa.ArrowException, UnicodeDecodeError):
+        return None
+    return table if _is_one_a_line(piece, table.num_rows) else None
+
+
+def _is_one_a_line(piece: bytes, rows: int) -> bool:
+    """Whether each line is one object: Arrow also reads two on a line, and one over two lines.
+
+    No text of JSON holds a line break, and no object here another, so `}`, a break and `{` stand between two objects.
+    """
+    text = piece.strip()
+    breaks = text.count(b"}\n{") + text.count(b"}\r\n{")
+    return breaks == rows - 1 and text.count(b"\n") == breaks
+
+
+def _objects(piece: bytes) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for number, line in enumerate(piece.split(b"\n")):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise _LineError(len(rows), number, f"is not one JSON object: {error.msg}") from error
+        if not isinstance(row, dict):
+            raise _LineError(len(rows), number, "is not an object of columns")
+        rows.append(row)
+    return rows
+
+
+class _LineError(Exception):
+    """A line of a piece that cannot be read: so many applicants and so many lines come before it."""
+
+    def __init__(self, rows: int, lines: int, reason: str) -> None:
+        super().__init__(reason)
+        self.rows = rows
+        self.lines = lines
+
+
+def _numbered(parts: Iterable[ScoredBlock], body: bytes) -> Iterator[ScoredBlock]:
+    """The same blocks; a line that cannot be read is told by its number in the body."""
+    read = rows = 0
+    pieces = _pieces(body)
+    try:
+        for part, piece in zip(parts, pieces, strict=False):
+            rows += part.scores.num_rows
+            read += len(piece)
+            yield part
+    except _LineError as error:
+        line = body.count(b"\n", 0, read) + error.lines + 1
+        raise RequestError(f"line {line} {error}", index=rows + error.rows) from error

@@ -1,0 +1,44 @@
+"""JSON documents as the API holds them: their types, the patches that change them, and time as they write it."""
+
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import jsonpatch
+
+from sandbox.kubernetes.apiserver.errors import BadRequestError, InvalidError
+
+Json: TypeAlias = Any
+Object: TypeAlias = dict[str, Any]
+
+
+def now() -> str:
+    """Return the present as Kubernetes writes it, in whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def merge_patch(target: Json, patch: Json) -> Json:
+    """Apply a JSON merge patch (RFC 7386) to a copy of `target`."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
+def json_patch(target: Object, patch: Json) -> Object:
+    """Apply a JSON patch (RFC 6902) to a copy of `target`.
+
+    Raises:
+        BadRequestError: the patch is malformed.
+        InvalidError: a `test` fails or a path is not there.
+    """
+    try:
+        return dict(jsonpatch.apply_patch(target, patch))
+    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException) as error:
+        raise InvalidError(f"the patch does not apply to {target['metadata']['name']!r}: {error}") from error
+    except (jsonpatch.InvalidJsonPatch, TypeError, AttributeError) as error:
+        raise BadRequestError(f"the body is not a JSON patch: {error}") from error

@@ -1,0 +1,137 @@
+"""The resource types this API serves, and the objects that a cluster with KServe holds from the start."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sandbox.kubernetes.apiserver import admission
+from sandbox.kubernetes.apiserver.documents import Object
+from sandbox.kubernetes.apiserver.schema import ANYTHING, Schema, schema_of
+
+GROUP = "serving.kserve.io"
+
+
+def _admit_all(_new: Object, _old: Object | None) -> None:
+    """Core resources have no webhook here."""
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """One resource as discovery lists it.
+
+    Attributes:
+        prefix: path up to the version, such as `/api/v1`.
+        model: generated model that gives the schema; empty for one that takes anything.
+        custom: a custom resource: no strategic merge patch, and a status subresource isolated both ways.
+        admit: mutating and validating webhook; gets the new and the old object, raises `ApiError`.
+    """
+
+    prefix: str
+    plural: str
+    kind: str
+    model: str
+    namespaced: bool = True
+    custom: bool = False
+    short_names: tuple[str, ...] = ()
+    admit: Callable[[Object, Object | None], None] = _admit_all
+
+    @property
+    def group(self) -> str:
+        """API group; empty for the core group."""
+        parts = self.prefix.split("/")
+        return parts[2] if parts[1] == "apis" else ""
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of its objects."""
+        return self.prefix.removeprefix("/apis/").removeprefix("/api/")
+
+    @property
+    def qualified(self) -> str:
+        """`plural.group`, as error messages name the resource."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def schema(self) -> Schema:
+        """OpenAPI schema of its objects."""
+        return schema_of(self.model) if self.model else ANYTHING
+
+    def discovery(self) -> list[Object]:
+        """Return its entries in an `APIResourceList`."""
+        verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
+        entry: Object = {
+            "name": self.plural,
+            "singularName": self.kind.lower(),
+            "namespaced": self.namespaced,
+            "kind": self.kind,
+            "verbs": verbs,
+            "shortNames": list(self.short_names),
+        }
+        if not self.custom:
+            return [entry]
+        status = {"name": f"{self.plural}/status", "singularName": "", "namespaced": True, "kind": self.kind}
+        return [entry, {**status, "verbs": ["get", "patch", "update"]}]
+
+
+INFERENCE_SERVICES = ResourceType(
+    f"/apis/{GROUP}/v1beta1",
+    "inferenceservices",
+    "InferenceService",
+    "V1beta1InferenceService",
+    custom=True,
+    short_names=("isvc",),
+    admit=admission.inference_service,
+)
+NAMESPACES = ResourceType("/api/v1", "namespaces", "Namespace", "V1Namespace", namespaced=False, short_names=("ns",))
+CONFIG_MAPS = ResourceType("/api/v1", "configmaps", "ConfigMap", "V1ConfigMap", short_names=("cm",))
+DEFINITIONS = ResourceType(
+    "/apis/apiextensions.k8s.io/v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    "",
+    namespaced=False,
+    short_names=("crd",),
+)
+TYPES = (INFERENCE_SERVICES, NAMESPACES, CONFIG_MAPS, DEFINITIONS)
+
+
+def definition() -> Object:
+    """Return the custom resource definition of InferenceServices, ready to be created on any API server."""
+    kind = INFERENCE_SERVICES
+    names = {"plural": kind.plural, "singular": kind.kind.lower(), "kind": kind.kind, "listKind": f"{kind.kind}List"}
+    properties = {k: v for k, v in kind.schema["properties"].items() if k != "metadata"}
+    version = {
+        "name": "v1beta1",
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {**properties, "metadata": {"type": "object"}}}},
+    }
+    return {
+        "apiVersion": DEFINITIONS.api_version,
+        "kind": DEFINITIONS.kind,
+        "metadata": {"name": kind.qualified},
+        "spec": {
+            "group": GROUP,
+            "names": {**names, "shortNames": list(kind.short_names)},
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+        "status": {
+            "acceptedNames": names,
+            "storedVersions": ["v1beta1"],
+            "conditions": [{"type": "Established", "status": "True", "reason": "InitialNamesAccepted"}],
+        },
+    }
+
+
+def initial_objects(namespace: str) -> list[tuple[ResourceType, Object]]:
+    """Return what a cluster with KServe installed holds before anybody used it."""
+    deploy = json.dumps({"defaultDeploymentMode": "Knative"})
+    config = {"metadata": {"name": "inferenceservice-config", "namespace": "kserve"}, "data": {"deploy": deploy}}
+    spaces = ["default", "kube-system", "kserve", namespace]
+    return [
+        *((NAMESPACES, {"metadata": {"name": name}, "status": {"phase": "Active"}}) for name in spaces),
+        (CONFIG_MAPS, config),
+        (DEFINITIONS, definition()),
+    ]

@@ -1,0 +1,1 @@
+"""The controllers of KServe and Knative: revisions as processes, traffic and status."""

@@ -1,0 +1,1 @@
+"""The lake: ingestion, Glue tables, Athena queries, snapshots and the online table."""

@@ -1,0 +1,207 @@
+"""Snapshots: the immutable training data of one model, drawn from the lake by Athena and described by a manifest."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from credit_model.contract.contract import Contract, load_contract
+from tasks import assets, s3
+from tasks.errors import SnapshotError
+from tasks.lake import athena, tables
+from tasks.settings import settings
+from tasks.steps import making
+
+HOLDOUT_EVERY = 5
+COMPLETE_SHARE = 0.95
+MIN_TRAINING_MONTHS = 3
+MAX_ATTEMPTS = 3
+
+# Every fifth id, in the order of its digest, among the rows of one target class that one file brought: exactly
+# stratified, and nobody moves between train and holdout as later files arrive.
+DRAW = "row_number() OVER (PARTITION BY _file, defaulted ORDER BY to_hex(md5(to_utf8(ranked.application_id))))"
+
+
+class Split(BaseModel, frozen=True):
+    """How train and holdout were told apart: `out_of_time` by month, or `stratified` by a draw in each target class."""
+
+    method: str
+    holdout_months: list[str] = []
+    train_months: list[str] = []
+    holdout_share: float | None = None
+
+
+class Snapshot(BaseModel, frozen=True):
+    """Where a snapshot lies and what it holds."""
+
+    snapshot_id: str
+    portfolio: str
+    uri: str
+    split: Split
+    train_rows: int
+    holdout_rows: int
+    target_rate: float
+    bytes_scanned: int
+
+    def channel(self, name: str) -> str:
+        """Return the address of a training channel: train, holdout or contract."""
+        return f"{self.uri}{name}/"
+
+
+@dataclass(frozen=True)
+class Month:
+    """How many applications a month holds, and how many have a known outcome."""
+
+    dt: str
+    rows: int
+    labelled: int
+
+
+@making(assets.SNAPSHOT, of=(assets.APPLICATIONS,), by="athena")
+def take_snapshot(portfolio: str, holdout_months: int = 2) -> Snapshot:
+    """Draw train and holdout from the lake; the same data give the same snapshot, which is then taken as it is.
+
+    The snapshot's id is a digest of the contract, the query and the ingested files it reads. Should a file arrive
+    while the queries run, they are run again on what is there then.
+
+    Raises:
+        SnapshotError: no labelled applications, or the lake does not stand still.
+    """
+    contract = load_contract(portfolio)
+    for _ in range(MAX_ATTEMPTS):
+        files = _visible_files(contract)
+        snapshot_id = s3.digest(contract.digest(), files, _query(contract), holdout_months, HOLDOUT_EVERY)
+        uri = settings().uri("snapshots", snapshot_id, "")
+        found = s3.read_json(f"{uri}manifest.json")
+        if found is None:
+            found = _draw(contract, snapshot_id, uri, holdout_months)
+            if _visible_files(contract) != files:
+                s3.delete(s3.list_keys(uri))
+                continue
+            s3.write_json(f"{uri}manifest.json", {**found, "ingested_files": files})
+        snapshot = Snapshot.model_validate(found)
+        rows = {"train_rows": snapshot.train_rows, "holdout_rows": snapshot.holdout_rows}
+        assets.describe(assets.SNAPSHOT, portfolio, snapshot_id=snapshot_id, uri=uri, **rows)
+        return snapshot
+    raise SnapshotError(
+        f"portfolio {portfolio}: files kept arriving during {MAX_ATTEMPTS} attempts; run train when ingest is quiet"
+    )
+
+
+def _visible_files(contract: Contract) -> dict[str, list[list[str]]]:
+    return {
+        "applications": tables.partitions(tables.applications(contract)),
+        "outcomes": tables.partitions(tables.outcomes(), f"portfolio = '{contract.name}'"),
+    }
+
+
+def _labelled(contract: Contract) -> str:
+    """Common table expressions: the latest version of each application, with its latest outcome where one is known."""
+    columns = tables.selected(contract)
+    return f"""WITH ranked AS (
+  SELECT application_id, applied_at, {columns}, dt,
+    {tables.RECENCY} AS _rank
+  FROM {tables.applications(contract).name}
+), observed AS (
+  SELECT application_id, defaulted,
+    {tables.RECENCY} AS _rank,
+    first_value(ingest) OVER (PARTITION BY application_id ORDER BY ingested_at, ingest) AS _file
+  FROM {tables.outcomes().name} WHERE portfolio = ?
+), labelled AS (
+  SELECT ranked.application_id, applied_at, {columns}, ranked.dt, defaulted, {DRAW} AS _draw
+  FROM ranked LEFT JOIN observed ON ranked.application_id = observed.application_id AND observed._rank = 1
+  WHERE ranked._rank = 1
+)"""  # noqa: S608 - names come from a validated contract, values are parameters
+
+
+def _query(contract: Contract) -> str:
+    columns = tables.selected(contract)
+    selected = f"SELECT application_id, applied_at, {columns}, defaulted"
+    return f"{_labelled(contract)}\n{selected} FROM labelled WHERE defaulted IS NOT NULL"
+
+
+def _months(contract: Contract) -> list[Month]:
+    counts = "SELECT dt, count(*) AS n, count(defaulted) AS labelled"
+    query = f"{_labelled(contract)}\n{counts} FROM labelled GROUP BY dt ORDER BY dt"
+    return [Month(str(row["dt"]), int(row["n"]), int(row["labelled"])) for row in athena.rows(query, [contract.name])]
+
+
+def choose_split(months: list[Month], holdout_months: int) -> Split:
+    """Hold out the latest complete months where enough months are complete, else a fifth of each target class.
+
+    A month is complete when at least 95 % of its applications have a known outcome: in a younger month the defaults
+    that came early would be over-represented.
+
+    Raises:
+        SnapshotError: no application has a known outcome.
+    """
+    if not any(month.labelled for month in months):
+        raise SnapshotError(
+            "no application in the lake has a known outcome yet; ingest labelled applications or outcomes first"
+        )
+    complete = [month.dt for month in months if month.labelled >= COMPLETE_SHARE * month.rows]
+    if len(complete) < MIN_TRAINING_MONTHS + holdout_months:
+        return Split(method="stratified", holdout_share=1 / HOLDOUT_EVERY)
+    return Split(
+        method="out_of_time", holdout_months=complete[-holdout_months:], train_months=complete[:-holdout_months]
+    )
+
+
+def _predicates(split: Split) -> dict[str, tuple[str, list[str | int]]]:
+    if split.method == "out_of_time":
+        parts: dict[str, list[str]] = {"train": split.train_months, "holdout": split.holdout_months}
+        return {name: (f"dt IN ({', '.join('?' * len(months))})", list(months)) for name, months in parts.items()}
+    return {"train": ("_draw % ? <> 0", [HOLDOUT_EVERY]), "holdout": ("_draw % ? = 0", [HOLDOUT_EVERY])}
+
+
+def _draw(contract: Contract, snapshot_id: str, uri: str, holdout_months: int) -> dict[str, Any]:
+    """Unload both parts, write the contract beside them, and return the manifest."""
+    s3.delete(s3.list_keys(uri))
+    split = choose_split(_months(contract), holdout_months)
+    parts: dict[str, dict[str, Any]] = {}
+    for name, (predicate, values) in _predicates(split).items():
+        done = athena.unload(f"{_query(contract)} AND {predicate}", [contract.name, *values], f"{uri}{name}/")
+        parts[name] = {
+            "query": done.query,
+            "parameters": done.parameters,
+            "query_id": done.query_id,
+            "bytes_scanned": done.bytes_scanned,
+            **_describe(f"{uri}{name}/"),
+        }
+    s3.write_bytes(f"{uri}contract/contract.yaml", contract.dump().encode())
+    return _manifest(contract, snapshot_id, uri, split, parts)
+
+
+def _manifest(
+    contract: Contract, snapshot_id: str, uri: str, split: Split, parts: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    rows = sum(part["rows"] for part in parts.values())
+    return {
+        "snapshot_id": snapshot_id,
+        "portfolio": contract.name,
+        "uri": uri,
+        "split": split.model_dump(),
+        "train_rows": parts["train"]["rows"],
+        "holdout_rows": parts["holdout"]["rows"],
+        "target_rate": sum(part["defaults"] for part in parts.values()) / rows if rows else 0.0,
+        "bytes_scanned": sum(part["bytes_scanned"] for part in parts.values()),
+        "schema_hash": contract.digest(),
+        "parts": parts,
+    }
+
+
+def _describe(prefix_uri: str) -> dict[str, Any]:
+    """Rows, defaults, and the SHA-256 of every file under a prefix."""
+    files, rows, defaults = {}, 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        for path in s3.download_folder(prefix_uri, Path(folder)):
+            with path.open("rb") as stream:
+                files[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            target = pq.read_table(path, columns=["defaulted"])["defaulted"]
+            rows += len(target)
+            defaults += target.to_numpy().sum()
+    return {"rows": rows, "defaults": int(defaults), "files": files}

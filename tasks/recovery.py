@@ -1,0 +1,152 @@
+"""What dead runs have left behind: a release half-way, jobs that nobody waits for, scores that were never published.
+
+A run counts as dead only where this Prefect server knows it and it has ended. Whatever says nothing about its run, or
+whose run is unknown here, is left alone.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from prefect import get_client, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from pydantic import BaseModel
+
+from tasks import s3
+from tasks.batch import DRAWN, PUBLISHED, Batch, check_answers, publish
+from tasks.errors import ReconciliationError
+from tasks.lake import tables
+from tasks.naming import dashed
+from tasks.run import context
+from tasks.sagemaker.jobs import TRANSFORM, Kind, followers
+from tasks.settings import settings
+from tasks.steps import step
+
+# Beside a batch that stays unpublished for good: why.
+SETTLED = "settled.json"
+UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
+
+
+class Settled(BaseModel, frozen=True):
+    """One thing that a dead run had left, and what was done about it."""
+
+    what: str
+    name: str
+    done: str
+
+
+@step
+def settle_release(portfolio: str) -> list[Settled]:
+    """Undo a release that died half-way, unless a release is under way now.
+
+    A cluster that cannot be reached keeps nobody from training or scoring: then it is only said.
+    """
+    if not s3.list_keys(settings().uri("releases", f"{portfolio}.json")) or _releasing():
+        return []
+    from tasks.release import rollout  # noqa: PLC0415 - heavy: imported where it is used
+
+    try:
+        settled = rollout.settle(portfolio)
+        done = str(settled) if settled else None
+    except Exception as error:
+        done = f"left to the next release: {error}"
+    return _told(portfolio, [Settled(what="release", name=portfolio, done=done)] if done else [])
+
+
+@step
+def settle_jobs(portfolio: str, kind: str, keep: str) -> list[Settled]:
+    """Stop a portfolio's jobs in progress that only dead runs have followed.
+
+    Args:
+        portfolio: Whose jobs.
+        kind: `training` or `transform`.
+        keep: Name, without the attempt's number, of the job that this run is about to attach to or to create.
+    """
+    found, jobs = [], Kind(kind)
+    for job in jobs.under_way(portfolio):
+        name = jobs.name(job)
+        if name != keep and not name.startswith(f"{keep}-") and _abandoned(followers(jobs.arn(job))):
+            jobs.stop(name)
+            found.append(Settled(what=f"{kind} job", name=name, done="stopped: the runs that followed it have ended"))
+    return _told(portfolio, found)
+
+
+@step
+def settle_batches(portfolio: str, keep: str) -> list[Settled]:
+    """Publish the scores that dead runs had ready for a day without scores; delete what they had only drawn.
+
+    Args:
+        portfolio: Whose batches.
+        keep: The batch that this run works on.
+    """
+    if TRANSFORM.under_way(portfolio):
+        return []  # one of them may be writing; the next run looks again
+    found = [_settle_batch(batch) for batch in _unpublished(portfolio) if batch.batch_id != keep]
+    return _told(portfolio, [one for one in found if one is not None])
+
+
+def _releasing() -> bool:
+    release = FlowFilter(name=FlowFilterName(any_=["release", "rollback"]))
+    unfinished = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNFINISHED)))
+    with get_client(sync_client=True) as client:
+        return bool(client.read_flow_runs(flow_filter=release, flow_run_filter=unfinished))
+
+
+def _abandoned(flow_runs: Sequence[str]) -> bool:
+    known = [run for run in flow_runs if run]
+    return bool(known) and all(context.is_over(run) for run in known)
+
+
+def _unpublished(portfolio: str) -> list[Batch]:
+    uri = settings().uri("batch", portfolio, "")
+    names = set(s3.list_keys(uri))
+    folders = {name.removesuffix(DRAWN) for name in names if name.endswith(f"/{DRAWN}")}
+    left = sorted(one for one in folders if not {f"{one}{PUBLISHED}", f"{one}{SETTLED}"} & names)
+    documents = [s3.read_json(f"{one}{DRAWN}") for one in left]
+    return [Batch.model_validate(document) for document in documents if document]
+
+
+def _settle_batch(batch: Batch) -> Settled | None:
+    if not batch.day or not _abandoned(batch.runs):
+        return None
+    visible = tables.locations(tables.scores(), f"portfolio = '{batch.portfolio}'")
+    if batch.output_uri in visible:
+        publish(batch, batch.model_version, date.fromisoformat(batch.day))  # only the note beside it was missing
+        return None
+    done = _finish_or_undo(batch, newer=[batch.portfolio, batch.day] in visible.values())
+    return Settled(what="batch", name=batch.batch_id, done=done)
+
+
+def _finish_or_undo(batch: Batch, *, newer: bool) -> str:
+    """Publish what is whole and wanted; delete what was only drawn; answers that exist otherwise stay, as evidence."""
+    if not s3.list_keys(batch.output_uri):
+        s3.delete(s3.list_keys(batch.folder))
+        return "deleted: it was drawn and never scored"
+    try:
+        check_answers(batch)
+    except ReconciliationError as error:
+        done = f"left as it is: {error}"
+    else:
+        if not newer:
+            publish(batch, batch.model_version, date.fromisoformat(batch.day))
+            return f"{batch.rows:,} scores published for {batch.day}"
+        done = f"left as it is: other scores are published for {batch.day}"
+    s3.write_json(f"{batch.folder}{SETTLED}", {"done": done})
+    return done
+
+
+def _told(portfolio: str, found: list[Settled]) -> list[Settled]:
+    for one in found:
+        get_run_logger().warning("left by a dead run: %s %s: %s", one.what, one.name, one.done)
+    if found:
+        lines = [f"| {one.what} | `{one.name}` | {one.done} |" for one in found]
+        head = ["# Left by dead runs, settled", "", "| what | name | done |", "|---|---|---|"]
+        create_markdown_artifact(key=f"settled-{dashed(portfolio)}", markdown="\n".join([*head, *lines]))
+    return found

@@ -1,0 +1,1 @@
+"""The release of a model to KServe, and its rollback."""

@@ -1,0 +1,252 @@
+"""The steps of a release, and how a release is undone: by the run that fails, or by the next one after a SIGKILL."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from prefect import get_run_logger
+from pydantic import BaseModel
+
+from tasks import events, s3
+from tasks.errors import ReleaseError
+from tasks.release import kserve
+from tasks.release.inference_service import inference_service, predictor, served, service_name
+from tasks.release.kserve import Service, new_revision_at, wait
+from tasks.run import context
+from tasks.sagemaker.registry import RegisteredModel
+from tasks.settings import settings
+from tasks.steps import step
+
+CANARY = "canaryTrafficPercent"
+Check = Callable[[Service], bool]
+
+
+class Rollout(BaseModel, frozen=True):
+    """A release under way.
+
+    Attributes:
+        portfolio: Whose model it is.
+        service: Name of the InferenceService.
+        bundle_uri: What the release brings.
+        champion: Predictor spec that it replaces, None for a first release.
+        previous_revision: Revision that was newest before it.
+        undone_revision: Revision that was newest when undoing began, None before that.
+        version: Model version that the release brings.
+        flow_run: Id of the flow run that releases; while it lives, nobody else touches the service.
+        ready_seconds: Longest wait for a revision, None for the setting.
+    """
+
+    portfolio: str
+    service: str
+    bundle_uri: str
+    champion: dict[str, Any] | None
+    previous_revision: str | None
+    undone_revision: str | None = None
+    version: str = ""
+    flow_run: str = ""
+    ready_seconds: float | None = None
+
+
+class Settlement(NamedTuple):
+    """What became of a release that had ended without saying so: it was undone, or had finished."""
+
+    undone: bool
+    bundle_uri: str
+
+    def __str__(self) -> str:
+        """Say it."""
+        return f"{'undone' if self.undone else 'had finished'}: {self.bundle_uri}"
+
+
+def _intent_uri(portfolio: str) -> str:
+    """Where a release under way is recorded.
+
+    In S3 and not in an annotation: KServe copies annotations to the revision, so that changing one makes a new one.
+    """
+    return settings().uri("releases", f"{portfolio}.json")
+
+
+@step
+def begin(model: RegisteredModel, ready_seconds: float | None = None) -> Rollout | None:
+    """Settle what a dead release has left behind, then record what this one is about to do.
+
+    Args:
+        model: What to release.
+        ready_seconds: Longest wait for a revision, None for the setting.
+
+    Returns:
+        The rollout, or None where this image and bundle have all the traffic already.
+
+    Raises:
+        ReleaseError: another release of the portfolio is under way.
+    """
+    name = service_name(model.portfolio)
+    settle(model.portfolio)
+    service = kserve.read(name)
+    champion = None
+    if service is not None:
+        kserve.require_knative(service, name)
+        champion = service["spec"]["predictor"]
+        if served(champion) == served(predictor(model)):
+            return None
+    rollout = Rollout(
+        portfolio=model.portfolio,
+        service=name,
+        bundle_uri=model.bundle_uri,
+        champion=champion,
+        previous_revision=_newest_revision(service),
+        version=model.version,
+        flow_run=context.current(),
+        ready_seconds=ready_seconds,
+    )
+    if not s3.create_json(_intent_uri(model.portfolio), rollout.model_dump()):
+        raise ReleaseError(f"another release of {model.portfolio} has begun at this moment; run this one after it")
+    return rollout
+
+
+def _newest_revision(service: Service | None) -> str | None:
+    return kserve.predictor_status(service).get("latestCreatedRevision") if service else None
+
+
+def settle(portfolio: str) -> Settlement | None:
+    """Undo a release that ended without saying so; one that had finished only lacks the crossing-out.
+
+    Returns:
+        What was done about which bundle; None where nothing was left.
+
+    Raises:
+        ReleaseError: that release is still under way.
+    """
+    recorded = s3.read_json(_intent_uri(portfolio))
+    if recorded is None:
+        return None
+    rollout = Rollout.model_validate(recorded)
+    _require_dead(rollout)
+    get_run_logger().warning("portfolio %s: an earlier release did not end; settling it first", portfolio)
+    service = kserve.read(rollout.service)
+    finished = service is None or _has_finished(rollout, service["spec"]["predictor"])
+    if not finished:
+        undo(rollout)
+    s3.delete([_intent_uri(portfolio)])
+    return Settlement(undone=not finished, bundle_uri=rollout.bundle_uri)
+
+
+def _require_dead(rollout: Rollout) -> None:
+    """Refuse to touch what a live run is working on; an intent without a run, or of this one, is nobody else's."""
+    if rollout.flow_run in ("", context.current()) or context.is_over(rollout.flow_run):
+        return
+    raise ReleaseError(
+        f"flow run {rollout.flow_run} is releasing {rollout.bundle_uri} for {rollout.portfolio}; wait for its end or "
+        "cancel it, then run this again (where that run died unnoticed, set its state to Crashed in Prefect)"
+    )
+
+
+def _has_finished(rollout: Rollout, spec: dict[str, Any]) -> bool:
+    return rollout.champion is not None and served(spec).bundle_uri == rollout.bundle_uri and CANARY not in spec
+
+
+def _is_ours(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
+    """Return a check: a predictor spec is the champion's or the one that the release brings, and nobody else's."""
+    ours = {rollout.bundle_uri, served(rollout.champion or {}).bundle_uri}
+    return lambda spec: served(spec).bundle_uri in ours
+
+
+@step
+def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
+    """Bring the new revision up without traffic (all of it where nothing served); return the URL that reaches it."""
+    name, champion = rollout.service, rollout.champion
+    if champion is None:
+        kserve.create(inference_service(model))
+        found = _reached(rollout, new_revision_at(None, 100), "the first revision ready")
+    else:
+        new = {**dict.fromkeys(champion), **predictor(model), CANARY: 0}
+        kserve.change(name, new, expecting=lambda spec: served(spec) == served(champion))
+        ready = new_revision_at(rollout.previous_revision, 0)
+        found = _reached(rollout, ready, "the new revision ready at 0 %")
+    return kserve.latest_url(found)
+
+
+def _reached(rollout: Rollout, check: Check, what: str) -> Service:
+    return wait(rollout.service, check, what, seconds=rollout.ready_seconds)
+
+
+@step
+def shift_traffic(rollout: Rollout, percent: int) -> str:
+    """Give the new revision `percent` of the traffic and wait until it has it; return the stable URL."""
+    kserve.change(rollout.service, {CANARY: percent}, expecting=_brings(rollout))
+    reached = new_revision_at(rollout.previous_revision, percent)
+    service = _reached(rollout, reached, f"{percent} % on the new revision")
+    get_run_logger().info("%s: %d %% of the traffic on %s", rollout.service, percent, rollout.bundle_uri)
+    return str(service["status"]["url"])
+
+
+def _brings(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
+    return lambda spec: served(spec).bundle_uri == rollout.bundle_uri
+
+
+@step
+def finish(rollout: Rollout) -> str:
+    """Drop the canary field and cross the intent out; return the stable URL."""
+    if rollout.champion is not None:
+        kserve.change(rollout.service, {CANARY: None}, expecting=_brings(rollout))
+    reached = new_revision_at(rollout.previous_revision, 100)
+    service = _reached(rollout, reached, "all traffic on the new revision")
+    s3.delete([_intent_uri(rollout.portfolio)])
+    return str(service["status"]["url"])
+
+
+@contextmanager
+def undone_on_failure(rollout: Rollout) -> Iterator[None]:
+    """Roll back on any failure, time-out, cancel or SIGTERM; after a SIGKILL the next run finds the recorded intent."""
+    try:
+        yield
+    except BaseException as error:
+        roll_back(rollout)
+        reason = str(error) or type(error).__name__
+        told = {"version": rollout.version, "bundle_uri": rollout.bundle_uri, "reason": reason}
+        events.announce(events.ReleaseRolledBack(portfolio=rollout.portfolio, **told))
+        raise
+
+
+@step
+def roll_back(rollout: Rollout) -> None:
+    """Put the champion back; a first release that failed is removed, as nothing served before it."""
+    get_run_logger().warning("%s: rolling back", rollout.service)
+    undo(rollout)
+    s3.delete([_intent_uri(rollout.portfolio)])
+
+
+def undo(rollout: Rollout) -> None:
+    """Take a release back in the safe order: 0 %, the champion's spec at 0 %, wait, drop the canary field.
+
+    At no moment does the spec name the new model without a percent. Safe to repeat.
+
+    Raises:
+        ReleaseError: the champion does not come back in time, or somebody else has changed the spec.
+    """
+    name, champion = rollout.service, rollout.champion
+    if champion is None:
+        kserve.delete(name)
+        return
+    spec = (kserve.read(name) or {}).get("spec", {}).get("predictor", {})
+    if served(spec) == served(champion) and CANARY not in spec:
+        return
+    service = kserve.change(name, {CANARY: 0}, expecting=_is_ours(rollout))
+    undone = rollout.undone_revision or _newest_revision(service)
+    s3.write_json(_intent_uri(rollout.portfolio), {**rollout.model_dump(), "undone_revision": undone})
+    # A merge patch keeps what it does not name: fields that only the new spec has are named and nulled.
+    kserve.change(name, {**dict.fromkeys(spec), **champion, CANARY: 0}, expecting=_is_ours(rollout))
+    # Where the new spec never became a revision, the champion's own stays the newest and has all the traffic.
+    back = _either(new_revision_at(undone, 0), _is_newest_with_all(rollout.previous_revision))
+    wait(name, back, "the champion's spec ready at 0 %", patient=True)
+    kserve.change(name, {CANARY: None}, expecting=_is_ours(rollout))
+    done = _either(new_revision_at(undone, 100), _is_newest_with_all(rollout.previous_revision))
+    wait(name, done, "all traffic on the champion", patient=True)
+
+
+def _either(one: Check, other: Check) -> Check:
+    return lambda service: one(service) or other(service)
+
+
+def _is_newest_with_all(revision: str | None) -> Check:
+    return lambda service: _newest_revision(service) == revision and kserve.traffic(service) == {revision: 100}

@@ -1,0 +1,45 @@
+"""What is kept of every run: data, code, image, parameters, result and cost, as one JSON document in S3."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import runtime
+from pydantic import BaseModel
+
+from tasks import s3
+from tasks.run import context
+from tasks.run.costs import Costs
+from tasks.settings import settings
+from tasks.steps import step
+
+
+@step
+def record_run(flow: str, outcome: BaseModel, costs: Costs) -> str:
+    """Write down what a run did, from what, and what it cost; return the address, `runs/FLOW/RUN.json`.
+
+    Args:
+        flow: Name of the flow.
+        outcome: What it returns.
+        costs: What it cost.
+    """
+    here = settings()
+    uri = here.uri("runs", flow, f"{context.current() or 'none'}.json")
+    code = {"git_commit": here.git_commit, "train_image": here.train_image, "serve_image": here.serve_image}
+    document: dict[str, Any] = {
+        "flow": flow,
+        "flow_run": {"id": context.current(), "name": context.label()},
+        "recorded_at": datetime.now(UTC).isoformat(),
+        "parameters": _plain(runtime.flow_run.parameters or {}),
+        "code": code,
+        "outcome": outcome.model_dump(mode="json"),
+        "costs": costs.model_dump(mode="json"),
+    }
+    s3.write_json(uri, document)
+    return uri
+
+
+def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        for name, value in parameters.items()
+    }

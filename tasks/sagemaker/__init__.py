@@ -1,0 +1,1 @@
+"""SageMaker training and transform jobs and the model registry."""

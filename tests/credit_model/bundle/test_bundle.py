@@ -1,0 +1,156 @@
+"""The bundle on disk: whole, unchanged, the same bytes every time, and safe to unpack."""
+
+import hashlib
+import io
+import json
+import tarfile
+
+import pytest
+
+from credit_model.bundle.archive import read_archive, write_archive
+from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.errors import BundleError
+from credit_model.training.train import train
+from credit_model.trees.booster import Booster
+
+FILES = {"model.txt", "bundle.json", "golden.json", "report.html", "model_card.md", "manifest.json"}
+
+
+@pytest.fixture
+def folder(bundle, tmp_path):
+    return bundle.save(tmp_path / "model")
+
+
+def test_save_and_load_keep_everything(bundle, folder):
+    assert {path.name for path in folder.iterdir()} == FILES
+    loaded = Bundle.load(folder)
+    assert loaded == bundle
+    assert loaded.version == bundle.version
+    assert loaded.version == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
+
+
+def test_the_manifest_lists_the_digest_of_every_file(folder):
+    digests = json.loads((folder / "manifest.json").read_text())["files"]
+    assert digests == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES - {"manifest.json"}
+    }
+
+
+@pytest.mark.parametrize("name", sorted(FILES - {"manifest.json"}))
+def test_a_changed_or_missing_file_is_named(folder, name):
+    path = folder / name
+    original = path.read_bytes()
+    path.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    with pytest.raises(BundleError, match=f"{name} was changed"):
+        Bundle.load(folder)
+    path.unlink()
+    with pytest.raises(BundleError, match=f"{name} is missing"):
+        Bundle.load(folder)
+
+
+def test_an_extra_file_or_no_manifest_is_refused(folder):
+    (folder / "code.py").write_text("print()")
+    with pytest.raises(BundleError, match=r"code\.py does not belong"):
+        Bundle.load(folder)
+    (folder / "manifest.json").unlink()
+    with pytest.raises(BundleError, match=r"manifest\.json is missing"):
+        Bundle.load(folder)
+
+
+def test_a_bundle_that_another_release_wrote_keeps_its_version(folder, tmp_path):
+    """Another release may order or add fields: here bundle.json is written without line breaks."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    packed = json.dumps(json.loads((folder / "bundle.json").read_text())).encode()
+    (folder / "bundle.json").write_bytes(packed)
+    manifest["files"]["bundle.json"] = hashlib.sha256(packed).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    loaded = Bundle.load(folder)
+    assert loaded.version == hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
+    copy = loaded.save(tmp_path / "copy")
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
+
+
+def test_saving_over_something_is_refused(bundle, folder):
+    with pytest.raises(BundleError, match="not empty"):
+        bundle.save(folder)
+
+
+def test_same_rows_in_any_order_give_the_same_bytes(bundle, portfolio, case, quick):
+    lineage = Lineage(snapshot_id="snap-1", git_commit="abc", image_digest="sha256:1")
+    shuffled = portfolio.training.take(list(reversed(range(portfolio.training.num_rows))))
+    again = train(shuffled, case, quick, holdout=portfolio.holdout, lineage=lineage)
+    assert again.files == bundle.files
+    assert again.version == bundle.version
+
+
+def test_another_seed_or_snapshot_is_another_version(bundle, portfolio, case, quick):
+    settings = quick.model_copy(update={"seed": 7})
+    assert train(portfolio.training, case, settings).version != bundle.version
+
+
+def test_documents_record_the_lineage(bundle, quick):
+    document = json.loads(bundle.files["bundle.json"])
+    assert document["lineage"]["snapshot_id"] == "snap-1"
+    assert document["settings"]["seed"] == quick.seed
+    assert {"lightgbm", "numpy", "pyarrow", "python"} <= set(document["libraries"])
+    assert document["contract"]["name"] == "case"
+    assert set(document["reference"]) == set(document["features"])
+    for reference in document["reference"].values():
+        assert sum(reference["shares"]) + reference["missing"] == pytest.approx(1, abs=1e-9)
+
+
+def test_report_stands_alone(bundle):
+    assert bundle.report.startswith("<!doctype html>")
+    assert "http" not in bundle.report
+    assert "<svg" in bundle.report
+    assert f"{bundle.metrics['holdout']['roc_auc']:.3f}" in bundle.report
+    assert "snap-1" in bundle.report
+    assert "snap-1" in bundle.model_card
+
+
+def test_archive_is_deterministic_and_comes_back_whole(bundle, folder, tmp_path):
+    first = write_archive(folder, tmp_path / "a" / "model.tar.gz")
+    second = write_archive(bundle.save(tmp_path / "again"), tmp_path / "b" / "other-name.tar.gz")
+    assert first.read_bytes() == second.read_bytes()
+    assert Bundle.load(read_archive(first, tmp_path / "out")).version == bundle.version
+
+
+def hostile(path, name, kind=tarfile.REGTYPE, target=""):
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname, member.size = kind, target, 0
+        archive.addfile(member, io.BytesIO(b""))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "target"),
+    [
+        ("/etc/passwd", tarfile.REGTYPE, ""),
+        ("../escape", tarfile.REGTYPE, ""),
+        ("a/../../escape", tarfile.REGTYPE, ""),
+        ("link", tarfile.SYMTYPE, "/etc"),
+        ("link", tarfile.LNKTYPE, "model.txt"),
+        ("pipe", tarfile.FIFOTYPE, ""),
+    ],
+)
+def test_hostile_archives_are_refused(tmp_path, name, kind, target):
+    path = hostile(tmp_path / "model.tar.gz", name, kind, target)
+    with pytest.raises(BundleError, match="do not use it"):
+        read_archive(path, tmp_path / "out" / "deep")
+    assert not (tmp_path / "escape").exists()
+
+
+def test_a_cut_off_archive_is_refused(folder, tmp_path):
+    path = write_archive(folder, tmp_path / "model.tar.gz")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(BundleError, match="not a complete"):
+        read_archive(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("text", ["", "tree\n", "tree\nversion=v4\n\nend of trees\n", "not a model\nend of trees\n"])
+def test_text_that_is_no_model_is_refused(text):
+    with pytest.raises(BundleError, match=r"model\.txt"):
+        Booster(text)
