@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sandbox import estate, evidence
-from sandbox.drops import Drops, real, simulated
+from sandbox.drops import Drops, check_file, real, simulated
 from sandbox.flow_runs import FlowRuns, now
 from sandbox.stack import Sandbox
 
@@ -176,6 +176,8 @@ def run(*, data: Path | None, portfolio: str, state: Path, leave: bool, summary:
     started = time.perf_counter()
     console.rule("[bold]sandbox", align="left")
     console.print(f"reading {data}" if data else "simulating applications")
+    if data:
+        check_file(data, portfolio)
     drops = real(data, portfolio, state / "drops") if data else simulated(state / "drops")
     with Sandbox(state, say=lambda line: console.print(line, highlight=False)) as sandbox:
         demo = Demo(sandbox, drops, console)

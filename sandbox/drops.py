@@ -53,14 +53,22 @@ def _simulate(output: Path, months: int, as_of: str, *further: str) -> None:
         raise DropError(f"the simulator failed: {done.stderr.strip()}")
 
 
-def real(path: Path, portfolio: str, folder: Path) -> Drops:
-    """Cut a file in two: four fifths of its rows to begin with, the rest to arrive later.
+def check_file(path: Path, portfolio: str) -> None:
+    """Refuse a file that ingest would refuse as a whole, before any server is started for it.
 
     Raises:
-        DropError: there is no such file.
+        DropError: the file cannot be read under the portfolio's contract.
     """
     if not path.is_file():
         raise DropError(f"{path} is not a file: give DATA=path to a CSV or Parquet file of applications")
+    command = [sys.executable, "-m", "credit_model", "validate", str(path), "--contract", portfolio]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 1:
+        raise DropError(done.stderr.strip().removeprefix("error: "))
+
+
+def real(path: Path, portfolio: str, folder: Path) -> Drops:
+    """Cut a file in two: four fifths of its rows to begin with, the rest to arrive later."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("rb") as file:

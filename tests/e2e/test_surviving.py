@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,12 +24,27 @@ pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
 MONTH = f"{datetime.now(UTC):%Y-%m}"
 
 
-def test_two_trainings_started_together_train_once(quiet_world: World) -> None:
-    world = quiet_world
+@dataclass(frozen=True)
+class Together:
+    """Two trainings of the same thing, started at once, and what there was before."""
+
+    runs: list[FlowRun]
+    jobs_before: set[str]
+    models_before: set[str]
+
+
+@pytest.fixture(scope="module")
+def together(world: World) -> Together:
+    """The ended runs, shared by the tests that look at them."""
+    world.runs.quiet()
     jobs, models = {job["TrainingJobName"] for job in world.training_jobs()}, set(world.models())
     asked = {"portfolio": portfolio.NAME, "approval": "manual", "parameters": {"max_rounds": "41"}}
-    both = [world.runs.start("train", **asked) for _ in range(2)]
-    ended = [world.runs.end(run) for run in both]
+    started = [world.runs.start("train", **asked) for _ in range(2)]
+    return Together([world.runs.end(run) for run in started], jobs, models)
+
+
+def test_two_trainings_started_together_train_once(world: World, together: Together) -> None:
+    jobs, models, ended = together.jobs_before, together.models_before, together.runs
     assert all(run.state.is_completed() for run in ended)
     assert {run.name for run in ended} == {f"train {portfolio.NAME} {MONTH}"}
     assert list(new_jobs(world, jobs).values()) == ["Completed"]
@@ -45,9 +61,8 @@ def record(world: World, run: FlowRun) -> dict[str, Any]:
     return document
 
 
-def test_a_person_sees_progress_cost_links_and_where_things_come_from(quiet_world: World) -> None:
-    world = quiet_world
-    train = world.runs.completed("train", portfolio=portfolio.NAME, approval="manual", parameters={"max_rounds": "43"})
+def test_a_person_sees_progress_cost_links_and_where_things_come_from(world: World, together: Together) -> None:
+    train = max(together.runs, key=lambda run: record(world, run)["costs"]["usd"])
     score = world.runs.completed("score", portfolio=portfolio.NAME)
     chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[train.id, score.id]))
     shown = world.runs.client.read_artifacts(artifact_filter=chosen, limit=50)

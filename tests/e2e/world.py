@@ -172,6 +172,10 @@ class World:
         entries = (json.loads(self.get(f"s3://{self.bucket}/{key}")) for key in self.keys("ledger/"))
         return next(entry for entry in entries if entry["source"]["uri"] == uri)
 
+    def ingested_files(self) -> set[str]:
+        """Return the ingested files of the lake."""
+        return {json.loads(self.get(f"s3://{self.bucket}/{key}"))["ingest_id"] for key in self.keys("ledger/")}
+
     def learnt_files(self) -> set[str]:
         """Return the ingested files that the model registered last was made from."""
         newest = list(self.models().values())[-1]["CustomerMetadataProperties"]["snapshot_id"]

@@ -7,7 +7,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from sandbox.drops import DropError, real
+from sandbox.drops import DropError, check_file, real
 
 TABLE = pa.table({"id": [str(n) for n in range(50)], "note": [f'says "{n}"\nand\r\nmore, {n}' for n in range(50)]})
 OPTIONS = pyarrow.csv.ParseOptions(newlines_in_values=True)
@@ -46,4 +46,11 @@ def test_what_cannot_be_cut_is_left_to_ingest(tmp_path, content):
 
 def test_no_file(tmp_path):
     with pytest.raises(DropError, match="is not a file"):
-        real(tmp_path / "none.csv", "case", tmp_path / "drops")
+        check_file(tmp_path / "none.csv", "case")
+
+
+def test_a_file_that_no_contract_fits_is_refused_with_the_reason(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text("id,note\n1,x\n")
+    with pytest.raises(DropError, match=r"file.csv: missing .* columns"):
+        check_file(path, "case")
