@@ -1,7 +1,13 @@
-"""What every test may use: where the real data lie, and one AWS on loopback for each test process."""
+"""What every test may use: the path of real data, one AWS on loopback for each test process, and the two kinds of tests.
+
+A test is a unit test unless it is marked `integration`, and a unit test starts no process and opens no connection: the
+guard below fails one that tries. `make check` runs the unit tests that are not marked `slow`; `make test` runs all.
+"""
 
 import json
 import os
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +22,34 @@ from sandbox.services import Service
 
 ROOT = Path(__file__).parents[1]
 PROBE = str(ROOT / "tests" / "sandbox" / "aws" / "probe_image.py")
+
+
+# Fixtures that start processes: whatever uses one of them is an integration test.
+STARTING = frozenset({"aws", "platform", "world", "quiet_world", "learnt_world", "cluster", "server", "api"})
+
+
+class NoProcessOrConnectionError(AssertionError):
+    """A unit test tried to start a process or to open a connection; mark it `integration`."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what uses a fixture that starts processes."""
+    if STARTING & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(autouse=True)
+def _guarded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep unit tests from starting processes and opening connections."""
+    if request.node.get_closest_marker("integration"):
+        return
+
+    def refuse(*arguments: object, **_options: object) -> None:
+        raise NoProcessOrConnectionError(f"{request.node.nodeid}: {arguments[1:2]}")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,6 +18,8 @@ from benchmarks.quality.data import case, uci
 from benchmarks.quality.measure import cross_validate, of_true_pd, splits
 from benchmarks.quality.models import Model
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 COLUMNS = ["num_unpaid_bills", "age", "max_paid_inv_0_24m"]
 

@@ -7,6 +7,8 @@ import pytest
 
 import credit_model
 
+pytestmark = pytest.mark.integration
+
 HEAVY = "sklearn pandas lightgbm optuna jinja2 pyarrow"
 
 

@@ -14,6 +14,8 @@ from deployments import images, manifests, stages, templates
 from deployments.errors import StageFileError
 from sandbox.services import Service
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 FILLED = {
     "PrefectApiUrl": "https://prefect.example.com/api",

@@ -139,6 +139,7 @@ def variables(folder):
     return dict(line.split("=", 1) for line in (folder / "stage.env").read_text().splitlines())
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("folder", [FOLDER, FOLDER / "istio"], ids=lambda path: path.name)
 def test_a_stages_values_are_filled_in_and_nothing_else_is_added(folder):
     found = kustomized(folder)

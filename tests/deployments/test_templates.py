@@ -45,6 +45,7 @@ def test_every_template_is_in_the_order_of_the_stacks():
     assert {path.stem for path in templates.FOLDER.glob("*.yaml")} == set(templates.STACKS)
 
 
+@pytest.mark.integration
 def test_cfn_lint_finds_nothing():
     command = [Path(sys.executable).with_name("cfn-lint"), "--include-checks", "I", "--", *FILES.values()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -14,6 +14,8 @@ from credit_model.data.reading import read_applications
 from credit_model.errors import ContractError, CreditModelError
 from tests.docs.german import write_german_csv
 
+pytestmark = pytest.mark.integration
+
 GUIDE = (Path(__file__).parents[2] / "docs" / "contracts.md").read_text()
 [CONTRACT] = re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 [COMMANDS] = re.findall(r"^```sh\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)

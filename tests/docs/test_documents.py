@@ -22,6 +22,7 @@ def run(command: list[str], folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.integration
 def test_the_laptop_commands_and_notebook_run(tmp_path):
     [commands], [notebook] = blocks("docs/laptop.md", "sh"), blocks("docs/laptop.md", "python")
     script = commands.replace(".venv/bin/python", sys.executable)

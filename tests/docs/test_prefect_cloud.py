@@ -17,6 +17,8 @@ from deployments.connecting import connect, variables
 from tests.conftest import ROOT
 from tests.docs.test_documents import blocks
 
+pytestmark = pytest.mark.integration
+
 PAGE = "docs/prefect-cloud.md"
 COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines() if line]
 PREFECT = [line for line in COMMANDS if line.startswith("prefect ")]

@@ -14,7 +14,7 @@ from tests.e2e.world import V1, World
 TOLERANCE = 1e-9
 V2 = "/v2/models/credit-model/infer"
 ASKED = 50
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from sandbox.stack import ROOT
 from tests.e2e.processes import mentioning
 from tests.e2e.runs import eventually
 
-pytestmark = [pytest.mark.xdist_group("e2e-alone"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e-alone"), pytest.mark.timeout(400)]
 
 
 class Up:

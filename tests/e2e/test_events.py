@@ -22,7 +22,7 @@ LENIENT = {
     "margin": 1, "min_gain": -1, "max_slope_error": 99, "max_in_the_large": 99, "max_psi": 99,
     "max_swap_excess": 1, "max_profit_loss": 99,
 }  # fmt: skip
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(900)]
 
 LABELLED = {"prefect.resource.id": f"credit.portfolio.{portfolio.NAME}", "credit.retrain": "true"}
 FILE = f"{LANDING}/none.csv"

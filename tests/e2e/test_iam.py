@@ -22,7 +22,7 @@ from tests.e2e.runs import eventually, now
 from tests.e2e.test_training import new_jobs
 from tests.e2e.world import V1, World
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(600)]
 TABLE = f"applications_{portfolio.NAME}"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/data"
 PATIENT = {"max_rounds": "1000000", "early_stopping_rounds": "1000000"}

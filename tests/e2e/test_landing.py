@@ -13,7 +13,7 @@ from tests.e2e.world import World
 
 LAKE = ("lake/", "quarantine/", "ledger/")
 LANDING = f"landing/{portfolio.NAME}/applications"
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(500)]
 
 
 def ingests_of(world: World, uri: str, since: DateTime, number: int = 1) -> list[FlowRun]:

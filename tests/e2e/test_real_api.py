@@ -24,6 +24,7 @@ from tests.sandbox.kubernetes import real_api
 RBAC = Path(__file__).parents[2] / "deployments" / "kserve" / "rbac.yaml"
 GV, PLURAL = ("serving.kserve.io", "v1beta1"), "inferenceservices"
 pytestmark = [
+    pytest.mark.integration,
     pytest.mark.xdist_group("e2e"),
     pytest.mark.timeout(900),
     pytest.mark.skipif(not real_api.has_context("flow"), reason="needs REAL_KUBECONFIG with a context `flow`"),

@@ -18,7 +18,7 @@ from tests.e2e.runs import eventually
 from tests.e2e.world import World
 
 SLOWLY = list(range(1, 101))  # so many steps that the release can be met in the middle
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(500)]
 
 
 def start_slow_release(world: World, version: str) -> UUID:

@@ -20,7 +20,7 @@ from tests.e2e.runs import eventually
 from tests.e2e.test_training import new_jobs
 from tests.e2e.world import World
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
 MONTH = f"{datetime.now(UTC):%Y-%m}"
 
 

@@ -10,7 +10,7 @@ from tests.e2e.processes import with_variable
 from tests.e2e.runs import eventually
 from tests.e2e.world import World
 
-pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
 
 
 def test_the_same_data_train_once(quiet_world: World) -> None:

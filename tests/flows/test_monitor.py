@@ -11,6 +11,8 @@ from prefect.server.events.schemas.events import ReceivedEvent
 
 from tasks import events
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = {entry["name"]: entry for entry in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
 

@@ -11,6 +11,8 @@ import pytest
 from benchmarks.images import context
 from tests.images.test_dockerfiles import IMAGES, ROOT, copied
 
+pytestmark = pytest.mark.integration
+
 # What an image's code may be made of; a data set, a key or a notebook in a package's folder is none of it.
 KINDS = {".py", ".yaml", ".j2", ".css"}
 EXTRA = {"pyproject.toml", "requirements.lock", "Dockerfile", "Dockerfile.dockerignore", "without.txt"}

@@ -49,6 +49,7 @@ def test_no_file(tmp_path):
         check_file(tmp_path / "none.csv", "case")
 
 
+@pytest.mark.integration
 def test_a_file_that_no_contract_fits_is_refused_with_the_reason(tmp_path):
     path = tmp_path / "file.csv"
     path.write_text("id,note\n1,x\n")

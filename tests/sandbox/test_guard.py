@@ -9,6 +9,8 @@ import uuid
 import psutil
 import pytest
 
+pytestmark = pytest.mark.integration
+
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
 # Starts a child in a session of its own that ignores SIGTERM, and one whose parent ends at once.

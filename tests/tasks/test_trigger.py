@@ -18,6 +18,8 @@ from tasks.sagemaker.registry import PublishedModel, register_model
 from tasks.trigger import DECIDES, Decision, announce_ingest, count_new_outcomes
 from tests.tasks.portfolios import as_csv, deliver, uci_rows
 
+pytestmark = pytest.mark.integration
+
 PORTFOLIO = "uci_credit_card"
 
 

@@ -15,6 +15,8 @@ import pytest
 from credit_model.bundle.archive import read_archive
 from credit_model.bundle.bundle import Bundle
 
+pytestmark = pytest.mark.integration
+
 
 def run(*arguments):
     command = [sys.executable, "-m", "credit_model", *map(str, arguments)]

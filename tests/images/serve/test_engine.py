@@ -142,6 +142,7 @@ def test_a_compressed_body_is_refused_in_words(http):
     assert (answer.status_code, "compressed" in answer.json()["error"]) == (415, True)
 
 
+@pytest.mark.integration
 def test_sigterm_under_load_loses_no_request(tmp_path, bundle_folder, golden):
     """Clients go on until a connection is refused; whatever was sent before is answered."""
     port = free_port()

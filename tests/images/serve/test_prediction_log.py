@@ -15,6 +15,8 @@ import pytest
 from images.serve import prediction_log
 from images.serve.prediction_log import LogSettings, PredictionLog, PredictionLogSetupError, log_from_environment
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def bucket(aws):

@@ -12,6 +12,8 @@ from credit_model.scoring.scorer import Scorer
 from images.train.cluster import Cluster, ClusterError, Team
 from tests.images.train.jobs import QUICK, TrainJob, free_ports, team, write_channels
 
+pytestmark = pytest.mark.integration
+
 # Both see the same rows, bins and seeds. What is left: LightGBM's data-parallel learner knows how many rows a leaf has
 # only by their hessians, so limits such as `min_data_in_leaf` fall a little differently, and with bagging each host
 # draws from its own rows. Few and small trees, because every split is a round trip between the hosts.

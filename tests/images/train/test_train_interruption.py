@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 CUTS = [
     ("checking", 0.0),  # before the first stage
     ("checking", 0.4),

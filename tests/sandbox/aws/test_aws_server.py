@@ -10,6 +10,9 @@ from pathlib import Path
 
 import boto3
 import psutil
+import pytest
+
+pytestmark = pytest.mark.integration
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]

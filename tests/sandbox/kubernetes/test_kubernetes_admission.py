@@ -3,6 +3,8 @@
 import pytest
 from kubernetes import client
 
+pytestmark = pytest.mark.integration
+
 GVP = ("serving.kserve.io", "v1beta1", "ml", "inferenceservices")
 CONTAINER = {"name": "kserve-container", "image": "x/credit-serve:1"}
 

@@ -7,6 +7,8 @@ import uuid
 import pytest
 from kubernetes import client, watch
 
+pytestmark = pytest.mark.integration
+
 GVP = ("serving.kserve.io", "v1beta1", "ml", "inferenceservices")
 
 

@@ -19,6 +19,8 @@ from tasks.release.endpoint import percentile
 from tasks.release.limits import ReleaseLimits
 from tasks.settings import Settings
 
+pytestmark = pytest.mark.integration
+
 LIMITS = ReleaseLimits(max_error_rate=0.01, max_slowdown=3.0, tolerated_ms=10.0, min_requests=100)
 LATENCIES = st.lists(st.floats(0.0001, 2.4), min_size=1, max_size=300)
 

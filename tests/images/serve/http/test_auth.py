@@ -8,6 +8,8 @@ import pytest
 from images.serve.http.auth import TokenFileError, Tokens
 from tests.images.serve.serve_process import Server, free_port
 
+pytestmark = pytest.mark.integration
+
 PREDICT = "/v1/models/credit-model:predict"
 
 

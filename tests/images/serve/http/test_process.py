@@ -15,6 +15,8 @@ import pytest
 
 from tests.images.serve.serve_process import Server, free_port
 
+pytestmark = pytest.mark.integration
+
 
 def ended(server):
     return server.process.wait(20), server.log.read_text().strip().splitlines()

@@ -21,6 +21,8 @@ from images.serve.online.dynamodb import DynamoLookup
 from images.serve.online.lookup import LookupFault, LookupSetupError
 from images.serve.online.sigv4 import Credentials, Signer
 
+pytestmark = pytest.mark.integration
+
 KEYS = Credentials("AKID", "secret", None)
 
 
