@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve plan deploy destroy connect lock clean
+.PHONY: help setup demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve plan deploy destroy connect lock clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,8 +42,14 @@ demo: $(READY) ## run the whole loop here: make demo [DATA=file PORTFOLIO=name] 
 	@$(BIN)/python -m sandbox demo $(if $(DATA),--data "$(DATA)") $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)") \
 	  $(if $(EXIT),--exit) $(if $(SUMMARY),--json "$(SUMMARY)")
 
-test: $(READY) lint ## check style and types, then run every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+# Modules whose docstrings hold examples; the examples run with the tests.
+PRODUCT := credit_model tasks flows images deployments sandbox
+
+check: $(READY) lint ## lint, types, unit tests and doctests, without a network: run it while you work
+	@$(BIN)/python -m pytest -n 2 -m "not integration and not slow" --doctest-modules $(PRODUCT) tests
+
+test: $(READY) lint ## check style and types, then run every test and doctest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --doctest-modules $(PRODUCT) tests
 
 lint: $(READY) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -108,10 +114,10 @@ deploy: $(READY) ## make or update a stage on AWS, in order; safe to repeat: mak
 destroy: $(READY) ## take a stage down: make destroy STAGE=dev YES=1 [DATA=1]
 	$(STAGE_NAMED)@$(BIN)/python -m deployments destroy $(STAGE) $(if $(YES),--yes) $(if $(DATA),--with-data)
 
-connect: $(READY) ## tell Prefect (PrefectApiUrl in the stage's file) of a stage: variables and work pool: make connect STAGE=dev
+connect: $(READY) ## set a stage's variables and work pool in Prefect (PrefectApiUrl in the stage's file): make connect STAGE=dev
 	$(STAGE_NAMED)@$(BIN)/python -m deployments connect $(STAGE)
 
-lock: $(READY) ## write requirements.lock anew from pyproject.toml
+lock: $(READY) ## write requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes \
 	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
