@@ -7,6 +7,7 @@ import json
 import re
 from functools import cached_property
 from importlib import resources
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from credit_model.contract.derived import Derived
+from credit_model.contract.rule import Kind, Rule, rule_of, without_point
 from credit_model.errors import ContractError
 
 ID = "application_id"
@@ -24,7 +26,6 @@ OBSERVED_AT = "observed_at"
 RESERVED = (ID, APPLIED_AT, TARGET, OBSERVED_AT)
 TIMESTAMP_TYPE = pa.timestamp("us", tz="UTC")
 
-Kind = Literal["numeric", "integer", "categorical", "ordinal", "boolean"]
 ARROW_TYPES: dict[str, pa.DataType] = {
     "numeric": pa.float64(),
     "integer": pa.int64(),
@@ -33,7 +34,6 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "ordinal": pa.string(),
 }
 _NAME = r"^[a-z][a-z0-9_]*$"
-_WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
 def _text_levels(value: object) -> object:
@@ -92,6 +92,12 @@ class Column(BaseModel):
     def has_levels(self) -> bool:
         """Whether values are levels (categorical or ordinal) and not numbers."""
         return self.kind in {"categorical", "ordinal"}
+
+    @property
+    def rule(self) -> Rule:
+        """What a legal value of the column is."""
+        low, high = -inf if self.min is None else self.min, inf if self.max is None else self.max
+        return rule_of(self.kind, nullable=self.nullable, low=low, high=high, levels=self.levels, is_open=self.open)
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -237,9 +243,9 @@ def _level_fault(column: Column, level: str) -> str | None:
         return f"level '{level}' is how a missing value is written; leave it out and set nullable: true"
     if level != level.strip():
         return f"level '{level}' has blanks around it, which reading takes off; write it as '{level.strip()}'"
-    whole = _WHOLE.fullmatch(level)
-    if whole and not column.open:
-        return f"level '{level}' is read as '{whole[1]}'; write it as \"{whole[1]}\""
+    read = without_point(level)
+    if read != level and not column.open:
+        return f"level '{level}' is read as '{read}'; write it as \"{read}\""
     return None
 
 

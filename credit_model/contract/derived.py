@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from credit_model.types import Floats
 
-Rule = Literal["sum", "mean", "max", "min", "difference", "count"]
+Combination = Literal["sum", "mean", "max", "min", "difference", "count"]
 
 
 class Derived(BaseModel):
@@ -35,7 +35,7 @@ class Derived(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    rule: Rule
+    rule: Combination
     of: tuple[str, ...] = Field(min_length=1)
     at_least: float | None = Field(default=None, allow_inf_nan=False)
     over: str | None = None
@@ -92,7 +92,7 @@ def _where_known(values: Floats, parts: Sequence[Floats]) -> Floats:
     return found
 
 
-_TABLE: dict[Rule, Callable[[Sequence[Floats], float], Floats]] = {
+_TABLE: dict[Combination, Callable[[Sequence[Floats], float], Floats]] = {
     "sum": lambda parts, _: _where_known(_total(parts), parts),
     "mean": lambda parts, _: _total(parts) / _known(parts),
     "max": lambda parts, _: reduce(np.fmax, parts),
@@ -116,7 +116,7 @@ def _of_known(function: Callable[[Sequence[float], float], float]) -> Callable[[
     return of_known
 
 
-_ROW: dict[Rule, Callable[[Sequence[float], float], float]] = {
+_ROW: dict[Combination, Callable[[Sequence[float], float], float]] = {
     "sum": _of_known(lambda known, _: _row_total(known)),
     "mean": _of_known(lambda known, _: _row_total(known) / len(known)),
     "max": _of_known(lambda known, _: max(known)),

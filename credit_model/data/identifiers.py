@@ -15,11 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from credit_model.contract.rule import EXACT
 from credit_model.data.coercion import Coerced, Fault, flat, is_text, show, value_at
-from credit_model.data.whole_numbers import EXACT, floats_as_text, without_point
+from credit_model.data.whole_numbers import floats_as_text, without_point
 from credit_model.errors import CreditModelError
 
-# As a tool writes a whole float; 007.0 is nobody's number.
+# Narrower than `WHOLE_WITH_POINT` of the contract: any text is an id, so only what a tool makes of a whole number is
+# rewritten. "007.0" and "+7.0" were typed as text, and stay as they are.
 _WHOLE = r"^(0|-?[1-9][0-9]*)\.0+$"
 _WHOLE_TEXT = re.compile(_WHOLE)
 # What the widest decimal of Arrow holds.

@@ -80,7 +80,7 @@ def read_applications(path: str | Path, contract: Contract, *, label: str | None
         DataError: The file as a whole cannot be used: a column is missing, it is empty, cut off, or not a table.
     """
     plan: dict[str, Coercion] = {ID: required_identifiers, APPLIED_AT: to_timestamp}
-    plan |= {column.name: partial(coerce, column=column) for column in contract.columns}
+    plan |= {column.name: partial(coerce, rule=column.rule) for column in contract.columns}
     required = [column.name for column in contract.columns]
     return _read(Path(path), contract, plan | _OUTCOME, required=required, label=label, fill=APPLIED_AT)
 

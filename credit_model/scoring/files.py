@@ -220,7 +220,7 @@ def _faults(table: pa.Table, contract: Contract) -> Iterator[tuple[str, str | No
     """Column, value and fault of everything that keeps a row from being scored."""
     for header, name in wanted(table.column_names, contract).items():
         raw = flat(table.column(header))
-        coerced = required_identifiers(raw) if name == ID else coerce(raw, contract.column(name), closed=False)
+        coerced = required_identifiers(raw) if name == ID else coerce(raw, contract.column(name).rule, closed=False)
         for fault in coerced.faults:
             value = value_at(raw, fault.row)
             yield name, value if value is None or isinstance(value, str) else show(value), fault
