@@ -162,19 +162,7 @@ def _parquet(raw: RawFile, contract: Contract) -> Iterator[tuple[pa.Table, float
 
 def _csv(raw: RawFile, blocks: BlockScorer) -> Iterator[tuple[pa.Table, float]]:
     size, per_row, rows = raw.path.stat().st_size, _bytes_per_row(raw), 0
-
-    def source() -> pa.NativeFile:
-        return pa.input_stream(str(raw.path), compression="gzip" if raw.compressed else None)
-
-    tables = csv_blocks(
-        source,
-        raw.headers,
-        blocks.contract,
-        separator=raw.separator or ",",
-        skipped=raw.skipped,
-        literal=blocks.literal,
-    )
-    for table in tables:
+    for table in csv_blocks(raw.open_bytes, raw.layout, blocks.contract, literal=blocks.literal):
         rows += table.num_rows
         yield table, min(rows * per_row / size, 1.0)
 

@@ -15,14 +15,15 @@ from credit_model.bundle.bundle import Bundle
 from credit_model.calibration.calibrator import Calibration
 from credit_model.contract.contract import ID
 from credit_model.data.conform import identifiers
-from credit_model.errors import BundleError, InputError
+from credit_model.errors import BundleError
 from credit_model.explain.reasons import Explainer, Reason
 from credit_model.features.rows import RowReader
 from credit_model.parallel import BLOCK_ROWS, in_order
 from credit_model.policy.cutoffs import DECISIONS, decisions
 from credit_model.policy.points import points, points_of_one
+from credit_model.scoring.row_numbers import in_one_count
 from credit_model.trees.booster import Booster
-from credit_model.types import Matrix
+from credit_model.types import Floats, Matrix
 
 SCORES_SCHEMA = pa.schema(
     [
@@ -149,18 +150,7 @@ class Scorer:
         Raises:
             InputError: As `score_table`; rows are counted from the first row of the first table.
         """
-        yield from self.in_one_count(in_order(lambda block: self.score_block(block, reasons=reasons), blocks))
-
-    @staticmethod
-    def in_one_count(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables; an `InputError` on the way counts its row from the first row of the first table."""
-        done = 0
-        try:
-            for part in parts:
-                done += part.num_rows
-                yield part
-        except InputError as error:
-            raise error.moved(done) from None
+        yield from in_one_count(in_order(lambda block: self.score_block(block, reasons=reasons), blocks))
 
     def score_block(self, table: pa.Table, *, ids: pa.Array | None = None, reasons: bool = False) -> pa.Table:
         """Scores of a few thousand rows on one core, as `score_table` gives them.

@@ -210,9 +210,7 @@ def test_a_dictionary_as_large_as_its_indices_can_count_is_read(nulls):
     """128 levels fill eight bits: there is no index left for a place behind the last one."""
     levels = [f"c{number}" for number in range(128)]
     encoded = pa.DictionaryArray.from_arrays(pa.array([127, 0, None][: 2 + nulls], pa.int8()), pa.array(levels))
-    table = pa.table(
-        {key: encoded if key == "open" else pa.array([value] * len(encoded)) for key, value in LEGAL.items()}
-    )
+    columns = {key: pa.array([value] * len(encoded)) for key, value in LEGAL.items()} | {"open": encoded}
     encoder = Encoder(CONTRACT, ("open",), {"open": ("c0", "x")})
     matrix, unknown = encoder.read_counting(pa.table(columns))
     np.testing.assert_array_equal(matrix[:, 0], [NAN, 0.0, NAN][: 2 + nulls])
