@@ -1,4 +1,4 @@
-"""What a legal value of a column is: the one statement that every reader of values takes its limits from."""
+"""What a legal value of a column is; every reader of values takes its limits from here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Rule:
         >>> from credit_model.contract.contract import load_contract
         >>> rule = load_contract("case").column("age").rule
         >>> rule.kind, rule.low, rule.high, rule.nullable
-        ('integer', 18.0, 100.0, False)
+        ('integer', 18.0, 120.0, False)
 
     Attributes:
         kind: Kind of value.
@@ -99,7 +99,7 @@ class Rule:
         return f"{shown}, …" if len(self.levels) > _SHOWN_LEVELS else shown
 
     def refuses_unlisted(self, *, closed: bool) -> bool:
-        """Whether a level that is not listed is a fault.
+        """Return whether a level that is not listed is a fault.
 
         Args:
             closed: Whether the caller wants only listed levels in categorical columns that are not open, as training
