@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from credit_model.contract.contract import Column, Contract
 from credit_model.contract.derived import Derived
+from credit_model.contract.rule import Rule
 from credit_model.data.coercion import coerce, flat
 from credit_model.data.conform import conform_column, found_columns
-from credit_model.features.fast_columns import read_quickly
+from credit_model.features.fast_columns import level_places, read_quickly
 from credit_model.types import Floats, Matrix
 
 
@@ -58,6 +59,10 @@ class Encoder:
     def derived(self) -> dict[str, Derived]:
         """Derived features among the features, by name."""
         return {derived.name: derived for derived in self.contract.derived if derived.name in self.names}
+
+    @cached_property
+    def _rules(self) -> dict[str, Rule]:
+        return {column.name: column.rule for column in self.contract.features}
 
     @property
     def categorical(self) -> list[int]:
@@ -125,7 +130,7 @@ class Encoder:
 
     def _read_column(self, table: pa.Table, column: Column, position: int | None, out: Floats) -> None:
         raw = None if position is None else _whole(table.column(position))
-        if raw is None or not read_quickly(raw, column.rule, out, partial(self._numbers, column=column)):
+        if raw is None or not read_quickly(raw, self._rules[column.name], out, partial(self._numbers, column=column)):
             np.copyto(out, self._numbers(conform_column(table, column, position), column))
 
     def _feature(self, table: pa.Table, column: Column) -> Floats:
@@ -148,8 +153,7 @@ def _unknown(raw: pa.Array, column: Column, numbers: Floats) -> int:
         return 0
     encoded = raw if pa.types.is_dictionary(raw.type) else raw.dictionary_encode()
     missing = coerce(encoded.dictionary, column.rule, closed=False).values.is_null()
-    places = pc.fill_null(encoded.indices.cast(pa.int64()), len(missing))
-    found = np.append(missing.to_numpy(zero_copy_only=False), True)[places.to_numpy(zero_copy_only=False)]
+    found = np.append(missing.to_numpy(zero_copy_only=False), True)[level_places(encoded, len(missing))]
     return absent - int(np.count_nonzero(found))
 
 

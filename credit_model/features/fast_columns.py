@@ -8,8 +8,10 @@ with a fault takes the slow path.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -79,7 +81,22 @@ def _distinct(array: pa.Array, rule: Rule, out: Floats, numbers: Numbers) -> boo
     if coerced.faults:
         return False
     found = np.append(numbers(coerced.values), np.nan)
-    # Wider than the indices: their own type may have no number for a place behind the last level.
-    places = pc.fill_null(encoded.indices.cast(pa.int64()), len(found) - 1)
-    np.take(found, places.to_numpy(zero_copy_only=False), out=out, mode="clip")
+    np.take(found, level_places(encoded, len(found) - 1), out=out, mode="clip")
     return True
+
+
+def level_places(encoded: pa.DictionaryArray, missing: int) -> npt.NDArray[np.integer[Any]]:
+    """Return the place of each value's level in the dictionary, shape (rows,).
+
+    Args:
+        encoded: Dictionary-encoded values.
+        missing: Place to give null.
+    """
+    indices = encoded.indices
+    if indices.type.bit_width < 32:
+        # A narrow type may not reach the place after the last level, as eight bits do not with 128 levels.
+        indices = indices.cast(pa.int32())
+    places: npt.NDArray[np.integer[Any]] = pc.fill_null(indices, pa.scalar(missing, indices.type)).to_numpy(
+        zero_copy_only=False
+    )
+    return places
