@@ -1,4 +1,4 @@
-"""The fast path for applicants given as dictionaries: many legal values at a time, no word about faulty ones."""
+"""The fast path for applicants given as dictionaries: reads many legal values at a time, leaves the rest to `rows`."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Scorer:
             BundleError: Reasons are wanted, and the bundle was written without them.
         """
         scored = list(self.score_blocks(_blocks(table), reasons=reasons))
-        return pa.concat_tables(scored).combine_chunks() if scored else self.score_block(table, reasons=reasons)
+        return pa.concat_tables(scored).combine_chunks() if scored else self._score_block(table, reasons=reasons)
 
     def score_blocks(self, blocks: Iterable[pa.Table], *, reasons: bool = False) -> Iterator[pa.Table]:
         """Yield the scores of a stream of tables, computed on all cores with only a few tables in memory.
@@ -173,21 +173,11 @@ class Scorer:
         Raises:
             InputError: As `score_table`; rows are counted from the first row of the first table.
         """
-        yield from in_one_count(in_order(lambda block: self.score_block(block, reasons=reasons), blocks))
+        yield from in_one_count(in_order(lambda block: self._score_block(block, reasons=reasons), blocks))
 
-    def score_block(self, table: pa.Table, *, ids: pa.Array | None = None, reasons: bool = False) -> pa.Table:
-        """Return the scores of a few thousand rows, computed on one core.
-
-        Args:
-            table: As in `score_table`.
-            ids: Application ids to return instead of the table's own.
-            reasons: As in `score_table`.
-
-        Raises:
-            InputError: As `score_table`.
-        """
-        found = identifiers(table, self.contract) if ids is None else ids
-        return self.answers(self.encoder.read(table), found, reasons=reasons)
+    def _score_block(self, table: pa.Table, *, reasons: bool) -> pa.Table:
+        ids = identifiers(table, self.contract)
+        return self.answers(self.encoder.read(table), ids, reasons=reasons)
 
     def answers(self, matrix: Matrix, ids: pa.Array, *, reasons: bool = False) -> pa.Table:
         """Return the scores of an encoded matrix, as `score_table` does for a table.

@@ -1,4 +1,4 @@
-"""All readers of values keep the same rule: the same number or the same refusal for a value, in each of them.
+"""All readers of values keep the same rule: a value gives the same number or the same refusal in each of them.
 
 The readers: `coerce` of a table's column, `Encoder.read` of a table (fast columns, `coerce` where they decline), the
 careful reader of applicants, and the fast one (one applicant, rows, columns). Values are all kinds of column x {legal,

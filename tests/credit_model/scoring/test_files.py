@@ -1,4 +1,4 @@
-"""Files of applicants are scored in a stream: every row once, in order, bad ones reported, the output whole or absent."""
+"""Files of applicants are scored as a stream: every row once, in order, bad ones reported, output whole or absent."""
 
 import gzip
 import os
