@@ -30,7 +30,7 @@ class InputError(CreditModelError):
         index: Zero-based position of the applicant in the request.
         column: Column at fault, or None when the row as a whole is at fault.
         value: The offending value.
-        reason: What is wrong with it, in words.
+        reason: What is wrong with it.
     """
 
     def __init__(self, *, index: int, column: str | None, value: object, reason: str) -> None:
@@ -42,5 +42,10 @@ class InputError(CreditModelError):
         self.reason = reason
 
     def moved(self, rows: int) -> InputError:
-        """The same fault that many rows further down: of a part, told as of the whole."""
+        """Return the same fault so many rows further down: the row of a part as a row of the whole.
+
+        Example:
+            >>> print(InputError(index=1, column="age", value=-1, reason="-1 is below 18").moved(100))
+            column 'age' row 101: -1 is below 18
+        """
         return InputError(index=self.index + rows, column=self.column, value=self.value, reason=self.reason)

@@ -1,4 +1,4 @@
-"""Runs work on all cores with threads of our own: NumPy, Arrow and LightGBM let go of Python's lock while they work."""
+"""Work on all cores in threads of our own: NumPy, Arrow and LightGBM release Python's lock while they work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """Return how many cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
@@ -24,14 +24,18 @@ def cores() -> int:
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Results of `work` in the order of the items, a few items ahead and never more, so that memory stays flat.
+    """Yield the results of `work` in the order of the items, only a few items ahead, so that memory stays flat.
+
+    Example:
+        >>> list(in_order(lambda number: number**2, [1, 2, 3]))
+        [1, 4, 9]
 
     Args:
         work: Called in one of several threads.
         items: Taken in the caller's thread, one at a time.
 
     Raises:
-        Exception: What `items` or `work` raise, at the place of the first item that failed.
+        Exception: Whatever `items` or `work` raise, in place of the result of the first item that failed.
     """
     threads = cores()
     if threads == 1:

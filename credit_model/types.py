@@ -1,4 +1,4 @@
-"""NumPy array types that the library's signatures share."""
+"""NumPy array types of the library's signatures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Matrix = npt.NDArray[np.float64]
+# The same type to a checker; it says that an array has two dimensions, (rows, features).
+Matrix = Floats
 Outcomes = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]

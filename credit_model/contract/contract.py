@@ -7,6 +7,7 @@ import json
 import re
 from functools import cached_property
 from importlib import resources
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from credit_model.contract.derived import Derived
+from credit_model.contract.rule import Kind, Rule, rule_of, without_point
 from credit_model.errors import ContractError
 
 ID = "application_id"
@@ -24,7 +26,6 @@ OBSERVED_AT = "observed_at"
 RESERVED = (ID, APPLIED_AT, TARGET, OBSERVED_AT)
 TIMESTAMP_TYPE = pa.timestamp("us", tz="UTC")
 
-Kind = Literal["numeric", "integer", "categorical", "ordinal", "boolean"]
 ARROW_TYPES: dict[str, pa.DataType] = {
     "numeric": pa.float64(),
     "integer": pa.int64(),
@@ -33,7 +34,6 @@ ARROW_TYPES: dict[str, pa.DataType] = {
     "ordinal": pa.string(),
 }
 _NAME = r"^[a-z][a-z0-9_]*$"
-_WHOLE = re.compile(r"([+-]?\d+)\.0+")
 
 
 def _text_levels(value: object) -> object:
@@ -94,6 +94,12 @@ class Column(BaseModel):
         return self.kind in {"categorical", "ordinal"}
 
     @property
+    def rule(self) -> Rule:
+        """What a legal value of the column is."""
+        low, high = -inf if self.min is None else self.min, inf if self.max is None else self.max
+        return rule_of(self.kind, nullable=self.nullable, low=low, high=high, levels=self.levels, is_open=self.open)
+
+    @property
     def arrow_type(self) -> pa.DataType:
         """Arrow type of the column in canonical tables."""
         return ARROW_TYPES[self.kind]
@@ -116,9 +122,18 @@ class SpecialColumn(BaseModel):
 class Contract(BaseModel):
     """What the files of one portfolio hold.
 
+    Example:
+        >>> contract = load_contract("case")
+        >>> contract.column("age").rule.limits
+        (18.0, 120.0)
+        >>> [column.name for column in contract.features][:2]
+        ['account_amount_added_12_24m', 'account_days_in_dc_12_24m']
+        >>> parse_contract(contract.dump()) == contract
+        True
+
     Attributes:
         name: Name of the portfolio.
-        title: The same for people.
+        title: Name for readers.
         id: Where the application id is found in raw files (canonical `application_id`).
         target: Where the outcome is found (canonical `defaulted`).
         timestamp: Where the time of application is found (canonical `applied_at`).
@@ -170,7 +185,7 @@ class Contract(BaseModel):
 
     @cached_property
     def request_headers(self) -> dict[str, str]:
-        """`by_header`, and `id` for the application id unless a column is called so: answers call it that."""
+        """`by_header` and, unless a column has that name, `id` for the application id, as answers call it."""
         return {"id": ID} | self.by_header
 
     @property
@@ -179,7 +194,7 @@ class Contract(BaseModel):
         return {ID: self.id, APPLIED_AT: self.timestamp, TARGET: self.target, OBSERVED_AT: self.observed_at}
 
     def column(self, name: str) -> Column:
-        """Column or derived feature of that canonical name.
+        """Return the column or derived feature of a canonical name.
 
         Raises:
             ContractError: The contract has no such column.
@@ -190,7 +205,11 @@ class Contract(BaseModel):
         raise ContractError(f"contract '{self.name}' has no column '{name}'; see its columns list")
 
     def arrow_schema(self, *, outcome: bool = False) -> pa.Schema:
-        """Schema of a canonical table: id, time of application, columns and, on demand, the outcome."""
+        """Return the schema of a canonical table: id, time of application and columns.
+
+        Args:
+            outcome: Whether to add the outcome and the time at which it became known.
+        """
         fields = [pa.field(ID, pa.string()), pa.field(APPLIED_AT, TIMESTAMP_TYPE)]
         fields += [pa.field(column.name, column.arrow_type) for column in self.columns]
         if outcome:
@@ -198,12 +217,12 @@ class Contract(BaseModel):
         return pa.schema(fields)
 
     def digest(self) -> str:
-        """SHA-256 (hex) of the contract's canonical form; independent of layout and comments of the file."""
+        """Return the SHA-256 (hex) of the contract's canonical form, whatever the layout and comments of its file."""
         canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def dump(self) -> str:
-        """The contract as YAML text that `parse_contract` reads back equal."""
+        """Return the contract as YAML text that `parse_contract` reads back equal."""
         return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False, width=120)
 
 
@@ -216,7 +235,7 @@ def _column_fault(column: Column) -> str | None:
     bounded = column.min is not None or column.max is not None
     unlisted = column.has_levels and not column.levels and not column.open
     unmatched = next(filter(None, (_level_fault(column, level) for level in column.levels)), None)
-    # The first rule that is broken is the one to correct first.
+    # In the order in which a reader should correct them.
     rules = (
         (bounded and column.kind not in {"numeric", "integer"}, "min and max are for numeric and integer columns only"),
         (not ordered, "min is above max; swap them"),
@@ -232,14 +251,14 @@ def _column_fault(column: Column) -> str | None:
 
 
 def _level_fault(column: Column, level: str) -> str | None:
-    """Why no value could ever be this level: reading trims text, takes nothing for missing, and writes 1.0 as 1."""
+    """Return why no value could ever be this level: readers trim text, take blank text as missing and 1.0 as 1."""
     if not level.strip():
         return f"level '{level}' is how a missing value is written; leave it out and set nullable: true"
     if level != level.strip():
-        return f"level '{level}' has blanks around it, which reading takes off; write it as '{level.strip()}'"
-    whole = _WHOLE.fullmatch(level)
-    if whole and not column.open:
-        return f"level '{level}' is read as '{whole[1]}'; write it as \"{whole[1]}\""
+        return f"level '{level}' has blanks around it, which readers trim; write it as '{level.strip()}'"
+    read = without_point(level)
+    if read != level and not column.open:
+        return f"level '{level}' is read as '{read}'; write it as \"{read}\""
     return None
 
 
@@ -272,7 +291,7 @@ def _derived_fault(contract: Contract) -> str | None:
         taken.add(derived.name)
         strange = [name for name in derived.inputs if name not in numbers]
         if strange:
-            return f"derived '{derived.name}': '{strange[0]}' is no numeric or integer feature; name one"
+            return f"derived '{derived.name}': '{strange[0]}' is not a numeric or integer feature; name one"
     return None
 
 
@@ -289,7 +308,7 @@ def _readable(error: ValidationError, document: dict[str, Any]) -> str:
 
 
 def parse_contract(text: str, *, label: str = "contract") -> Contract:
-    """Contract from YAML text.
+    """Return the contract that a YAML text describes.
 
     Args:
         text: YAML.
@@ -313,7 +332,7 @@ def parse_contract(text: str, *, label: str = "contract") -> Contract:
 
 
 def load_contract(name_or_path: str | Path) -> Contract:
-    """Contract of a shipped portfolio by name, or any contract by path.
+    """Return the contract of a shipped portfolio by name, or any contract by path.
 
     Example:
         >>> load_contract("case").column("age").monotone
@@ -337,6 +356,11 @@ def load_contract(name_or_path: str | Path) -> Contract:
 
 
 def contract_names() -> list[str]:
-    """Names of the portfolios shipped with the library."""
+    """Return the names of the portfolios shipped with the library.
+
+    Example:
+        >>> contract_names()
+        ['case', 'uci_credit_card']
+    """
     folder = resources.files("credit_model") / "contracts"
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))

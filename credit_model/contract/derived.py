@@ -12,14 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from credit_model.types import Floats
 
-Rule = Literal["sum", "mean", "max", "min", "difference", "count"]
+Combination = Literal["sum", "mean", "max", "min", "difference", "count"]
 
 
 class Derived(BaseModel):
     """A feature computed from numeric columns of the same row.
 
-    Missing inputs are passed over; the result is missing where every input is, where a `difference` lacks one of its
-    two, and where `over` is missing or zero.
+    Missing inputs are ignored. The result is missing where every input is, where a `difference` lacks one of its two,
+    and where `over` is missing or zero.
+
+    Example:
+        >>> share = Derived(name="share", rule="sum", of=("paid", "due"), over="limit", reason="Use of the limit")
+        >>> share.of_values([10.0, 20.0, 60.0])
+        0.5
 
     Attributes:
         name: Canonical lowercase name.
@@ -35,7 +40,7 @@ class Derived(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    rule: Rule
+    rule: Combination
     of: tuple[str, ...] = Field(min_length=1)
     at_least: float | None = Field(default=None, allow_inf_nan=False)
     over: str | None = None
@@ -45,7 +50,7 @@ class Derived(BaseModel):
     @model_validator(mode="after")
     def _consistent(self) -> Derived:
         if (self.rule == "count") != (self.at_least is not None):
-            raise ValueError(f"derived '{self.name}': at_least belongs to the rule count, and to no other")
+            raise ValueError(f"derived '{self.name}': at_least belongs to the rule count only")
         if self.rule == "difference" and len(self.of) != 2:
             raise ValueError(f"derived '{self.name}': a difference is of exactly two columns")
         return self
@@ -56,7 +61,7 @@ class Derived(BaseModel):
         return self.of if self.over is None else (*self.of, self.over)
 
     def of_columns(self, columns: Sequence[Floats]) -> Floats:
-        """Values, shape (rows,).
+        """Return the values of a table, shape (rows,).
 
         Args:
             columns: The inputs in their order, each of shape (rows,), NaN for missing.
@@ -70,7 +75,11 @@ class Derived(BaseModel):
         return finite
 
     def of_values(self, values: Sequence[float]) -> float:
-        """The same for one row, without the cost of arrays of one."""
+        """Return the value of one row, bit for bit that of `of_columns`, without the cost of arrays of one.
+
+        Args:
+            values: The inputs in their order, NaN for missing.
+        """
         value = _ROW[self.rule](values[: len(self.of)], self.at_least or 0.0)
         if self.over is not None:
             divisor = values[-1]
@@ -83,7 +92,7 @@ def _known(parts: Sequence[Floats]) -> Floats:
 
 
 def _total(parts: Sequence[Floats]) -> Floats:
-    # Added one after the other, as one row is: pairwise sums would differ in the last bit.
+    # One after the other, as `of_values` adds a row: NumPy's pairwise sums would differ in the last bit.
     return reduce(np.add, [np.where(np.isnan(part), 0.0, part) for part in parts], np.zeros(len(parts[0])))
 
 
@@ -92,7 +101,7 @@ def _where_known(values: Floats, parts: Sequence[Floats]) -> Floats:
     return found
 
 
-_TABLE: dict[Rule, Callable[[Sequence[Floats], float], Floats]] = {
+_TABLE: dict[Combination, Callable[[Sequence[Floats], float], Floats]] = {
     "sum": lambda parts, _: _where_known(_total(parts), parts),
     "mean": lambda parts, _: _total(parts) / _known(parts),
     "max": lambda parts, _: reduce(np.fmax, parts),
@@ -116,7 +125,7 @@ def _of_known(function: Callable[[Sequence[float], float], float]) -> Callable[[
     return of_known
 
 
-_ROW: dict[Rule, Callable[[Sequence[float], float], float]] = {
+_ROW: dict[Combination, Callable[[Sequence[float], float], float]] = {
     "sum": _of_known(lambda known, _: _row_total(known)),
     "mean": _of_known(lambda known, _: _row_total(known) / len(known)),
     "max": _of_known(lambda known, _: max(known)),

@@ -1,25 +1,24 @@
-"""Streams CSV and Parquet, from disk or from memory, in blocks of typed columns that are ready to be scored."""
+"""CSV and Parquet, from disk or from memory, as a stream of blocks of typed columns that are ready to be scored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from credit_model.contract.contract import ID, Contract
-from credit_model.data.missing import NULL_VALUES, without_markers
+from credit_model.data.csv_batches import CsvLayout, csv_batches
 from credit_model.errors import InputError
 from credit_model.parallel import BLOCK_ROWS
 
-# Arrow reads some thirty of these ahead; a line must not be longer.
+# Arrow reads about thirty of these ahead; a line must not be longer.
 _BLOCK_BYTES = 1 << 20
 _LEVELS = pa.dictionary(pa.int32(), pa.string())
 
 
 def wanted(headers: Sequence[str], contract: Contract) -> dict[str, str]:
-    """Canonical name of each header that scoring needs: the id and the features.
+    """Return the canonical name of each header that scoring needs: the id and the features.
 
     Raises:
         InputError: Two headers mean the same column.
@@ -36,45 +35,36 @@ def wanted(headers: Sequence[str], contract: Contract) -> dict[str, str]:
 
 
 def csv_blocks(
-    source: Callable[[], pa.NativeFile],
-    headers: Sequence[str],
-    contract: Contract,
-    *,
-    separator: str = ",",
-    skipped: int = 1,
-    literal: Collection[str] = (ID,),
+    source: Callable[[], pa.NativeFile], layout: CsvLayout, contract: Contract, *, literal: Collection[str]
 ) -> Iterator[pa.Table]:
-    """Blocks of a CSV: numbers as float64, levels as dictionaries; as text from the first block on that does not fit.
+    """Yield blocks of a CSV: numbers as float64, levels as dictionaries.
+
+    A value that does not fit its type ends that: the block with it and all later ones hold text, which may be legal
+    all the same (a boolean as "TRUE", a number with blanks).
 
     Args:
         source: Opens the CSV from its first byte.
-        headers: Its columns in order.
-        contract: Says which columns are needed, and as what; others are not converted.
-        separator: Between values.
-        skipped: Lines before the first row: blank ones, and the header where there is one.
-        literal: Canonical names of the columns where NA is a value, as `credit_model.markers` finds them.
+        layout: How its lines are to be read.
+        contract: Says which columns are needed, and in which type.
+        literal: Canonical names of the columns where NA is a value, as `literal_columns` finds them.
 
     Raises:
         pyarrow.ArrowInvalid: Not a CSV of these columns.
         InputError: Two headers mean the same column.
     """
-    names = wanted(headers, contract)
+    names = wanted(layout.headers, contract)
     kinds = {column.name: pa.float64() for column in contract.features}
-    kinds |= {column.name: _LEVELS for column in contract.features if column.has_levels or column.kind == "boolean"}
+    kinds |= {column.name: _LEVELS for column in contract.features if not column.rule.is_number}
     kinds[ID] = pa.string()
     typed, text = {header: kinds[name] for header, name in names.items()}, dict.fromkeys(names, pa.string())
-    reading = pacsv.ReadOptions(
-        block_size=_BLOCK_BYTES, column_names=list(headers), skip_rows=skipped, use_threads=False
-    )
-    parsing = pacsv.ParseOptions(delimiter=separator, newlines_in_values=True)
     kept = {header for header, name in names.items() if name in literal}
     done = 0
     for types in (typed, text):
         try:
             with source() as stream:
-                # A legal value may be written in a way that only the text reader takes; rows given out stay given out.
-                batches = pacsv.open_csv(stream, reading, parsing, _conversion(types))
-                for block in _after(done, (without_markers(batch, kept) for batch in batches)):
+                batches = csv_batches(stream, layout, types, literal=kept, block_bytes=_BLOCK_BYTES, use_threads=False)
+                # The second time only the rows that have not been yielded yet.
+                for block in _after(done, batches):
                     yield block
                     done += block.num_rows
             return
@@ -83,14 +73,12 @@ def csv_blocks(
                 raise
 
 
-def _conversion(types: dict[str, pa.DataType]) -> pacsv.ConvertOptions:
-    return pacsv.ConvertOptions(
-        column_types=types, include_columns=list(types), null_values=NULL_VALUES, strings_can_be_null=False
-    )
-
-
 def parquet_blocks(file: pq.ParquetFile, contract: Contract) -> Iterator[pa.Table]:
-    """Blocks of a Parquet file opened with `read_dictionary` as `parquet_levels` says; other columns are not read.
+    """Yield blocks of the columns of a Parquet file that scoring needs.
+
+    Args:
+        file: Opened with `read_dictionary=parquet_levels(...)`.
+        contract: The feature contract.
 
     Raises:
         pyarrow.ArrowInvalid: Damaged, or text that is not UTF-8.
@@ -98,12 +86,12 @@ def parquet_blocks(file: pq.ParquetFile, contract: Contract) -> Iterator[pa.Tabl
     """
     names = list(wanted(file.schema_arrow.names, contract))
     for batch in file.iter_batches(BLOCK_ROWS, columns=names, use_threads=False):
-        batch.validate(full=True)  # Arrow reads text that is not UTF-8 without a word
+        batch.validate(full=True)  # Arrow itself accepts text that is not UTF-8
         yield pa.Table.from_batches([batch])
 
 
 def parquet_levels(schema: pa.Schema, contract: Contract) -> list[str]:
-    """Columns of a Parquet file to read as dictionaries, so that each level is looked at once.
+    """Return the columns of a Parquet file to read as dictionaries, so that each level is checked once.
 
     Raises:
         InputError: Two columns mean the same one.
@@ -114,7 +102,7 @@ def parquet_levels(schema: pa.Schema, contract: Contract) -> list[str]:
 
 
 def _after(rows: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The rows after the first so many, in tables of at most `BLOCK_ROWS`."""
+    """Yield the rows after the first `rows`, in tables of at most `BLOCK_ROWS`."""
     for batch in batches:
         skipped = min(rows, batch.num_rows)
         rows -= skipped

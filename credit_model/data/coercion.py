@@ -1,25 +1,25 @@
-"""Turns a column as a file or client delivers it into the contract's type, and lists every value that does not fit."""
+"""Conversion of raw columns to the contract's types, with a fault for every value that does not fit."""
 
 from __future__ import annotations
 
 import reprlib
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from credit_model.contract.contract import TIMESTAMP_TYPE, Column
-from credit_model.data.whole_numbers import EXACT, floats_as_text, without_point
+from credit_model.contract.contract import TIMESTAMP_TYPE
+from credit_model.contract.rule import EMPTY, EXACT, FALSE_WORDS, TRUE_WORDS, WHOLE_WITH_POINT, Rule
+from credit_model.data.whole_numbers import floats_as_text, without_point
 
 Mask = npt.NDArray[np.bool_]
 
-_TRUE = ("true", "1", "1.0")
-_FALSE = ("false", "0", "0.0")
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _ZONED = r"(Z|[+-]\d{2}:?\d{2})$"
-_WHOLE = r"^([+-]?\d+)\.0+$"
+_NOT_FINITE = ("nan", "inf", "+inf", "-inf", "infinity", "-infinity")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Fault:
 
     Attributes:
         row: Zero-based row in the array.
-        reason: What is wrong, in words, starting with the value.
+        reason: What is wrong, starting with the value.
     """
 
     row: int
@@ -48,7 +48,7 @@ class Coerced:
     faults: list[Fault] = field(default_factory=list)
 
     def reject(self, mask: Mask, raw: pa.Array, reason: str) -> None:
-        """Records the rows of `mask` as faulty; `{}` in the reason stands for the raw value."""
+        """Record the rows of `mask` as faulty; `{}` in the reason stands for the raw value."""
         rows = np.flatnonzero(mask)
         if not rows.size:
             return
@@ -57,7 +57,12 @@ class Coerced:
 
 
 def show(value: object) -> str:
-    """A value as it appears in a message: text quoted, what is long or deep cut."""
+    """Return a value as messages show it: text in quotes, long or nested values cut.
+
+    Example:
+        >>> show("a"), show(7.0), show([1, 2])
+        ("'a'", '7', '[1, 2]')
+    """
     if isinstance(value, str):
         return repr(value if len(value) <= 40 else value[:37] + "...")
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -66,7 +71,7 @@ def show(value: object) -> str:
 
 
 def flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One array with plain (not dictionary-encoded) values."""
+    """Return one array with plain (not dictionary-encoded) values."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks)
@@ -76,7 +81,7 @@ def flat(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def value_at(array: pa.Array, row: int) -> object:
-    """One raw value for a message; a description where Python has no such value (a date beyond its calendar)."""
+    """Return one raw value for a message; a description where Python has no such value (a date after the year 9999)."""
     try:
         found: object = array[row].as_py()
     except (ArithmeticError, LookupError, ValueError):
@@ -84,50 +89,63 @@ def value_at(array: pa.Array, row: int) -> object:
     return found
 
 
-def coerce(values: pa.Array | pa.ChunkedArray, column: Column, *, closed: bool = True) -> Coerced:
-    """Canonical values of a contract column.
+def coerce(values: pa.Array | pa.ChunkedArray, rule: Rule, *, closed: bool = True) -> Coerced:
+    """Return the canonical values of a contract column.
+
+    Example:
+        >>> found = coerce(pa.array(["18", "150"]), Rule("integer", low=18, high=100))
+        >>> found.values.to_pylist(), found.faults
+        ([18, None], [Fault(row=1, reason="'150' is above 100")])
 
     Args:
-        values: Text, numbers, booleans or dictionaries of them.
-        column: What the contract says about the column.
-        closed: Whether an unlisted level of a closed categorical column is a fault (always so for an ordinal one).
+        values: Text, numbers, booleans or dictionaries of them, shape (rows,).
+        rule: What a legal value of the column is.
+        closed: Whether an unlisted level of a closed categorical column is a fault (in an ordinal column it always is).
 
     Returns:
-        Values of `column.arrow_type`, and the faults: wrong type, NaN or infinity, out of bounds, unknown
-        level, required value missing.
+        Values of the contract's Arrow type for that kind, shape (rows,), and the faults: wrong type, NaN or infinity,
+        out of bounds, unknown level, required value missing.
     """
     array = flat(values)
-    if column.kind == "boolean":
+    if rule.kind == "boolean":
         coerced = to_boolean(array)
-    elif column.has_levels:
-        coerced = _levels(array, column, closed=closed)
+    elif rule.is_number:
+        coerced = _number(array, rule)
     else:
-        coerced = _number(array, column)
-    if not column.nullable:
-        coerced.reject(_missing(array, column), array, "a value is missing; the contract requires one")
+        coerced = _levels(array, rule, closed=closed)
+    if not rule.nullable:
+        coerced.reject(_missing(array, rule), array, "a value is missing; the contract requires one")
     return coerced
 
 
-def _missing(array: pa.Array, column: Column) -> Mask:
-    blank = column.has_levels and is_text(array)
-    return _mask(pc.or_kleene(pc.is_null(array), pc.equal(_text(array), "")) if blank else pc.is_null(array))
+def _missing(array: pa.Array, rule: Rule) -> Mask:
+    # Blank text is a missing level; as a number or a boolean it is a fault of its own.
+    blank = rule.has_levels and is_text(array)
+    return _mask(pc.or_kleene(pc.is_null(array), pc.equal(_text(array), EMPTY)) if blank else pc.is_null(array))
 
 
 def to_boolean(array: pa.Array) -> Coerced:
-    """Booleans from true/false/0/1 in any case, as text or numbers."""
+    """Return booleans from true, false, 0 and 1, as text in any case or as numbers.
+
+    Example:
+        >>> to_boolean(pa.array(["True", "0"])).values.to_pylist()
+        [True, False]
+    """
     if pa.types.is_boolean(array.type) or pa.types.is_null(array.type):
         return Coerced(array.cast(pa.bool_()))
     if not is_plain(array):
         return _all_wrong(array, pa.bool_(), "{} is not true or false")
-    text = pc.utf8_lower(_text(array))
-    known = pc.is_in(text, value_set=pa.array([*_TRUE, *_FALSE]))
-    coerced = Coerced(pc.if_else(known, pc.is_in(text, value_set=pa.array(_TRUE)), pa.scalar(None, pa.bool_())))
+    # Adding zero turns -0.0 into 0.0, which is written as "0" and not as "-0".
+    plain = pc.add(array.cast(pa.float64()), 0.0) if pa.types.is_floating(array.type) else array
+    text = pc.utf8_lower(_text(plain))
+    known = pc.is_in(text, value_set=pa.array([*TRUE_WORDS, *FALSE_WORDS]))
+    coerced = Coerced(pc.if_else(known, pc.is_in(text, value_set=pa.array(TRUE_WORDS)), pa.scalar(None, pa.bool_())))
     coerced.reject(_mask(pc.and_(pc.is_valid(text), pc.invert(known))), array, "{} is not true or false")
     return coerced
 
 
 def to_timestamp(array: pa.Array) -> Coerced:
-    """UTC microseconds from ISO 8601 text (no zone means UTC), dates or timestamps."""
+    """Return UTC microseconds from ISO 8601 text (no zone means UTC), dates or timestamps."""
     if pa.types.is_null(array.type):
         return Coerced(array.cast(TIMESTAMP_TYPE))
     if pa.types.is_temporal(array.type) and not pa.types.is_time(array.type) and not pa.types.is_duration(array.type):
@@ -151,19 +169,19 @@ def _mask(values: pa.Array) -> Mask:
 
 
 def is_text(array: pa.Array) -> bool:
-    """Whether values are text, not dictionary-encoded."""
+    """Return whether values are text, not dictionary-encoded."""
     kind = array.type
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def is_plain(array: pa.Array) -> bool:
-    """Whether values are single ones that can be written as text: no lists, no structs, no bytes."""
+    """Return whether each value can be written as text: no lists, structs or bytes."""
     kind = array.type
     return is_text(array) or any(test(kind) for test in (pa.types.is_primitive, pa.types.is_decimal, pa.types.is_null))
 
 
 def _all_wrong(array: pa.Array, kind: pa.DataType, reason: str) -> Coerced:
-    """A column of a type that cannot hold what is wanted: every value is a fault."""
+    """Return faults for every value of a column of the wrong type."""
     coerced = Coerced(pa.nulls(len(array), kind))
     coerced.reject(_mask(pc.is_valid(array)), array, reason)
     return coerced
@@ -173,15 +191,15 @@ def _text(array: pa.Array) -> pa.Array:
     return pc.utf8_trim_whitespace(array.cast(pa.string()))
 
 
-def _number(array: pa.Array, column: Column) -> Coerced:
+def _number(array: pa.Array, rule: Rule) -> Coerced:
     coerced = _text_to_float(array) if is_text(array) else _to_float(array)
     floats = coerced.values
     coerced.reject(_mask(pc.invert(pc.is_finite(floats))), array, "{} is not a finite number")
-    if column.min is not None:
-        coerced.reject(_mask(pc.less(floats, column.min)), array, f"{{}} is below {column.min:g}")
-    if column.max is not None:
-        coerced.reject(_mask(pc.greater(floats, column.max)), array, f"{{}} is above {column.max:g}")
-    if column.kind == "integer":
+    if rule.low > -inf:
+        coerced.reject(_mask(pc.less(floats, rule.low)), array, f"{{}} is below {rule.low:g}")
+    if rule.high < inf:
+        coerced.reject(_mask(pc.greater(floats, rule.high)), array, f"{{}} is above {rule.high:g}")
+    if rule.is_whole:
         finite = coerced.values
         coerced.reject(_mask(pc.not_equal(finite, pc.floor(finite))), array, "{} is not a whole number")
         coerced.reject(_mask(pc.greater(pc.abs(coerced.values), EXACT)), array, "{} is too large for a whole number")
@@ -201,8 +219,8 @@ def _text_to_float(array: pa.Array) -> Coerced:
         return Coerced(array.cast(pa.float64()))
     except pa.ArrowInvalid:
         text = _text(array)
-    # Words such as nan and inf stay out of the pattern only to get a message of their own.
-    words = pc.is_in(pc.utf8_lower(text), value_set=pa.array(["nan", "inf", "+inf", "-inf", "infinity", "-infinity"]))
+    # Words such as nan and inf are not in the pattern, so that they get a message of their own.
+    words = pc.is_in(pc.utf8_lower(text), value_set=pa.array(_NOT_FINITE))
     legal = pc.match_substring_regex(text, _NUMBER)
     coerced = Coerced(pc.if_else(legal, text, pa.scalar(None, pa.string())).cast(pa.float64()))
     coerced.reject(_mask(words), array, "{} is not a finite number")
@@ -211,36 +229,30 @@ def _text_to_float(array: pa.Array) -> Coerced:
     return coerced
 
 
-def _levels(array: pa.Array, column: Column, *, closed: bool) -> Coerced:
+def _levels(array: pa.Array, rule: Rule, *, closed: bool) -> Coerced:
     if pa.types.is_boolean(array.type) or pa.types.is_temporal(array.type) or not is_plain(array):
         return _all_wrong(array, pa.string(), "{} is not a level")
     floating = pa.types.is_floating(array.type)
     text = _text(floats_as_text(array) if floating else array)
-    coerced = Coerced(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text))
+    coerced = Coerced(pc.if_else(pc.equal(text, EMPTY), pa.scalar(None, pa.string()), text))
     if floating:
         infinite = pc.and_(pc.is_valid(array), pc.invert(pc.is_finite(array.cast(pa.float64()))))
         coerced.reject(_mask(infinite), array, "{} is not a finite number")
-    return coerced if column.open else _listed(coerced, array, column, closed=closed)
+    return coerced if rule.open else _listed(coerced, array, rule, closed=closed)
 
 
-def _listed(coerced: Coerced, array: pa.Array, column: Column, *, closed: bool) -> Coerced:
+def _listed(coerced: Coerced, array: pa.Array, rule: Rule, *, closed: bool) -> Coerced:
     text = coerced.values
-    listed = pa.array(column.levels, pa.string())
+    listed = pa.array(rule.levels, pa.string())
     known = pc.is_in(text, value_set=listed)
     if not pc.all(pc.or_(known, pc.is_null(text))).as_py():
-        # 1.0 is how a column of levels 1, 2, 3 with gaps leaves most tools.
-        text = pc.if_else(known, text, without_point(text, pattern=_WHOLE))
+        text = pc.if_else(known, text, without_point(text, pattern=WHOLE_WITH_POINT))
         known = pc.is_in(text, value_set=listed)
     coerced.values = text
-    if closed or column.kind == "ordinal":
+    if rule.refuses_unlisted(closed=closed):
         unknown = pc.and_(pc.is_valid(text), pc.invert(known))
-        coerced.reject(_mask(unknown), array, f"{{}} is not one of {_listing(column.levels)}")
+        coerced.reject(_mask(unknown), array, f"{{}} is not one of {rule.listing}")
     return coerced
-
-
-def _listing(levels: tuple[str, ...]) -> str:
-    shown = ", ".join(levels[:8])
-    return f"{shown}, …" if len(levels) > 8 else shown
 
 
 def _utc(array: pa.Array) -> pa.Array:

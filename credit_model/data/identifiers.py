@@ -1,8 +1,8 @@
 """Application ids: one rule for what an id is and how it is written, for Python values and for Arrow columns.
 
-An id is text or a whole number. Blanks at both ends of text are taken off; text that is empty then is no id. A whole
-number is written in digits: 1, 1.0 and the text "1.0", which many tools make of a 1, are one id. Anything else (true,
-NaN, a fraction, a date, a list) is refused, and so is a float too large to be exact.
+An id is text or a whole number. Text loses the blanks at both ends; if nothing is left, there is no id. A whole number
+is written in digits: 1, 1.0 and the text "1.0", as which many tools write a 1, are the same id. Anything else (true,
+NaN, a fraction, a date, a list) is refused, as is a float too large to be exact.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from credit_model.contract.rule import EXACT
 from credit_model.data.coercion import Coerced, Fault, flat, is_text, show, value_at
-from credit_model.data.whole_numbers import EXACT, floats_as_text, without_point
+from credit_model.data.whole_numbers import floats_as_text, without_point
 from credit_model.errors import CreditModelError
 
-# As a tool writes a whole float; 007.0 is nobody's number.
+# Narrower than `WHOLE_WITH_POINT` of the contract: any text is an id, so only what a tool makes of a whole number is
+# rewritten. "007.0" and "+7.0" were typed as text, and stay as they are.
 _WHOLE = r"^(0|-?[1-9][0-9]*)\.0+$"
 _WHOLE_TEXT = re.compile(_WHOLE)
-# What the widest decimal of Arrow holds.
+# Beyond the widest decimal of Arrow.
 _MOST = 10**76
 
 
@@ -31,7 +33,7 @@ class IdentifierError(CreditModelError):
 
 
 def identifier(value: object) -> str | None:
-    """Application id of a plain Python or NumPy value as text; None where it is no id (null or blank text).
+    """Return the application id of a plain Python or NumPy value as text; None for null and blank text.
 
     Example:
         >>> identifier(" a-1 "), identifier(7.0), identifier("7.0"), identifier("NA"), identifier(" ")
@@ -66,7 +68,7 @@ def _digits(value: float | Decimal) -> str:
 
 
 def identifiers(values: pa.Array | pa.ChunkedArray) -> Coerced:
-    """Application ids of a column as text, null where it holds none; the same as `identifier` of each value.
+    """Return the application ids of a column as text, null where there is none, as `identifier` gives for each value.
 
     Args:
         values: Of any type.
@@ -78,7 +80,7 @@ def identifiers(values: pa.Array | pa.ChunkedArray) -> Coerced:
     kind = array.type
     if is_text(array):
         text = pc.utf8_trim_whitespace(array.cast(pa.string()))
-        if pc.any(pc.match_substring(text, ".0")).as_py():  # a tenth of what the expression takes
+        if pc.any(pc.match_substring(text, ".0")).as_py():  # this look takes a tenth of the time of the rewriting
             text = without_point(text, pattern=_WHOLE)
         if pc.min(pc.binary_length(text)).as_py() == 0:
             text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
@@ -93,7 +95,7 @@ def identifiers(values: pa.Array | pa.ChunkedArray) -> Coerced:
 
 
 def required_identifiers(values: pa.Array | pa.ChunkedArray) -> Coerced:
-    """The same, where a row without an id is at fault too."""
+    """Return what `identifiers` does, with a fault for every row without an id as well."""
     array = flat(values)
     coerced = identifiers(array)
     refused = np.zeros(len(array), dtype=np.bool_)
@@ -117,7 +119,7 @@ def _of_floats(array: pa.Array) -> Coerced:
 
 
 def _one_by_one(array: pa.Array) -> Coerced:
-    """Decimals, which few files have."""
+    """Read decimals value by value; few files have them."""
     texts: list[str | None] = []
     faults = []
     for row, value in enumerate(array.to_pylist()):

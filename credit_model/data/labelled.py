@@ -1,4 +1,4 @@
-"""Checks a labelled table before training: enough of both outcomes, unique ids."""
+"""Labelled tables, checked before training: enough of both outcomes, unique ids."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_table(
     names: Sequence[str] | None = None,
     role: str = "training table",
 ) -> LabelledTable:
-    """Canonical, labelled, sorted rows.
+    """Return the rows with a known outcome, canonical and sorted by id.
 
     Args:
         table: Canonical table with `application_id` and `defaulted`.
@@ -80,7 +80,7 @@ def _labelled(table: pa.Table, role: str) -> pa.Table:
 
 
 def known_outcomes(table: pa.Table, role: str) -> pa.Array:
-    """The target as booleans, null where it is not known.
+    """Return the target as booleans, null where it is not known.
 
     Raises:
         TrainingError: A value is neither true nor false.
@@ -93,7 +93,7 @@ def known_outcomes(table: pa.Table, role: str) -> pa.Array:
 
 
 def _conformed(labelled: pa.Table, contract: Contract) -> pa.Table:
-    """The features; a fault is told with the application's id, for the rows are in another order than the caller's."""
+    """Return the features; a fault names the application too, because the rows are not in the caller's order."""
     try:
         return conform(labelled, contract)
     except InputError as error:
@@ -104,7 +104,7 @@ def _conformed(labelled: pa.Table, contract: Contract) -> pa.Table:
 
 def _check_counts(outcomes: Outcomes, settings: TrainSettings | None, role: str) -> None:
     rows, defaults = len(outcomes), int(outcomes.sum())
-    # A holdout needs both outcomes, and two of each for an interval; more is the gate's business.
+    # To measure a model takes two of each outcome, for an interval. The gate asks for more.
     min_rows, min_each = (settings.min_rows, settings.min_defaults) if settings else (4, 2)
     if rows < min_rows:
         raise TrainingError(f"{role}: {rows} labelled rows, at least {min_rows} are needed; add rows or outcomes")

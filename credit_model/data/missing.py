@@ -1,4 +1,4 @@
-"""What a CSV holds where it holds nothing: nothing, or NA in a column that has no such level."""
+"""Which CSV values mean missing: empty text in any column, and NA in a column that has no such level."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from credit_model.contract.contract import ID, Contract
+from credit_model.contract.rule import EMPTY, NA
 
-NA = "NA"
-# Numbers are read so; in columns of text Arrow leaves both as they stand, for it knows no rule for a single column.
-NULL_VALUES = ["", NA]
+# Arrow applies these to columns of numbers. It has no setting for a single column, so text is read as it is
+# (`strings_can_be_null=False`) and cleared by `without_markers`.
+NULL_VALUES = [EMPTY, NA]
 
 
 def literal_columns(contract: Contract, levels: dict[str, tuple[str, ...]] | None = None) -> frozenset[str]:
-    """Canonical names of the columns where NA is a value: the id, and those that have it among their levels.
+    """Return canonical names of the columns where NA is a value: the id, and columns with such a level.
 
     Args:
-        contract: Of the portfolio.
-        levels: Levels a model has learnt, by column.
+        contract: The feature contract.
+        levels: Levels a model has learnt, by column; a column without a closed list may have learnt NA.
     """
-    named = {column.name for column in contract.columns if NA in column.levels}
+    named = {column.name for column in contract.columns if NA not in column.rule.missing}
     learnt = {name for name, known in (levels or {}).items() if NA in known}
     return frozenset({ID, *named, *learnt})
 
 
 def without_markers(batch: pa.RecordBatch, literal: Collection[str]) -> pa.RecordBatch:
-    """The same batch with nulls where text stands for a missing value.
+    """Return the batch with nulls where text stands for a missing value.
 
     Args:
-        batch: Of a CSV, read with `NULL_VALUES` and `strings_can_be_null=False`.
-        literal: Headers of the columns where NA is a value; empty text is none in any column.
+        batch: Rows of a CSV, read with `NULL_VALUES` and `strings_can_be_null=False`.
+        literal: Headers of the columns where NA is a value. Empty text is missing in every column.
     """
     columns = [
-        _cleared(column, NULL_VALUES[:1] if name in literal else NULL_VALUES)
+        _cleared(column, [EMPTY] if name in literal else NULL_VALUES)
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
     ]
     return pa.RecordBatch.from_arrays(columns, batch.schema.names)
@@ -45,7 +46,7 @@ def _cleared(values: pa.Array, markers: list[str]) -> pa.Array:
         found = _cleared(values.dictionary, markers)
         if not found.null_count:
             return values
-        # A null among the levels is no null of the array to Arrow, so it is the places that become null.
+        # Arrow does not count a null in the dictionary as a null of the array, so the indices become null instead.
         missing = pa.scalar(None, values.indices.type)
         indices = pc.if_else(found.is_null().take(values.indices), missing, values.indices)
         return pa.DictionaryArray.from_arrays(indices, values.dictionary)

@@ -1,4 +1,4 @@
-"""Says before any work is done whether a file or folder can be written where it is asked for."""
+"""Checks, before any work is done, that a file or folder can be written where the user wants it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from credit_model.errors import DataError
 
 
 def file_target(path: Path) -> Path:
-    """The path, when a file can be written there.
+    """Return the path if a file can be written there.
 
     Raises:
-        DataError: It is a folder, or its folder is missing, is none, or may not be written to.
+        DataError: It is a folder, or its folder is missing, is a file, or may not be written to.
     """
     if path.is_dir():
         raise DataError(f"{path}: is a folder; name a file to write")
@@ -23,7 +23,7 @@ def file_target(path: Path) -> Path:
 
 
 def new_file_target(path: Path) -> Path:
-    """The path, when a file can be written there once missing folders are made.
+    """Return the path if a file can be written there once missing folders are made.
 
     Raises:
         DataError: It is a folder, or one of its folders is a file, or may not be written to.
@@ -35,10 +35,10 @@ def new_file_target(path: Path) -> Path:
 
 
 def new_folder_target(path: Path) -> Path:
-    """The path, when a new folder can be made there, or an empty one is there.
+    """Return the path if it is an empty folder, or a new folder can be made there.
 
     Raises:
-        DataError: It is a file or holds something, or one of its folders is a file or may not be written to.
+        DataError: It is a file or a folder with content, or one of its folders is a file or may not be written to.
     """
     if path.is_dir() and any(path.iterdir()):
         raise DataError(f"{path}: the folder is not empty; name a new folder")
@@ -49,10 +49,10 @@ def new_folder_target(path: Path) -> Path:
 
 
 def _usable(folder: Path, path: Path) -> None:
-    """Checks the nearest folder that is there."""
+    """Check the nearest folder that exists."""
     while not os.path.lexists(folder):
         folder = folder.parent
     if not folder.is_dir():
-        raise DataError(f"{path}: {folder} is a file and no folder; choose another path")
+        raise DataError(f"{path}: {folder} is a file, not a folder; choose another path")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise DataError(f"{path}: the folder {folder} may not be written to; choose another or ask for the right")
+        raise DataError(f"{path}: the folder {folder} may not be written to; choose another or ask for permission")

@@ -1,4 +1,4 @@
-"""Opens a raw file whatever its wrapping (CSV or Parquet, gzip, BOM, separator) and streams it in record batches."""
+"""Raw files: CSV (plain or gzipped, comma or semicolon, with or without a byte order mark) and Parquet, as batches."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from credit_model.data.missing import NULL_VALUES, without_markers
+from credit_model.data.csv_batches import CsvLayout, csv_batches
 from credit_model.errors import DataError
 
 _GZIP = b"\x1f\x8b"
@@ -47,11 +46,20 @@ class RawFile:
     compressed: bool = False
     skipped: int = 1
 
+    @property
+    def layout(self) -> CsvLayout:
+        """How the lines of a CSV are to be read."""
+        return CsvLayout(self.headers, self.separator or ",", self.skipped)
+
+    def open_bytes(self) -> pa.NativeFile:
+        """Open the text of a CSV from its first byte, unpacked."""
+        return _bytes(self.path, compressed=self.compressed)
+
     def batches(self, columns: list[str], *, literal: Collection[str]) -> Iterator[pa.RecordBatch]:
-        """The named columns in batches; all of them text when the file is CSV.
+        """Yield the named columns in batches; all of them are text when the file is CSV.
 
         Args:
-            columns: Headers.
+            columns: Headers of the columns.
             literal: Headers of the columns where NA is a value of a CSV.
 
         Raises:
@@ -63,27 +71,21 @@ class RawFile:
     def _parquet(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
-                batch.validate(full=True)  # Arrow reads text that is not UTF-8 without a word
+                batch.validate(full=True)  # Arrow itself accepts text that is not UTF-8
                 yield batch
 
     def _csv(self, columns: list[str], literal: Collection[str]) -> Iterator[pa.RecordBatch]:
-        text = dict.fromkeys(self.headers, pa.string())
-        with _bytes(self.path, compressed=self.compressed) as stream:
-            batches = pacsv.open_csv(
-                stream,
-                read_options=pacsv.ReadOptions(
-                    block_size=_BLOCK, column_names=list(self.headers), skip_rows=self.skipped
-                ),
-                parse_options=pacsv.ParseOptions(delimiter=self.separator, newlines_in_values=True),
-                convert_options=pacsv.ConvertOptions(
-                    column_types=text, include_columns=columns, null_values=NULL_VALUES, strings_can_be_null=False
-                ),
-            )
-            yield from (without_markers(batch, literal) for batch in batches)
+        text = dict.fromkeys(columns, pa.string())
+        with self.open_bytes() as stream:
+            yield from csv_batches(stream, self.layout, text, literal=literal, block_bytes=_BLOCK, use_threads=True)
 
 
 def open_raw(path: Path, *, label: str) -> RawFile:
-    """Recognises a file by its first bytes and reads its header.
+    """Recognise a file by its first bytes and read its header.
+
+    Args:
+        path: File on disk.
+        label: Name of the file in messages.
 
     Raises:
         DataError: Not readable, empty, not a table, or a header that appears twice.
@@ -104,7 +106,7 @@ def open_raw(path: Path, *, label: str) -> RawFile:
 
 
 def delivered_rows(path: Path, rows: set[int]) -> dict[int, str]:
-    """Rows of a file as they were delivered, each as a JSON object of header and value.
+    """Return rows of a file as they were delivered, each as a JSON object of header and value.
 
     Args:
         path: File that has been read before.
@@ -142,7 +144,12 @@ def _open_csv(path: Path, label: str, magic: bytes) -> RawFile:
 
 
 def first_line(head: bytes) -> tuple[int, bytes]:
-    """How many blank lines a CSV begins with, and the first line that is not blank, without a byte order mark."""
+    r"""Return how many blank lines a CSV begins with, and its first line that is not blank, without a byte order mark.
+
+    Example:
+        >>> first_line(b"\n\nid,age\n1,30\n")
+        (2, b'id,age')
+    """
     text = head.removeprefix(b"\xef\xbb\xbf")
     start = _BLANK.match(text).end()  # type: ignore[union-attr]  # it matches nothing too
     end = _LINE_END.search(text, start)
@@ -173,10 +180,10 @@ def _bytes(path: Path, *, compressed: bool) -> pa.NativeFile:
 
 @contextmanager
 def file_faults(raw: RawFile) -> Iterator[None]:
-    """Turns Arrow's errors into ours, with the row looked up where Arrow does not tell it.
+    """Turn Arrow's errors into ours, with the line number where Arrow gives none.
 
     Raises:
-        DataError: Instead of what Arrow raised.
+        DataError: Instead of Arrow's error.
     """
     try:
         yield
@@ -201,14 +208,14 @@ def _explain(raw: RawFile, message: str) -> str:
 
 
 def _find_line(raw: RawFile, *, ragged: bool) -> int | str:
-    """Number of the first bad line of the file (header = 1); read again, for only a bad file pays for it."""
+    """Return the number of the first bad line of the file (header = 1), reading it again: only a bad file pays."""
     opener = gzip.open if raw.compressed else open
     with opener(raw.path, "rb") as stream:
         if not ragged:
             return next((number for number, line in enumerate(stream, 1) if not _is_utf8(line)), "?")
         reader = csv.reader((line.decode("utf-8", "replace") for line in stream), delimiter=raw.separator or ",")
         ragged_lines = (reader.line_num for values in reader if values and len(values) != len(raw.headers))
-        wrong = (number for number in ragged_lines if number >= raw.skipped)  # blank lines above the header are none
+        wrong = (number for number in ragged_lines if number >= raw.skipped)  # blank lines above the header are fine
         try:
             return next(wrong, "?")
         except csv.Error:  # a field longer than Python's reader takes, which an unclosed quote makes

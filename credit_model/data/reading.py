@@ -1,4 +1,4 @@
-"""Reads raw CSV and Parquet drops: good rows in canonical form, bad rows with every reason."""
+"""Readers of raw CSV and Parquet files: good rows in canonical form, bad rows with every reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Coercion = Callable[[pa.Array], Coerced]
 
 @dataclass(frozen=True)
 class ReadResult:
-    """What a raw file held.
+    """Rows of a raw file.
 
     Attributes:
         accepted: Rows that keep the contract, canonical columns.
@@ -66,7 +66,19 @@ class _Faults:
 
 
 def read_applications(path: str | Path, contract: Contract, *, label: str | None = None) -> ReadResult:
-    """Reads a file of applications (CSV with comma or semicolon, also gzipped, or Parquet).
+    """Read a file of applications (CSV with comma or semicolon, also gzipped, or Parquet).
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import pyarrow.parquet
+        >>> from credit_model import load_contract, simulate
+        >>> table = simulate(3, months=1, seed=1).applications
+        >>> table = table.set_column(table.column_names.index("age"), "age", pa.array([30, 203, 40]))
+        >>> with TemporaryDirectory() as folder:
+        ...     pyarrow.parquet.write_table(table, f"{folder}/drop.parquet")
+        ...     result = read_applications(f"{folder}/drop.parquet", load_contract("case"))
+        >>> result.accepted.num_rows, result.rejected.select(["row", "column", "reason"]).to_pylist()
+        (2, [{'row': 2, 'column': 'age', 'reason': '203 is above 120'}])
 
     Args:
         path: File on disk.
@@ -80,13 +92,23 @@ def read_applications(path: str | Path, contract: Contract, *, label: str | None
         DataError: The file as a whole cannot be used: a column is missing, it is empty, cut off, or not a table.
     """
     plan: dict[str, Coercion] = {ID: required_identifiers, APPLIED_AT: to_timestamp}
-    plan |= {column.name: partial(coerce, column=column) for column in contract.columns}
+    plan |= {column.name: partial(coerce, rule=column.rule) for column in contract.columns}
     required = [column.name for column in contract.columns]
     return _read(Path(path), contract, plan | _OUTCOME, required=required, label=label, fill=APPLIED_AT)
 
 
 def read_outcomes(path: str | Path, contract: Contract, *, label: str | None = None) -> ReadResult:
-    """Reads a file of outcomes: id, target and, where present, the time the outcome was observed.
+    r"""Read a file of outcomes: id, target and, where present, the time the outcome was observed.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from credit_model import load_contract
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "outcomes.csv")
+        ...     _ = path.write_text("uuid,default\na,0\nb,1\nc,maybe\n")
+        ...     result = read_outcomes(path, load_contract("case"))
+        >>> result.accepted["defaulted"].to_pylist(), result.rejected["reason"].to_pylist()
+        ([False, True], ["'maybe' is not true or false"])
 
     Args:
         path: File on disk.
@@ -94,7 +116,7 @@ def read_outcomes(path: str | Path, contract: Contract, *, label: str | None = N
         label: Name of the file in messages; the path when absent.
 
     Raises:
-        DataError: The file as a whole cannot be used.
+        DataError: The file as a whole cannot be used: a column is missing, it is empty, cut off, or not a table.
     """
     plan: dict[str, Coercion] = {ID: required_identifiers, TARGET: _known_outcome, OBSERVED_AT: to_timestamp}
     return _read(Path(path), contract, plan, required=[TARGET], label=label, fill=OBSERVED_AT)
@@ -133,7 +155,7 @@ def _read(
 def _match(
     raw: RawFile, contract: Contract, plan: dict[str, Coercion], required: list[str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Header of the file for each canonical name, and the headers nobody asked for."""
+    """Return the header of the file for each canonical name, and the headers that the contract does not know."""
     present: dict[str, str] = {}
     ignored = []
     for header in raw.headers:
@@ -179,7 +201,7 @@ def _canonical(
 
 
 def _reject_repeats(table: pa.Table, faults: _Faults) -> None:
-    """Rejects the second and later rows of an id; which of them is right is not ours to guess."""
+    """Reject the second and later rows of an id; we cannot know which of them is right, and keep the first."""
     ids = table.column(ID)
     if pc.count_distinct(ids, mode="only_valid").as_py() == len(ids) - ids.null_count:
         return

@@ -1,4 +1,4 @@
-"""Parts a labelled table into training and holdout: the latest fifth where there is a time axis, else any fifth."""
+"""Training and holdout parts of a labelled table: the holdout is the latest fifth, or any fifth without a time axis."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from credit_model.errors import DataError
 from credit_model.settings import TrainSettings
 
 _SHARE = 0.2
-# With less than this share of the rows on one side, the border says more about gaps in time than about the model.
+# With a smaller share of the rows on either side, the border says more about gaps in time than about the model.
 _LEAST = 0.1
-# What a holdout needs of either outcome for an interval.
+# A holdout needs this many of each outcome for an interval.
 _EACH = 2
 
 
@@ -28,7 +28,7 @@ class Partition:
     Attributes:
         training: Rows to learn from.
         holdout: Rows to measure on.
-        kind: How they were parted, in words.
+        kind: How they were split, for a report.
     """
 
     training: pa.Table
@@ -37,11 +37,11 @@ class Partition:
 
 
 def part(table: pa.Table, settings: TrainSettings) -> Partition:
-    """Parts the rows whose outcome is known.
+    """Split the rows whose outcome is known.
 
     Args:
         table: Canonical table with `defaulted`.
-        settings: Say how many rows and defaults training needs.
+        settings: Fewest rows and defaults that training needs.
 
     Raises:
         DataError: The table has no outcomes.
@@ -57,7 +57,7 @@ def part(table: pa.Table, settings: TrainSettings) -> Partition:
 
 
 def _latest(labelled: pa.Table, settings: TrainSettings) -> tuple[npt.NDArray[np.bool_], str, str]:
-    """Mask of the latest fifth, the day it begins, and what speaks against it (empty where nothing does)."""
+    """Return a mask of the latest fifth, the day it begins, and what speaks against it (empty where nothing does)."""
     times, nothing = labelled.column(APPLIED_AT), np.zeros(labelled.num_rows, dtype=np.bool_)
     if times.null_count == len(times):
         return nothing, "", "there is no time of application"

@@ -1,11 +1,11 @@
-"""Turns a canonical table into the float64 matrix the model reads."""
+"""The encoder: tables of applicants as the float64 matrix that the model reads."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 
 from credit_model.contract.contract import Column, Contract
 from credit_model.contract.derived import Derived
+from credit_model.contract.rule import Rule
 from credit_model.data.coercion import coerce, flat
-from credit_model.data.conform import conformed, found_columns
-from credit_model.features.fast_columns import read_quickly
-from credit_model.types import Matrix
+from credit_model.data.conform import conform_column, found_columns
+from credit_model.features.fast_columns import level_places, read_quickly
+from credit_model.types import Floats, Matrix
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,13 @@ class Encoder:
 
     @classmethod
     def learn(cls, table: pa.Table, contract: Contract, *, names: Sequence[str]) -> Encoder:
-        """Encoder with the levels a training table holds (sorted, so row order does not matter)."""
+        """Return an encoder with the levels that a training table holds, sorted, so that row order does not matter.
+
+        Args:
+            table: Canonical training rows.
+            contract: The feature contract.
+            names: Features the model reads, in matrix order.
+        """
         kept = [contract.column(name) for name in names]
         levels = {c.name: _levels_of(table.column(c.name)) for c in kept if c.kind == "categorical"}
         return cls(contract, tuple(names), levels)
@@ -53,31 +60,35 @@ class Encoder:
         """Derived features among the features, by name."""
         return {derived.name: derived for derived in self.contract.derived if derived.name in self.names}
 
+    @cached_property
+    def _rules(self) -> dict[str, Rule]:
+        return {column.name: column.rule for column in self.contract.features}
+
     @property
     def categorical(self) -> list[int]:
         """Positions of the categorical features in the matrix."""
         return [position for position, column in enumerate(self.columns) if column.kind == "categorical"]
 
     def codes(self, column: Column) -> tuple[str, ...]:
-        """Levels of a categorical or ordinal column in code order; those of the contract where none were learnt."""
+        """Return the levels of a categorical or ordinal column in code order; the contract's where none were learnt."""
         return self.levels.get(column.name, column.levels)
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Place in the matrix of each feature, and behind them of what derived features need besides."""
+        """Place in the matrix of each feature, then of each further column that a derived feature needs."""
         hidden = (name for derived in self.derived.values() for name in derived.inputs)
         return {name: place for place, name in enumerate(dict.fromkeys((*self.names, *hidden)))}
 
     @cached_property
     def derivations(self) -> list[tuple[int, list[int], Derived]]:
-        """Place of each derived feature, the places it is worked out of, and how."""
+        """Place of each derived feature, the places of its inputs, and the feature itself."""
         return [(self.places[d.name], [self.places[part] for part in d.inputs], d) for d in self.derived.values()]
 
     def matrix(self, table: pa.Table) -> Matrix:
-        """Matrix of shape (rows, features) of a table in canonical types.
+        """Return the matrix, shape (rows, features), of a table in canonical types.
 
         Args:
-            table: Has every feature, as `conform` or the reader delivers it.
+            table: Every feature, as `conform` or `read_applications` gives it.
         """
         matrix = np.empty((table.num_rows, len(self.names)), dtype=np.float64)
         for position, column in enumerate(self.columns):
@@ -85,10 +96,13 @@ class Encoder:
         return matrix
 
     def read(self, table: pa.Table) -> Matrix:
-        """Matrix of shape (rows, features), column by column in memory, of a raw table: `conform` and `matrix` in one.
+        """Return the matrix, shape (rows, features), of a raw table: `conform` and `matrix` in one pass.
 
         Args:
             table: As `conform` takes it.
+
+        Returns:
+            The matrix in column-major order.
 
         Raises:
             InputError: As `conform` raises it.
@@ -96,7 +110,7 @@ class Encoder:
         return self.read_counting(table)[0]
 
     def read_counting(self, table: pa.Table) -> tuple[Matrix, Counter[str]]:
-        """The same, and how many values of each categorical feature are levels the model never saw.
+        """Return the matrix as `read` does, and how many values of each categorical feature are unknown levels.
 
         Raises:
             InputError: As `conform` raises it.
@@ -105,7 +119,7 @@ class Encoder:
         found = found_columns(table, self.contract)
         matrix = np.empty((table.num_rows, len(self.places) + 1), dtype=np.float64, order="F")
         for column in self.contract.features:
-            # The last column takes what the model does not read: it is checked all the same.
+            # The model does not read every feature of the contract. Those are checked too, into the spare last column.
             position, out = found.get(column.name), matrix[:, self.places.get(column.name, -1)]
             self._read_column(table, column, position, out)
             if position is not None and column.kind == "categorical" and column.name in self.levels:
@@ -114,34 +128,32 @@ class Encoder:
             matrix[:, place] = derived.of_columns([matrix[:, part] for part in parts])
         return matrix[:, : len(self.names)], +unknown
 
-    def _read_column(self, table: pa.Table, column: Column, position: int | None, out: Matrix) -> None:
+    def _read_column(self, table: pa.Table, column: Column, position: int | None, out: Floats) -> None:
         raw = None if position is None else _whole(table.column(position))
-        if raw is None or not read_quickly(raw, column, out, self._numbers):
-            canonical = conformed(table, column, position)
-            np.copyto(out, self._numbers(canonical, column))
+        if raw is None or not read_quickly(raw, self._rules[column.name], out, partial(self._numbers, column=column)):
+            np.copyto(out, self._numbers(conform_column(table, column, position), column))
 
-    def _feature(self, table: pa.Table, column: Column) -> Matrix:
+    def _feature(self, table: pa.Table, column: Column) -> Floats:
         derived = self.derived.get(column.name)
         if derived is None:
             return self._numbers(flat(table.column(column.name)), column)
         return derived.of_columns([self._feature(table, self.contract.column(name)) for name in derived.inputs])
 
-    def _numbers(self, values: pa.Array, column: Column) -> Matrix:
+    def _numbers(self, values: pa.Array, column: Column) -> Floats:
         if column.has_levels:
             values = pc.index_in(values, value_set=pa.array(self.codes(column), pa.string()))
-        numbers: Matrix = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        numbers: Floats = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return numbers
 
 
-def _unknown(raw: pa.Array, column: Column, numbers: Matrix) -> int:
-    """How many values have no number though they are there; each distinct one is looked at once."""
+def _unknown(raw: pa.Array, column: Column, numbers: Floats) -> int:
+    """Return how many values are present but have no number; each distinct one is checked once."""
     absent = int(np.count_nonzero(np.isnan(numbers)))
     if absent == raw.null_count:
         return 0
     encoded = raw if pa.types.is_dictionary(raw.type) else raw.dictionary_encode()
-    missing = coerce(encoded.dictionary, column, closed=False).values.is_null()
-    places = pc.fill_null(encoded.indices, pa.scalar(len(missing), encoded.indices.type))
-    found = np.append(missing.to_numpy(zero_copy_only=False), True)[places.to_numpy(zero_copy_only=False)]
+    missing = coerce(encoded.dictionary, column.rule, closed=False).values.is_null()
+    found = np.append(missing.to_numpy(zero_copy_only=False), True)[level_places(encoded, len(missing))]
     return absent - int(np.count_nonzero(found))
 
 

@@ -1,46 +1,50 @@
-"""The quick way from a raw column to the model's numbers, for columns without a fault; any other goes the slow way.
+"""The fast path from a raw column to the model's numbers, for columns without a fault.
 
-`coercion` makes canonical Arrow columns and names every fault, at several passes over the values. Scoring needs numbers
-only, and nearly every block is clean: here a column is converted once and judged by its extremes.
+`data.coercion` makes canonical Arrow columns and names every fault, in several passes over the values. Scoring needs
+only numbers, and nearly every block is clean: here a column is converted once and checked by its extremes. A column
+with a fault takes the slow path.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from credit_model.contract.contract import Column
+from credit_model.contract.rule import Rule
 from credit_model.data.coercion import coerce
-from credit_model.data.whole_numbers import EXACT
 from credit_model.types import Floats
 
 # Canonical values of a column as numbers, NaN for missing ones.
-Numbers = Callable[[pa.Array, Column], Floats]
+Numbers = Callable[[pa.Array], Floats]
 
 
-def read_quickly(array: pa.Array, column: Column, out: Floats, numbers: Numbers) -> bool:
-    """Writes the numbers of a raw column; False where it has a fault or a type that takes the slow way.
+def read_quickly(array: pa.Array, rule: Rule, out: Floats, numbers: Numbers) -> bool:
+    """Write the numbers of a raw column, or return False for a column that needs the slow path.
 
     Args:
-        array: Values as a file or client delivers them, possibly dictionary-encoded.
-        column: What the contract says about the column.
-        out: Where to write, shape (rows,); its content is undefined where the answer is False.
+        array: Values as a file or client delivers them, possibly dictionary-encoded, shape (rows,).
+        rule: What a legal value of the column is.
+        out: Where to write, shape (rows,). Undefined where the answer is False.
         numbers: Turns canonical values of the column into numbers.
+
+    Returns:
+        False where a value is at fault or the type is one that only the slow path reads.
     """
     if not len(array):
         return True
-    if array.null_count and not column.nullable:
+    if array.null_count and not rule.nullable:
         return False
-    if column.kind in {"numeric", "integer"}:
-        return _is_number(array.type) and _numbers(array, column, out)
-    if pa.types.is_boolean(array.type) and column.kind == "boolean":
-        np.copyto(out, numbers(array, column))
+    if rule.is_number:
+        return _is_number(array.type) and _numbers(array, rule, out)
+    if pa.types.is_boolean(array.type) and rule.kind == "boolean":
+        np.copyto(out, numbers(array))
         return True
-    return _is_text(array.type) and _distinct(array, column, out, numbers)
+    return _is_text(array.type) and _distinct(array, rule, out, numbers)
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -52,36 +56,47 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _numbers(array: pa.Array, column: Column, out: Floats) -> bool:
+def _numbers(array: pa.Array, rule: Rule, out: Floats) -> bool:
     np.copyto(out, array.to_numpy(zero_copy_only=False), casting="unsafe")
     missing = array.null_count
     if missing == len(array):
         return True
-    # min and max pass NaN on, fmin and fmax pass over it: where nulls are NaN, other NaNs must be counted.
+    # min and max pass NaN on, fmin and fmax ignore it: where nulls are NaN, other NaNs must be counted.
     low, high = (np.fmin.reduce(out), np.fmax.reduce(out)) if missing else (out.min(), out.max())
-    floor = -inf if column.min is None else column.min
-    ceiling = inf if column.max is None else column.max
-    if not (np.isfinite(low) and np.isfinite(high) and floor <= low and high <= ceiling):
+    # NaN and infinity are never within the limits.
+    if not (rule.limits[0] <= low and high <= rule.limits[1]):
         return False
     floating = pa.types.is_floating(array.type)
     if missing and floating and np.count_nonzero(np.isnan(out)) != missing:
         return False
-    return column.kind == "numeric" or _is_whole(out, missing, low=low, high=high, floating=floating)
+    if not (rule.is_whole and floating):
+        return True
+    return bool(np.count_nonzero(np.floor(out) == out) == len(out) - missing)
 
 
-def _is_whole(values: Floats, missing: int, *, low: float, high: float, floating: bool) -> bool:
-    if low < -EXACT or high > EXACT:
-        return False
-    return not floating or np.count_nonzero(np.floor(values) == values) == len(values) - missing
-
-
-def _distinct(array: pa.Array, column: Column, out: Floats, numbers: Numbers) -> bool:
-    """Each distinct text is judged once."""
+def _distinct(array: pa.Array, rule: Rule, out: Floats, numbers: Numbers) -> bool:
+    """Check each distinct text once."""
     encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
-    coerced = coerce(encoded.dictionary, column, closed=False)
+    coerced = coerce(encoded.dictionary, rule, closed=False)
     if coerced.faults:
         return False
-    found = np.append(numbers(coerced.values, column), np.nan)
-    places = pc.fill_null(encoded.indices, pa.scalar(len(found) - 1, encoded.indices.type))
-    np.take(found, places.to_numpy(zero_copy_only=False), out=out, mode="clip")
+    found = np.append(numbers(coerced.values), np.nan)
+    np.take(found, level_places(encoded, len(found) - 1), out=out, mode="clip")
     return True
+
+
+def level_places(encoded: pa.DictionaryArray, missing: int) -> npt.NDArray[np.integer[Any]]:
+    """Return the place of each value's level in the dictionary, shape (rows,).
+
+    Args:
+        encoded: Dictionary-encoded values.
+        missing: Place to give null.
+    """
+    indices = encoded.indices
+    if indices.type.bit_width < 32:
+        # A narrow type may not reach the place after the last level, as eight bits do not with 128 levels.
+        indices = indices.cast(pa.int32())
+    places: npt.NDArray[np.integer[Any]] = pc.fill_null(indices, pa.scalar(missing, indices.type)).to_numpy(
+        zero_copy_only=False
+    )
+    return places

@@ -1,4 +1,4 @@
-"""Reads applicants that are plainly legal many values at a time; whoever is not is left to the careful reader."""
+"""The fast path for applicants given as dictionaries: reads many legal values at a time, leaves the rest to `rows`."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from struct import error as StructError  # noqa: N812 - it is a class
 from struct import pack_into
-from sys import float_info
 from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from credit_model.contract.contract import ID, Column
+from credit_model.contract.rule import Rule
 from credit_model.data.identifiers import IdentifierError, identifier
-from credit_model.data.whole_numbers import EXACT
 from credit_model.features.encoder import Encoder
 from credit_model.types import Matrix
 
 Row = Mapping[str, object]
 Ids = list[str | None]
 Convert = Callable[[object], float]
-# What a converter gives for a level that the model does not know: a NaN that is told from others by its identity.
+# What a converter gives for a level that the model does not know: a NaN recognised by its identity (`is`).
 UNKNOWN = float("nan")
+# True == 1 and False == 0, so these are exactly the legal spellings of a row.
+BOOLEANS: dict[object, float] = {False: 0.0, True: 1.0}
 _MISSING = float("nan")
 _NUMBERS = frozenset({int, float, NoneType})
+_ANY_NUMBER = Rule("numeric", low=0.0)
 
 
 class QuickReader:
-    """Turns applicants with columns under canonical names into the matrix, or declines.
+    """Reader of applicants with columns under canonical names; declines what the careful reader must look at.
 
-    It never says what is wrong and accepts nothing that the careful reader refuses.
+    It never says what is wrong, and accepts nothing that the careful reader refuses.
     """
 
     def __init__(self, encoder: Encoder, converters: Mapping[str, Convert], unknown: Counter[str]) -> None:
-        """Prepares lookups and limits.
+        """Prepare look-ups and limits.
 
         Args:
-            encoder: Levels, derived features and the places of both; the matrix has its columns.
+            encoder: Levels, derived features and their places in the matrix.
             converters: The careful reader's converter of each contract feature.
-            unknown: Counter of unknown levels by column, to be raised.
+            unknown: Counter of unknown levels by column, raised as rows are read.
         """
         self._unknown = unknown
         features = {column.name: column for column in encoder.contract.features}
         unread = [name for name in features if name not in encoder.places]
         self._columns = [features.get(name) for name in (*encoder.places, *unread)]
         self._width = len(self._columns)
-        # A derived feature is no column a client may send: its key is one that no JSON object can have.
+        # A client may not send a derived feature, so its key is a tuple, which no JSON object can have.
         keys: list[object] = [column.name if column else (position,) for position, column in enumerate(self._columns)]
         fillers: list[object] = [None if column else 0.0 for column in self._columns]
         self._blank: dict[Any, object] = dict(zip((*keys, ID), (*fillers, None), strict=True))
@@ -55,24 +57,25 @@ class QuickReader:
         self._levels = [
             (position, _codes(column, encoder), converters[column.name], column.name)
             for position, column in enumerate(self._columns)
-            if column and not _is_number(column)
+            if column and not column.rule.is_number
         ]
         self._derived = encoder.derivations
         self._set_limits()
 
     def _set_limits(self) -> None:
-        limits = [_limits(column) for column in self._columns]
-        self._low, self._high = np.array(limits).T.copy()
-        numbers = [(place, column) for place, column in enumerate(self._columns) if column and _is_number(column)]
-        self._numbers = [(place, *limits[place], c.kind == "integer", c.nullable) for place, c in numbers]
-        self._optional = [place for place, column in numbers if column.nullable]
-        self._is_number = np.array([bool(column and _is_number(column)) for column in self._columns])
-        self._whole = np.array([bool(column and column.kind == "integer") for column in self._columns])
+        # Codes of levels and places of derived features are not below zero, so any number passes for them.
+        rules = [column.rule if column and column.rule.is_number else _ANY_NUMBER for column in self._columns]
+        self._low, self._high = np.array([rule.limits for rule in rules]).T.copy()
+        numbers = [(place, rule) for place, rule in enumerate(rules) if rule is not _ANY_NUMBER]
+        self._numbers = [(place, *rule.limits, rule.is_whole, rule.nullable) for place, rule in numbers]
+        self._optional = [place for place, rule in numbers if rule.nullable]
+        self._is_number = np.array([rule is not _ANY_NUMBER for rule in rules])
+        self._whole = np.array([rule.is_whole for rule in rules])
 
     def one(self, row: Row) -> tuple[list[float], str | None] | None:
-        """Numbers of one applicant, as a row of the matrix, and the id; or None.
+        """Return the numbers of one applicant, as a row of the matrix, and the id; or None.
 
-        Plain Python, for a call of NumPy costs as much as forty values.
+        Plain Python, because one call of NumPy costs as much as forty values.
         """
         try:
             flat: list[Any] = list({**self._blank, **row}.values())
@@ -103,7 +106,7 @@ class QuickReader:
         return unknown
 
     def _check_one(self, flat: list[Any]) -> bool:
-        """Whether all numbers are legal; replaces those that are missing."""
+        """Return whether all numbers are legal, and replace missing ones by NaN."""
         for place, low, high, whole, nullable in self._numbers:
             value = flat[place]
             kind = type(value)
@@ -113,25 +116,25 @@ class QuickReader:
             elif (kind is not float and kind is not int) or not low <= value <= high:
                 return False
             elif kind is int:
-                # As a matrix holds it, so that derived features are worked out of the same numbers.
+                # As a matrix holds it, so that derived features come from the same numbers.
                 flat[place] = float(value)
             elif whole and not value.is_integer():
                 return False
         return True
 
     def rows(self, rows: Sequence[Row]) -> tuple[Matrix, Ids] | None:
-        """Matrix of shape (rows, places and unread columns) and the ids, or None."""
+        """Return the matrix, shape (rows, places and unread columns), and the ids; or None."""
         flat: list[object] = []
         try:
             for row in rows:
                 flat.extend({**self._blank, **row}.values())
         except TypeError:
             return None
-        # A row with another key than the known ones is longer; none can be shorter.
+        # A row with an unknown key is longer; none can be shorter.
         return self._read(flat, len(rows)) if len(flat) == len(rows) * (self._width + 1) else None
 
     def columns(self, columns: Mapping[str, Sequence[object]], count: int) -> tuple[Matrix, Ids] | None:
-        """The same for applicants given column by column, each `count` long."""
+        """Return what `rows` does, for applicants given as columns of `count` values each."""
         flat = list(chain.from_iterable([self._blank.values()] * count))
         for name, values in columns.items():
             position = self._positions.get(name)
@@ -150,7 +153,7 @@ class QuickReader:
                 return None
             missing = self._replace_missing(flat)
             matrix = np.empty((count, self._width))
-            # A third of the time that NumPy takes for a list. A null that is left is one of a required column.
+            # Takes a third of NumPy's time for a list. Only a null of a required column is left, which fails here.
             pack_into(f"{len(flat)}d", matrix.data, 0, *flat)
         except (ValueError, StructError, IdentifierError):
             return None
@@ -163,10 +166,10 @@ class QuickReader:
         return matrix, names
 
     def _encode(self, flat: list[Any]) -> list[str]:
-        """Replaces levels by codes, and names the column of each that the model does not know.
+        """Replace levels by codes, and return the column of each level that the model does not know.
 
         Raises:
-            ValueError: One is refused.
+            ValueError: A level is refused.
         """
         unknown: list[str] = []
         for position, codes, convert, name in self._levels:
@@ -179,7 +182,7 @@ class QuickReader:
         return unknown
 
     def _replace_missing(self, flat: list[Any]) -> int:
-        """Replaces nulls of numbers that need not be there, and counts them."""
+        """Replace nulls of nullable numbers by NaN, and return how many there were."""
         missing = 0
         for place in self._optional:
             values = flat[place :: self._width]
@@ -191,14 +194,10 @@ class QuickReader:
     def _is_legal(self, matrix: Matrix, missing: int) -> bool:
         if np.count_nonzero((matrix < self._low) | (matrix > self._high)):
             return False
-        # A number that is NaN without having been null is no number.
+        # More NaN than nulls: a client sent NaN, which is not a legal number.
         if np.count_nonzero(np.isnan(matrix) & self._is_number) != missing:
             return False
         return not np.count_nonzero((np.floor(matrix) < matrix) & self._whole)
-
-
-def _is_number(column: Column) -> bool:
-    return column.kind in ("numeric", "integer")
 
 
 def _code(value: object, codes: Mapping[object, float], convert: Convert, unknown: list[str], name: str) -> float:
@@ -216,10 +215,9 @@ def _convert(value: object, convert: Convert, unknown: list[str], name: str) -> 
 
 
 def _codes(column: Column, encoder: Encoder) -> dict[object, float]:
-    """Codes of exact spellings."""
+    """Return the codes of exact spellings; any other spelling goes to the converter."""
     if column.kind == "boolean":
-        # True == 1 and False == 0, so these are exactly the legal spellings.
-        codes: dict[object, float] = {False: 0.0, True: 1.0}
+        codes: dict[object, float] = dict(BOOLEANS)
     elif column.kind == "categorical" and column.name not in encoder.names:
         codes = _AnyLevel()
     else:
@@ -230,17 +228,9 @@ def _codes(column: Column, encoder: Encoder) -> dict[object, float]:
 
 
 class _AnyLevel(dict[object, float]):
-    """Levels of a column the model does not read: any text but a blank one."""
+    """Levels of a column the model does not read: any text that is not blank."""
 
     def __missing__(self, level: object) -> float:
         if isinstance(level, str) and level.strip():
             return 0.0
         raise KeyError(level)
-
-
-def _limits(column: Column | None) -> tuple[float, float]:
-    if column is None or not _is_number(column):
-        return 0.0, float_info.max
-    most = EXACT if column.kind == "integer" else float_info.max
-    low = -most if column.min is None else max(column.min, -most)
-    return low, most if column.max is None else min(column.max, most)

@@ -1,26 +1,25 @@
-"""Checks applicants given as dictionaries and turns them into the same numbers as the table way does."""
+"""Applicants given as dictionaries: checked, and turned into the numbers that tables give."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from math import inf, isfinite, nan
+from math import isfinite, nan
 from struct import Struct
 
 import numpy as np
+import pyarrow as pa
 
 from credit_model.contract.contract import ID, Column
+from credit_model.contract.rule import EXACT, Rule, without_point
 from credit_model.data.coercion import show
 from credit_model.data.identifiers import IdentifierError, identifier
-from credit_model.data.whole_numbers import EXACT
+from credit_model.data.whole_numbers import floats_as_text
 from credit_model.errors import InputError
 from credit_model.features.encoder import Encoder
-from credit_model.features.fast_rows import UNKNOWN, Convert, Ids, QuickReader, Row
+from credit_model.features.fast_rows import BOOLEANS, UNKNOWN, Convert, Ids, QuickReader, Row
 from credit_model.types import Matrix
-
-_WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 
 
 class _RefusedError(ValueError):
@@ -28,7 +27,7 @@ class _RefusedError(ValueError):
 
 
 class RowReader:
-    """Reads applicants without Arrow, for the online path: the plainly legal at once, all others one by one.
+    """Reader of applicants for the online path: ordinary rows many at a time, all others one by one with care.
 
     Attributes:
         id_headers: Names under which a row may hold its application id, in lower case and as the contract spells it.
@@ -43,7 +42,7 @@ class RowReader:
         converters = {c.name: _converter(c, encoder) for c in self._columns}
         slots = {name: (encoder.places.get(name), name, convert) for name, convert in converters.items()}
         headers = encoder.contract.request_headers
-        # None marks a column the contract knows but the model does not read.
+        # None marks a header that is no feature, such as the id or a protected attribute.
         self._slots = {header: slots.get(name) for header, name in headers.items()}
         self.id_headers = {header for header, name in headers.items() if name == ID} | {encoder.contract.id.source}
         self._required = {c.name for c in self._columns if not c.nullable}
@@ -53,7 +52,7 @@ class RowReader:
         self._quick = QuickReader(encoder, converters, self.unknown)
 
     def read(self, rows: Sequence[Row]) -> tuple[Matrix, Ids]:
-        """Matrix of shape (rows, features), and the application id of each row that has one.
+        """Return the matrix, shape (rows, features), and the application id of each row, None where it has none.
 
         Raises:
             InputError: Names the first row and column that cannot be read.
@@ -64,7 +63,7 @@ class RowReader:
         return found[0][:, : self._width], found[1]
 
     def read_one(self, row: Row) -> tuple[bytes, str | None]:
-        """The same for one applicant: a row of the matrix as its float64 bytes, and the id.
+        """Return one row of the matrix as its float64 bytes, and the application id.
 
         Raises:
             InputError: Names the column that cannot be read.
@@ -75,7 +74,7 @@ class RowReader:
         return self._packed.pack(*found[0][: self._width]), found[1]
 
     def read_columns(self, columns: Mapping[str, Sequence[object]], count: int) -> tuple[Matrix, Ids]:
-        """The same for applicants given column by column, each `count` long.
+        """Return what `read` does, for applicants given as columns of `count` values each.
 
         Raises:
             InputError: Names the first row and column that cannot be read.
@@ -87,7 +86,7 @@ class RowReader:
         return self._carefully(rows), [self.identifier(row) for row in rows]
 
     def matrix(self, rows: Sequence[Row]) -> Matrix:
-        """Matrix of shape (rows, features).
+        """Return the matrix, shape (rows, features).
 
         Raises:
             InputError: Names the first row and column that cannot be read.
@@ -110,7 +109,7 @@ class RowReader:
                 out[position] = derived.of_values([values[part] for part in parts])
 
     def identifier(self, row: Row) -> str | None:
-        """Application id of a row, where it has one."""
+        """Return the application id of a row, None where it has none."""
         found = self._identifiers(row)
         return identifier(found[0]) if found else None
 
@@ -168,25 +167,21 @@ class RowReader:
 
 
 def _converter(column: Column, encoder: Encoder) -> Convert:
-    convert = _typed_converter(column, encoder)
-    return lambda value: _absent(column) if value is None else convert(value)
+    convert, rule = _typed_converter(column, encoder), column.rule
+    return lambda value: _absent(rule) if value is None else convert(value)
 
 
 def _typed_converter(column: Column, encoder: Encoder) -> Convert:
     if column.kind == "categorical" and column.name not in encoder.names:
-        return partial(_unread_level, column=column)
-    if column.has_levels:
+        return partial(_unread_level, rule=column.rule)
+    if column.rule.has_levels:
         known = {level: float(code) for code, level in enumerate(encoder.codes(column))}
-        return partial(_level, known=known, column=column)
-    if column.kind == "boolean":
-        return _boolean
-    low = -inf if column.min is None else column.min
-    high = inf if column.max is None else column.max
-    return partial(_number, low=low, high=high, whole=column.kind == "integer")
+        return partial(_level, known=known, rule=column.rule)
+    return _boolean if column.kind == "boolean" else partial(_number, rule=column.rule)
 
 
-def _absent(column: Column) -> float:
-    if column.nullable:
+def _absent(rule: Rule) -> float:
+    if rule.nullable:
         return nan
     raise _RefusedError("a value is missing; the contract requires one")
 
@@ -195,7 +190,7 @@ def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _number(value: object, *, low: float, high: float, whole: bool) -> float:
+def _number(value: object, *, rule: Rule) -> float:
     value = _plain(value)
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise _RefusedError(f"{show(value)} is not a number")
@@ -203,48 +198,49 @@ def _number(value: object, *, low: float, high: float, whole: bool) -> float:
         number = float(value)
     except OverflowError:
         raise _RefusedError("the number is too large") from None
-    if low <= number <= high and isfinite(number) and not (whole and (number != int(number) or abs(number) > EXACT)):
+    low, high = rule.limits
+    if low <= number <= high and not (rule.is_whole and number != int(number)):
         return number
-    raise _RefusedError(_number_fault(value, number, low=low, high=high))
+    raise _RefusedError(_number_fault(value, number, rule))
 
 
-def _number_fault(value: object, number: float, *, low: float, high: float) -> str:
+def _number_fault(value: object, number: float, rule: Rule) -> str:
     if not isfinite(number):
         return f"{value} is not a finite number"
-    if number < low:
-        return f"{show(value)} is below {low:g}"
-    if number > high:
-        return f"{show(value)} is above {high:g}"
+    if number < rule.low:
+        return f"{show(value)} is below {rule.low:g}"
+    if number > rule.high:
+        return f"{show(value)} is above {rule.high:g}"
     return f"{show(value)} is {'too large for' if abs(number) > EXACT else 'not'} a whole number"
 
 
 def _boolean(value: object) -> float:
     value = _plain(value)
-    # True == 1 and False == 0, so this one comparison admits exactly the legal spellings.
-    if isinstance(value, int | float) and value in {0, 1}:
-        return float(value)
-    raise _RefusedError(f"{show(value)} is not true or false")
+    try:
+        return BOOLEANS[value]
+    except (KeyError, TypeError):
+        raise _RefusedError(f"{show(value)} is not true or false") from None
 
 
-def _level(value: object, *, known: dict[str, float], column: Column) -> float:
+def _level(value: object, *, known: dict[str, float], rule: Rule) -> float:
     value = _plain(value)
     if isinstance(value, str) and value in known:
         return known[value]
     text = _level_text(value)
     if not text:
-        return _absent(column)
-    if not column.open and text not in known:
-        text = _WHOLE.sub(r"\1", text)
+        return _absent(rule)
+    if not rule.open and text not in known:
+        text = without_point(text)
     if text in known:
         return known[text]
-    if column.kind == "ordinal":
-        raise _RefusedError(f"{show(value)} is not one of {', '.join(column.levels)}")
+    if rule.refuses_unlisted(closed=False):
+        raise _RefusedError(f"{show(value)} is not one of {rule.listing}")
     return UNKNOWN
 
 
-def _unread_level(value: object, *, column: Column) -> float:
-    """A level of a column the model does not read: any will do, and none is news."""
-    return 0.0 if _level_text(_plain(value)) else _absent(column)
+def _unread_level(value: object, *, rule: Rule) -> float:
+    """Accept any level of a column that the model does not read, and count none as unknown."""
+    return 0.0 if _level_text(_plain(value)) else _absent(rule)
 
 
 def _level_text(value: object) -> str:
@@ -253,5 +249,8 @@ def _level_text(value: object) -> str:
     if isinstance(value, float):
         if not isfinite(value):
             raise _RefusedError(f"{value} is not a finite number")
-        return str(int(value)) if value.is_integer() else repr(value)
+        if value.is_integer() and abs(value) <= EXACT:
+            return str(int(value))
+        # Arrow's spelling, so that a level is the same text in a row and in a table: Python writes 5e-07 for 5e-7.
+        return str(floats_as_text(pa.array([value]))[0])
     return value.strip() if isinstance(value, str) else str(value)

@@ -1,4 +1,4 @@
-"""Scores one block of a file or a body on one core, and counts the levels in it that the model does not know."""
+"""Scores of one block of a file or a request on one core, with a count of the levels that the model does not know."""
 
 from __future__ import annotations
 
@@ -26,17 +26,22 @@ class ScoredBlock:
     scores: pa.Table
     unknown: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return int(self.scores.num_rows)
+
 
 class BlockScorer:
-    """Scores blocks as they are read. Thread-safe: nothing is kept between two calls.
+    """Scorer of blocks as they are read. Thread-safe: it keeps nothing between two calls.
 
     Attributes:
-        contract: Of the model.
+        contract: The model's feature contract.
         literal: Canonical names of the columns where NA is a value of a CSV.
     """
 
     def __init__(self, scorer: Scorer, *, reasons: bool = False) -> None:
-        """Prepares to score.
+        """Prepare to score.
 
         Args:
             scorer: The model.
@@ -48,28 +53,28 @@ class BlockScorer:
         self.literal = literal_columns(scorer.contract, self._encoder.levels)
 
     def table(self, table: pa.Table, *, ids: pa.Array | None = None) -> ScoredBlock:
-        """Scores of a few thousand rows, columns under raw or canonical names.
+        """Score a few thousand rows with columns under raw or canonical names.
 
         Args:
             table: As `Scorer.score_table` takes it.
-            ids: Application ids to give out instead of the table's own.
+            ids: Application ids to return instead of the table's own.
 
         Raises:
             InputError: Names the first column and row that break the contract.
-            BundleError: Reasons are asked of a bundle that was written without.
+            BundleError: Reasons are wanted, and the bundle was written without them.
         """
         matrix, unknown = self._encoder.read_counting(table)
         names = identifiers(table, self.contract) if ids is None else ids
         return ScoredBlock(self._scorer.answers(matrix, names, reasons=self._reasons), unknown)
 
     def objects(self, rows: Sequence[Mapping[str, object]]) -> ScoredBlock:
-        """Scores of applicants given as dictionaries.
+        """Score applicants given as dictionaries.
 
         Raises:
             InputError: Names the first row and column that break the contract.
-            BundleError: Reasons are asked of a bundle that was written without.
+            BundleError: Reasons are wanted, and the bundle was written without them.
         """
-        # The scorer's own reader counts for the online routes, in their thread.
+        # Not the scorer's own reader: that one counts unknown levels for the online routes, in their thread.
         reader = RowReader(self._encoder)
         matrix, ids = reader.read(rows)
         scores = self._scorer.answers(matrix, pa.array(ids, pa.string()), reasons=self._reasons)

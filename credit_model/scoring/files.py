@@ -1,4 +1,4 @@
-"""Scores files of any size: block by block from CSV or Parquet, one file or a folder of them, into one file."""
+"""Scores of files of any size: block by block from CSV or Parquet, one file or a folder of them, into one file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from credit_model.scoring.scorer import SCORES_SCHEMA, Scorer
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 REJECTIONS_SCHEMA = pa.schema([pa.field("file", pa.string(), nullable=False), *REJECTED_SCHEMA])
-# Scores are written in row groups of about so many rows.
+# Rows of a row group of the output, about.
 _GROUP_ROWS = 131_072
 _BUFFER = 1 << 16
 # Share of all bytes read so far, and rows scored so far.
@@ -40,13 +40,13 @@ Progress = Callable[[float, int], None]
 
 @dataclass(frozen=True)
 class FilesScored:
-    """What became of the rows of the input.
+    """Counts of the rows of the input.
 
     Attributes:
         rows: Rows scored.
         rejected: Rows left out because they break the contract.
         examples: The first faults, as `REJECTIONS_SCHEMA`.
-        passed_over: Files of an input folder that are neither CSV nor Parquet.
+        passed_over: Files of an input folder that are neither CSV nor Parquet, and were not read.
     """
 
     rows: int
@@ -57,7 +57,7 @@ class FilesScored:
 
 @dataclass(frozen=True)
 class _Part:
-    """A block on its way: what was read, from where, and then what came of it."""
+    """A block of a file: where its rows begin, and the share of the file read with it."""
 
     file: str
     first_row: int
@@ -74,10 +74,10 @@ def score_files(
     rejected: Path | None = None,
     progress: Progress = lambda _share, _rows: None,
 ) -> FilesScored:
-    """Scores every row of a file, or of all CSV and Parquet files under a folder in order of name.
+    """Score every row of a file, or of all CSV and Parquet files under a folder in order of name.
 
-    Memory does not grow with the rows. A row that breaks the contract is left out and told; an id that appears twice is
-    scored twice. The output appears whole or not at all.
+    Memory does not grow with the rows. A row that breaks the contract is left out and reported. An id that appears
+    twice is scored twice. The output appears whole or not at all.
 
     Args:
         scorer: The model.
@@ -89,15 +89,15 @@ def score_files(
 
     Raises:
         DataError: A file cannot be used as a whole, or the target has another ending.
-        BundleError: Reasons are asked of a bundle that was written without.
+        BundleError: Reasons are wanted, and the bundle was written without them.
     """
     files, passed_over = _files(source)
     taken = {path.resolve() for path in files}
     for place in filter(None, (target, rejected)):
         if place.resolve() in taken:
-            raise DataError(f"{place}: would be written over what is read or written already; choose another file")
+            raise DataError(f"{place}: is also read or written by this run; choose another file")
         taken.add(place.resolve())
-    # What can be seen at once is told before any work is done.
+    # Faults of headers are reported before any work is done.
     raws = [_opened(path, scorer.contract) for path in files]
     schema = SCORES_SCHEMA.append(pa.field("reasons", pa.list_(pa.string()))) if reasons else SCORES_SCHEMA
     scored = left_out = 0
@@ -152,7 +152,7 @@ def _parts(raw: RawFile, blocks: BlockScorer) -> Iterator[_Part]:
 
 def _parquet(raw: RawFile, contract: Contract) -> Iterator[tuple[pa.Table, float]]:
     levels = parquet_levels(pq.read_schema(raw.path), contract)
-    # What Arrow reads ahead it keeps to the end of the file, so it must not.
+    # Arrow keeps what it reads ahead until the end of the file, so reading ahead is off.
     with pq.ParquetFile(raw.path, read_dictionary=levels, pre_buffer=False, buffer_size=_BUFFER) as file:
         rows = 0
         for table in parquet_blocks(file, contract):
@@ -162,25 +162,13 @@ def _parquet(raw: RawFile, contract: Contract) -> Iterator[tuple[pa.Table, float
 
 def _csv(raw: RawFile, blocks: BlockScorer) -> Iterator[tuple[pa.Table, float]]:
     size, per_row, rows = raw.path.stat().st_size, _bytes_per_row(raw), 0
-
-    def source() -> pa.NativeFile:
-        return pa.input_stream(str(raw.path), compression="gzip" if raw.compressed else None)
-
-    tables = csv_blocks(
-        source,
-        raw.headers,
-        blocks.contract,
-        separator=raw.separator or ",",
-        skipped=raw.skipped,
-        literal=blocks.literal,
-    )
-    for table in tables:
+    for table in csv_blocks(raw.open_bytes, raw.layout, blocks.contract, literal=blocks.literal):
         rows += table.num_rows
         yield table, min(rows * per_row / size, 1.0)
 
 
 def _bytes_per_row(raw: RawFile) -> float:
-    """Of the file as it lies there, judged by its first megabyte; only progress is told by it."""
+    """Return the bytes on disk of a row, estimated from the first megabyte; progress reports use it."""
     with raw.path.open("rb") as file:
         head = file.read(1 << 20)
     text = zlib.decompressobj(wbits=31).decompress(head) if raw.compressed else head
@@ -188,7 +176,7 @@ def _bytes_per_row(raw: RawFile) -> float:
 
 
 def _shared(parts: Iterable[_Part], raws: list[RawFile]) -> Iterator[_Part]:
-    """The same parts, with their share of the bytes of all files instead of their own."""
+    """Yield the same parts, with their share of the bytes of all files instead of their own file."""
     sizes = {raw.label: raw.path.stat().st_size for raw in raws}
     before = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
     total = sum(sizes.values()) or 1
@@ -198,7 +186,7 @@ def _shared(parts: Iterable[_Part], raws: list[RawFile]) -> Iterator[_Part]:
 
 
 def _score(part: _Part, blocks: BlockScorer) -> tuple[_Part, pa.Table, pa.Table]:
-    """Scores of the good rows of a part, and the faults of the others."""
+    """Return the part, the scores of its good rows, and the faults of the others."""
     names = wanted(part.table.column_names, blocks.contract)
     header = next((header for header, name in names.items() if name == ID), None)
     rows = part.table.num_rows
@@ -217,10 +205,10 @@ def _score(part: _Part, blocks: BlockScorer) -> tuple[_Part, pa.Table, pa.Table]
 
 
 def _faults(table: pa.Table, contract: Contract) -> Iterator[tuple[str, str | None, Fault]]:
-    """Column, value and fault of everything that keeps a row from being scored."""
+    """Yield the column, value and fault of everything that keeps a row from being scored."""
     for header, name in wanted(table.column_names, contract).items():
         raw = flat(table.column(header))
-        coerced = required_identifiers(raw) if name == ID else coerce(raw, contract.column(name), closed=False)
+        coerced = required_identifiers(raw) if name == ID else coerce(raw, contract.column(name).rule, closed=False)
         for fault in coerced.faults:
             value = value_at(raw, fault.row)
             yield name, value if value is None or isinstance(value, str) else show(value), fault
@@ -242,12 +230,12 @@ def _rejected(part: _Part, ids: pa.Array, faults: list[tuple[str, str | None, Fa
 
 @contextmanager
 def _sink(target: Path | None, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Takes tables for a file, which is written aside and appears when all is done."""
+    """Write tables to a temporary file beside the target, which replaces the target when all is done."""
     if target is None:
         yield lambda _table: None
         return
     if target.suffix not in (".csv", ".parquet"):
-        raise DataError(f"{target}: what to write is told by the ending; name it .csv or .parquet")
+        raise DataError(f"{target}: the ending says what to write; name it .csv or .parquet")
     _remove_stale(file_target(target))
     aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -259,7 +247,7 @@ def _sink(target: Path | None, schema: pa.Schema) -> Iterator[Callable[[pa.Table
 
 
 def _remove_stale(target: Path) -> None:
-    """Removes what a process that was killed had written aside."""
+    """Remove temporary files of processes that were killed."""
     for left in target.parent.glob(f".{escape(target.name)}.*.part"):
         process = left.name.removesuffix(".part").rpartition(".")[2]
         if process.isdecimal() and not _alive(int(process)):
@@ -283,7 +271,7 @@ def _writer(path: Path, schema: pa.Schema, *, parquet: bool) -> Iterator[Callabl
         with pacsv.CSVWriter(str(path), plain) as lines:
 
             def write_lines(table: pa.Table) -> None:
-                # Arrow 25 may write what its buffer holds when it is given a table without rows.
+                # Given a table without rows, Arrow 25 may write old content of its buffer.
                 if table.num_rows:
                     lines.write_table(flattened(table).cast(plain).combine_chunks())
 
@@ -304,7 +292,12 @@ def _writer(path: Path, schema: pa.Schema, *, parquet: bool) -> Iterator[Callabl
 
 
 def flattened(table: pa.Table) -> pa.Table:
-    """The same table with lists of codes as text, for CSV."""
+    """Return the table with lists of codes as text, for CSV.
+
+    Example:
+        >>> flattened(pa.table({"reasons": [["A1", "B2"], []]}))["reasons"].to_pylist()
+        ['A1|B2', '']
+    """
     for position, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
             table = table.set_column(position, field.name, pc.binary_join(table.column(position), "|"))

@@ -1,4 +1,4 @@
-"""Scores applicants with a bundle: whole tables, lists of rows, or one row, all with the same numbers."""
+"""The scorer: a bundle's answers for tables, lists of rows and single rows, with the same numbers for all."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from credit_model.bundle.bundle import Bundle
 from credit_model.calibration.calibrator import Calibration
 from credit_model.contract.contract import ID
 from credit_model.data.conform import identifiers
-from credit_model.errors import BundleError, InputError
+from credit_model.errors import BundleError
 from credit_model.explain.reasons import Explainer, Reason
 from credit_model.features.rows import RowReader
 from credit_model.parallel import BLOCK_ROWS, in_order
 from credit_model.policy.cutoffs import DECISIONS, decisions
 from credit_model.policy.points import points, points_of_one
+from credit_model.scoring.row_numbers import in_one_count
 from credit_model.trees.booster import Booster
-from credit_model.types import Matrix
+from credit_model.types import Floats, Matrix
 
 SCORES_SCHEMA = pa.schema(
     [
@@ -73,8 +74,8 @@ class Verdicts(NamedTuple):
     decisions: list[str]
 
 
-def calibrated(margins: Matrix, calibration: Calibration) -> Matrix:
-    """PDs of raw margins, same shape."""
+def calibrated(margins: Floats, calibration: Calibration) -> Floats:
+    """Return the PDs of raw margins, shape (rows,)."""
     return calibration.pds(margins)
 
 
@@ -82,12 +83,35 @@ class Scorer:
     """A bundle ready to score. Thread-safe.
 
     Example:
-        >>> scorer = Scorer(Bundle.load("model/"))  # doctest: +SKIP
-        >>> scorer.score_one({"application_id": "a-1", "age": 41, ...}).pd  # doctest: +SKIP
-        0.0123
+        >>> from credit_model import TrainSettings, load_contract, simulate, train
+        >>> table = simulate(1500, months=3, seed=1).applications
+        >>> quick = TrainSettings(folds=2, max_rounds=10, drop_useless=False, studies=False)
+        >>> scorer = Scorer(train(table, load_contract("case"), quick))
+        >>> scores = scorer.score_table(table.slice(0, 3))
+        >>> scores.column_names
+        ['application_id', 'pd', 'score', 'grade', 'decision', 'model_version']
+        >>> applicant = table.select(list(scorer.columns)).slice(2, 1).to_pylist()[0]
+        >>> scorer.score_one(applicant).pd == scores["pd"][2].as_py()
+        True
+
+    Attributes:
+        version: Version of the bundle.
+        contract: The feature contract.
+        columns: Canonical names of the contract's features; every request is checked against all of them.
+        features: Features the model reads, in matrix order.
+        encoder: Turns tables into the model's matrix.
+        reader: Turns applicants given as dictionaries into the model's matrix.
     """
 
     def __init__(self, bundle: Bundle) -> None:
+        """Load the model.
+
+        Args:
+            bundle: As `Bundle.load` or `train` gives it.
+
+        Raises:
+            BundleError: LightGBM cannot read the model.
+        """
         self.version = bundle.version
         self.contract = bundle.contract
         self.columns = tuple(column.name for column in bundle.contract.features)
@@ -103,8 +127,8 @@ class Scorer:
         )
         self._edges = np.asarray(bundle.document.grade_edges)
 
-    def pd_of_table(self, table: pa.Table) -> Matrix:
-        """PDs, shape (rows,), of a table in raw or canonical form.
+    def pd_of_table(self, table: pa.Table) -> Floats:
+        """Return the PDs, shape (rows,), of a table in raw or canonical form.
 
         Raises:
             InputError: Names the first column and row that break the contract.
@@ -112,35 +136,35 @@ class Scorer:
         pds = [block["pd"].to_numpy() for block in self.score_blocks(_blocks(table))]
         return np.concatenate(pds) if pds else np.empty(0)
 
-    def margins(self, matrix: Matrix) -> Matrix:
-        """Raw margins, shape (rows,), of an encoded matrix."""
+    def margins(self, matrix: Matrix) -> Floats:
+        """Return the raw margins (log-odds before calibration), shape (rows,), of an encoded matrix."""
         return self._booster.margins(matrix)
 
-    def pds(self, matrix: Matrix) -> Matrix:
-        """PDs, shape (rows,), of an encoded matrix."""
+    def pds(self, matrix: Matrix) -> Floats:
+        """Return the PDs, shape (rows,), of an encoded matrix."""
         return calibrated(self._booster.margins(matrix), self._document.calibration)
 
     def contributions(self, matrix: Matrix) -> Matrix:
-        """Additive contributions, shape (rows, features + 1), that sum to the margin; the last is the base."""
+        """Return additive contributions, shape (rows, features + 1), that sum to the margin; the last is the base."""
         return self._booster.contributions(matrix)
 
     def score_table(self, table: pa.Table, *, reasons: bool = False) -> pa.Table:
-        """Scores of a table, one row each in the same order, as `SCORES_SCHEMA`.
+        """Return the scores of a table, row by row in the same order, as `SCORES_SCHEMA`.
 
         Args:
             table: Features under raw or canonical names in any case; `application_id` where known.
-            reasons: Whether to add a column `reasons`: the codes of the adverse reasons of everyone who is not
-                approved, an empty list for the others. Takes about 0.3 ms for each of them.
+            reasons: Whether to add a column `reasons`: the codes of the adverse reasons of each applicant who is not
+                approved, an empty list for the others. Takes about 0.3 ms for each applicant with reasons.
 
         Raises:
             InputError: Names the first column and row that break the contract.
-            BundleError: Reasons are asked of a bundle that was written without.
+            BundleError: Reasons are wanted, and the bundle was written without them.
         """
         scored = list(self.score_blocks(_blocks(table), reasons=reasons))
-        return pa.concat_tables(scored).combine_chunks() if scored else self.score_block(table, reasons=reasons)
+        return pa.concat_tables(scored).combine_chunks() if scored else self._score_block(table, reasons=reasons)
 
     def score_blocks(self, blocks: Iterable[pa.Table], *, reasons: bool = False) -> Iterator[pa.Table]:
-        """Scores of a stream of tables on all cores, as `score_table` gives them, with a few tables in memory.
+        """Yield the scores of a stream of tables, computed on all cores with only a few tables in memory.
 
         Args:
             blocks: Tables of a few thousand rows.
@@ -149,38 +173,17 @@ class Scorer:
         Raises:
             InputError: As `score_table`; rows are counted from the first row of the first table.
         """
-        yield from self.in_one_count(in_order(lambda block: self.score_block(block, reasons=reasons), blocks))
+        yield from in_one_count(in_order(lambda block: self._score_block(block, reasons=reasons), blocks))
 
-    @staticmethod
-    def in_one_count(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables; an `InputError` on the way counts its row from the first row of the first table."""
-        done = 0
-        try:
-            for part in parts:
-                done += part.num_rows
-                yield part
-        except InputError as error:
-            raise error.moved(done) from None
-
-    def score_block(self, table: pa.Table, *, ids: pa.Array | None = None, reasons: bool = False) -> pa.Table:
-        """Scores of a few thousand rows on one core, as `score_table` gives them.
-
-        Args:
-            table: As in `score_table`.
-            ids: Application ids to give out instead of the table's own.
-            reasons: As in `score_table`.
-
-        Raises:
-            InputError: As `score_table`.
-        """
-        found = identifiers(table, self.contract) if ids is None else ids
-        return self.answers(self.encoder.read(table), found, reasons=reasons)
+    def _score_block(self, table: pa.Table, *, reasons: bool) -> pa.Table:
+        ids = identifiers(table, self.contract)
+        return self.answers(self.encoder.read(table), ids, reasons=reasons)
 
     def answers(self, matrix: Matrix, ids: pa.Array, *, reasons: bool = False) -> pa.Table:
-        """Scores of an encoded matrix, as `score_table` gives them.
+        """Return the scores of an encoded matrix, as `score_table` does for a table.
 
         Args:
-            matrix: Shape (rows, features), as the encoder or the row reader makes it.
+            matrix: Shape (rows, features), from the encoder or the row reader.
             ids: Application ids, null where there is none.
             reasons: As in `score_table`.
         """
@@ -198,7 +201,7 @@ class Scorer:
         )
         return scores.append_column("reasons", self._codes(matrix, pds)) if reasons else scores
 
-    def _codes(self, matrix: Matrix, pds: Matrix) -> pa.Array:
+    def _codes(self, matrix: Matrix, pds: Floats) -> pa.Array:
         adverse = np.flatnonzero(decisions(pds, self._document.cutoffs))
         codes: list[list[str]] = [[] for _ in range(len(pds))]
         for row, reasons in zip(adverse.tolist(), self.explain(matrix[adverse]), strict=True):
@@ -206,7 +209,7 @@ class Scorer:
         return pa.array(codes, pa.list_(pa.string()))
 
     def score_rows(self, rows: Sequence[Mapping[str, object]]) -> list[Score]:
-        """Scores of applicants given as dictionaries, in the same order.
+        """Return the scores of applicants given as dictionaries, in the same order.
 
         Raises:
             InputError: Names the row, the column and what is wrong; no row is scored then.
@@ -217,7 +220,7 @@ class Scorer:
         return [Score(*values, model_version=self.version) for values in zip(*columns, strict=True)]
 
     def verdicts(self, matrix: Matrix) -> Verdicts:
-        """Answers for the rows of an encoded matrix."""
+        """Return the answers for the rows of an encoded matrix."""
         if len(matrix) == 1:
             return self.verdict(matrix.tobytes())
         pds = calibrated(self._booster.margins(matrix), self._document.calibration)
@@ -230,7 +233,7 @@ class Scorer:
         )
 
     def explain_rows(self, rows: Sequence[Mapping[str, object]]) -> list[tuple[Reason, ...]]:
-        """Up to four adverse reasons of each applicant, the strongest first, in the same order.
+        """Return up to four adverse reasons of each applicant, the strongest first, in the same order.
 
         Raises:
             InputError: Names the row, the column and what is wrong; no row is explained then.
@@ -239,7 +242,7 @@ class Scorer:
         return self.explain(self.reader.matrix(rows))
 
     def score_one(self, row: Mapping[str, object]) -> Score:
-        """Score of one applicant.
+        """Return the score of one applicant.
 
         Raises:
             InputError: Names the column and what is wrong.
@@ -248,11 +251,11 @@ class Scorer:
 
     @property
     def can_explain(self) -> bool:
-        """Whether the bundle holds what reasons need."""
+        """Whether the bundle holds what `explain` needs."""
         return self._explainer is not None
 
     def explain(self, matrix: Matrix) -> list[tuple[Reason, ...]]:
-        """Adverse reasons of each row of an encoded matrix, as `explain_rows` gives them.
+        """Return the adverse reasons of each row of an encoded matrix, as `explain_rows` does for dictionaries.
 
         Raises:
             BundleError: The bundle was written without reasons.
@@ -262,7 +265,11 @@ class Scorer:
         return self._explainer.explain(self._booster.contributions(matrix))
 
     def verdict(self, row: bytes) -> Verdicts:
-        """Answer for one row of an encoded matrix, as its float64 bytes: a table's arithmetic without arrays."""
+        """Return the answer for one row of an encoded matrix: the arithmetic of tables, without arrays.
+
+        Args:
+            row: The float64 bytes of the row.
+        """
         document = self._document
         pd = document.calibration.pd(self._booster.margin(row))
         decline, refer = pd >= document.cutoffs.decline_from, pd >= document.cutoffs.approve_below
@@ -273,7 +280,7 @@ class Scorer:
             decisions=[DECISIONS[2 if decline else int(refer)]],
         )
 
-    def _grade_index(self, pds: Matrix) -> npt.NDArray[np.intp]:
+    def _grade_index(self, pds: Floats) -> npt.NDArray[np.intp]:
         return np.searchsorted(self._edges, pds, side="right")
 
 

@@ -1,7 +1,7 @@
-"""Predicts with a LightGBM text model through LightGBM's C library alone.
+"""Prediction with a LightGBM text model through LightGBM's C library alone.
 
-The Python package imports scikit-learn and pandas, which a server would pay for at every start and never use; its
-`Booster.predict` also spends three times as long on one row as the library itself.
+The Python package imports scikit-learn and pandas, which a server would load at every start and never use. Its
+`Booster.predict` also takes three times as long for one row as the library itself.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 from credit_model.errors import BundleError
 from credit_model.parallel import BLOCK_ROWS, in_order
 from credit_model.trees.quickscorer import Trees, UnsupportedModelError
-from credit_model.types import Matrix
+from credit_model.types import Floats, Matrix
 
 _FLOAT64 = 1
 _RAW_SCORE = 1
 _CONTRIBUTIONS = 3
-# One thread a call, always: LightGBM keeps the number of threads for the whole process and sizes its buffers by it, so
-# two calls at a time with different numbers would write into each other's memory. The threads are ours instead.
+# Always one thread a call: LightGBM keeps the number of threads for the whole process and sizes its buffers by it, so
+# two calls at a time with different numbers would write into each other's memory. We start the threads instead.
 _CONFIG = b"verbosity=-1 num_threads=1"
-# From about so many rows on, evaluating them all at once costs less than LightGBM's walk from node to node.
+# With more rows than about this, evaluating them all at once costs less than LightGBM's walk from node to node.
 _MANY_ROWS = 64
 _PROBE_ROWS = 4096
 
@@ -59,7 +59,7 @@ class Booster:
     """A loaded model. Thread-safe: LightGBM locks what calls share, and each call owns its output."""
 
     def __init__(self, model_text: str) -> None:
-        """Loads a model.
+        """Load a model.
 
         Args:
             model_text: LightGBM's text format.
@@ -95,20 +95,27 @@ class Booster:
         self._one = _library().LGBM_BoosterPredictForMatSingleRowFast
 
     def margin(self, row: bytes) -> float:
-        """Raw margin (log-odds before calibration) of one row, as the bytes of its float64 features."""
+        """Return the raw margin (log-odds before calibration) of one row.
+
+        Args:
+            row: The float64 bytes of its features.
+
+        Raises:
+            ValueError: The row has another number of features.
+        """
         if len(row) != 8 * self.width:
-            raise ValueError(f"a row of {self.width} float64 is needed, not {len(row)} bytes")
+            raise ValueError(f"{len(row)} bytes are not a row of {self.width} float64")
         out, length = ctypes.c_double(), ctypes.c_int64()
         if self._one(self._fast, row, ctypes.byref(length), ctypes.byref(out)):
             raise BundleError(_refusal())
         return out.value
 
-    def margins(self, matrix: Matrix) -> Matrix:
-        """Raw margins, shape (rows,), of a matrix of shape (rows, features)."""
+    def margins(self, matrix: Matrix) -> Floats:
+        """Return the raw margins, shape (rows,), of a matrix of shape (rows, features)."""
         return self._predict(matrix, kind=_RAW_SCORE, columns=1).reshape(-1)
 
     def contributions(self, matrix: Matrix) -> Matrix:
-        """Additive contributions (SHAP values), shape (rows, features + 1); the last is the base margin."""
+        """Return additive contributions (SHAP values), shape (rows, features + 1); the last is the base margin."""
         return self._predict(matrix, kind=_CONTRIBUTIONS, columns=self.width + 1)
 
     def _predict(self, matrix: Matrix, *, kind: int, columns: int) -> Matrix:
@@ -124,7 +131,7 @@ class Booster:
         return out
 
     def _predict_block(self, block: tuple[Matrix, Matrix], kind: int) -> None:
-        """Writes the predictions of the first matrix, in either memory order, into the second."""
+        """Write the predictions of the first matrix, in either memory order, into the second."""
         matrix, out = block
         trees = self._trees if kind == _RAW_SCORE and len(matrix) >= _MANY_ROWS else None
         if trees is not None:
@@ -134,7 +141,7 @@ class Booster:
 
     @cached_property
     def _trees(self) -> Trees | None:
-        """The quick way for many rows, where it gives LightGBM's very bits on rows made to find a difference."""
+        """The fast way for many rows; None unless it gives LightGBM's bits on rows made to find a difference."""
         try:
             trees = Trees(self._text)
         except (UnsupportedModelError, ValueError, LookupError):
@@ -158,6 +165,6 @@ class Booster:
 
 
 def _check_text(model_text: str) -> None:
-    # LightGBM's parser may end the process on text that is no model at all, so such text never reaches it.
+    # LightGBM's parser may end the process on text that is not a model, so such text never reaches it.
     if not model_text.startswith("tree\n") or "\nend of trees\n" not in model_text:
         raise BundleError("model.txt: not a complete LightGBM text model; rebuild the bundle")

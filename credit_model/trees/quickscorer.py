@@ -1,10 +1,10 @@
-"""Evaluates a LightGBM text model on many rows at once with NumPy: the same bits, several times faster.
+"""Evaluation of a LightGBM text model on many rows at once with NumPy: the same bits, several times faster.
 
-LightGBM walks every row down every tree, and the processor mispredicts a branch at most steps. Here every value is
-first replaced by a small code: between which thresholds of the model it lies. Then each tree keeps, for all rows at a
-time, a set of bits: the leaves that a row cannot reach. One look-up per tree and feature gives the leaves that a code
-rules out; what is left in the end is the leaf (Lucchese et al., QuickScorer, SIGIR 2015). Leaf values are added in the
-order of the trees, as LightGBM adds them.
+LightGBM walks every row down every tree, and the processor mispredicts a branch at most steps. Here each value is first
+replaced by a small code that says between which thresholds of the model it is. For each tree, every row then has a set
+of bits: the leaves it cannot reach. One look-up per tree and feature gives the leaves that a code rules out, and the
+one that remains is the row's leaf (Lucchese et al., QuickScorer, SIGIR 2015). Leaf values are added in the order of the
+trees, as LightGBM adds them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from credit_model.errors import CreditModelError
-from credit_model.types import Floats
+from credit_model.types import Floats, Matrix
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _NAN_IS_ZERO, _NAN_IS_MISSING = 0, 2
-# Below so many rows, calls cost more than rows.
+# With fewer rows, calls cost more than rows.
 _FEW_ROWS = 1024
-# Below it LightGBM takes a value for zero.
+# LightGBM treats a value closer to zero as zero.
 _ZERO = 1e-35
-# By so many leaves: the integers that hold a bit each, and the prime modulo which their powers of two all differ.
+# Most leaves of a tree, the integers with a bit for each leaf, and a prime modulo which those powers of two all differ.
 _WIDTHS: tuple[tuple[int, type[np.unsignedinteger[Any]], int], ...] = (
     (16, np.uint16, 19),
     (32, np.uint32, 37),
@@ -33,14 +33,14 @@ _WIDTHS: tuple[tuple[int, type[np.unsignedinteger[Any]], int], ...] = (
 
 
 class UnsupportedModelError(CreditModelError):
-    """The model has something that only LightGBM itself can evaluate."""
+    """A model with something that only LightGBM itself can evaluate."""
 
 
 @dataclass(frozen=True)
 class _Feature:
     """How values of one feature become codes: 0 to n between n thresholds (or category 0 to n), n + 1 for NaN.
 
-    Thresholds end with infinity, behind which a search puts NaN alone; categories are 0, 1 and so on.
+    Thresholds end with infinity, so that a search puts only NaN behind them. Categories are 0, 1 and so on.
     """
 
     thresholds: Floats
@@ -54,7 +54,7 @@ class _Feature:
         if not self.categorical:
             return self.thresholds.searchsorted(values)
         last = len(self.thresholds)
-        # Whatever is no known category goes right everywhere, as the category after the last one does.
+        # An unknown category goes right everywhere, as the category after the last one does.
         known = (values >= 0) & (values < last)
         found = np.where(known, values, last).astype(np.intp)
         found[np.isnan(values)] = last + 1
@@ -78,7 +78,10 @@ class Trees:
     """A model ready for `margins`. Thread-safe."""
 
     def __init__(self, model_text: str) -> None:
-        """Reads a model.
+        """Read a model.
+
+        Args:
+            model_text: LightGBM's text format.
 
         Raises:
             UnsupportedModelError: Trees of more than 64 leaves, linear leaves, several classes, zeros for missing.
@@ -99,15 +102,15 @@ class Trees:
         self._offsets = np.arange(len(self._trees), dtype=np.intp)[:, None] * self._prime
         self._values = np.concatenate([tree.values for tree in self._trees])
 
-    def probe(self, rows: int, width: int) -> Floats:
-        """Matrix of shape (rows, width) of thresholds, categories and gaps at random, to compare with LightGBM."""
+    def probe(self, rows: int, width: int) -> Matrix:
+        """Return a matrix, shape (rows, width), of random thresholds, categories and gaps to compare with LightGBM."""
         random, matrix = np.random.default_rng(0), np.zeros((rows, width))
         for place, feature in self._features.items():
             matrix[:, place] = random.choice(feature.samples, rows)
         return matrix
 
-    def margins(self, matrix: Floats) -> Floats:
-        """Raw margins, shape (rows,), of a matrix of shape (rows, features); fastest for a few thousand rows."""
+    def margins(self, matrix: Matrix) -> Floats:
+        """Return the raw margins, shape (rows,), of a matrix, shape (rows, features); best with thousands of rows."""
         rows = len(matrix)
         if rows < _FEW_ROWS:
             return self._few(matrix)
@@ -125,8 +128,8 @@ class Trees:
             np.add(sums, values, out=sums)
         return sums
 
-    def _few(self, matrix: Floats) -> Floats:
-        """The same feature by feature for all trees at a time: fewer calls, which is what few rows cost."""
+    def _few(self, matrix: Matrix) -> Floats:
+        """Return the margins of few rows: feature by feature for all trees at a time, which takes fewer calls."""
         dead = np.zeros((len(matrix), len(self._trees)), self._bits)
         for place, table in self._by_feature.items():
             dead |= table.take(self._features[place].codes(matrix[:, place]), axis=0)
@@ -135,13 +138,13 @@ class Trees:
         places = dead.T.astype(np.intp, order="C")
         places += self._offsets
         found = self._values.take(places)
-        # Along the first of two axes NumPy adds one tree after the other, as LightGBM does; a single column it adds
-        # in pairs.
+        # Along the first of two axes NumPy adds one tree after the other, as LightGBM does. The values of a single row
+        # it would add in pairs.
         sums: Floats = np.add.reduce(found, axis=0) if len(matrix) > 1 else np.add.accumulate(found, axis=0)[-1]
         return sums
 
     def _joined(self) -> dict[int, npt.NDArray[Any]]:
-        """Leaves ruled out by each code of each feature, for all trees: shape (codes, trees)."""
+        """Return the leaves that each code of each feature rules out, for all trees: shape (codes, trees)."""
         joined = {
             place: np.zeros((feature.size, len(self._trees)), self._bits) for place, feature in self._features.items()
         }
@@ -152,7 +155,7 @@ class Trees:
 
 
 def _reduce(numbers: npt.NDArray[Any], prime: int, multiples: npt.NDArray[Any]) -> None:
-    """Replaces numbers by their remainders, in steps that NumPy does for several numbers at a time."""
+    """Replace numbers by their remainders, in steps that NumPy vectorises (its `remainder` is not)."""
     np.floor_divide(numbers, prime, out=multiples)
     np.multiply(multiples, prime, out=multiples)
     np.subtract(numbers, multiples, out=numbers)
@@ -165,7 +168,7 @@ class _Nodes:
         if fields.get("is_linear", "0") != "0":
             raise UnsupportedModelError("a tree has linear leaves")
         self.values = [float(value) for value in fields["leaf_value"].split()]
-        whole = {name: [int(value) for value in fields.get(name, "").split()] for name in _WHOLE}
+        whole = {name: [int(value) for value in fields.get(name, "").split()] for name in _INTEGERS}
         self.feature, self.kind = whole["split_feature"], whole["decision_type"]
         self._children = list(zip(whole["left_child"], whole["right_child"], strict=True))
         self._bounds, self._sets = whole["cat_boundaries"], whole["cat_threshold"]
@@ -174,13 +177,13 @@ class _Nodes:
             self.feature, self.kind, self._children, self.threshold = [], [], [], []
 
     def categories(self, node: int) -> set[int]:
-        """Categories that go left."""
+        """Return the categories that go left."""
         index = int(self.threshold[node])
         words = self._sets[self._bounds[index] : self._bounds[index + 1]]
         return {32 * place + bit for place, word in enumerate(words) for bit in range(32) if word >> bit & 1}
 
     def compiled(self, features: dict[int, _Feature], bits: type[np.unsignedinteger[Any]], prime: int) -> _Tree:
-        # Bits beyond the last leaf are ruled out from the start.
+        # There are no leaves for the bits beyond the last one, so they are ruled out from the start.
         spare = np.iinfo(bits).max ^ ((1 << len(self.values)) - 1)
         tables: dict[int, npt.NDArray[Any]] = {}
         for node, place in enumerate(self.feature):
@@ -193,7 +196,7 @@ class _Nodes:
         return _Tree(tuple(tables.items()), values)
 
     def _goes_left(self, node: int, feature: _Feature) -> npt.NDArray[np.bool_]:
-        """Whether each code of a feature goes left."""
+        """Return whether each code of a feature goes left."""
         kind, threshold = self.kind[node], self.threshold[node]
         if kind & _CATEGORICAL:
             return np.isin(np.arange(feature.size), list(self.categories(node)))
@@ -202,14 +205,14 @@ class _Nodes:
         return left
 
     def _leaves(self, child: int) -> int:
-        """Bits of the leaves below a child; LightGBM gives leaves the numbers -1, -2 and so on."""
+        """Return the bits of the leaves below a child; LightGBM numbers leaves -1, -2 and so on."""
         if child < 0:
             return 1 << (-child - 1)
         left, right = self._children[child]
         return self._leaves(left) | self._leaves(right)
 
 
-_WHOLE = ("split_feature", "decision_type", "left_child", "right_child", "cat_boundaries", "cat_threshold")
+_INTEGERS = ("split_feature", "decision_type", "left_child", "right_child", "cat_boundaries", "cat_threshold")
 
 
 def _features(trees: list[_Nodes]) -> dict[int, _Feature]:

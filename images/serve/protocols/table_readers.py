@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 
 from credit_model.contract.contract import ID, Contract
 from credit_model.data import blocks
+from credit_model.data.csv_batches import CsvLayout
 from credit_model.data.raw_file import first_line
-from credit_model.errors import InputError
 from credit_model.parallel import in_order
 from credit_model.scoring.blocks import BlockScorer, ScoredBlock
+from credit_model.scoring.row_numbers import AnyBlock, in_one_count
 from images.serve.errors import RequestError, TooLargeError
 
 # Applicants of a body of the largest size have at least so many bytes each.
@@ -61,7 +62,7 @@ def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
     read = blocks.parquet_blocks(file, scorer.contract)
     if not file.metadata.num_rows:
         read = iter([file.schema_arrow.empty_table()])
-    return Scored(_one_count(in_order(scorer.table, _told(read, "Parquet"))))
+    return Scored(in_one_count(in_order(scorer.table, _told(read, "Parquet"))))
 
 
 def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> Scored:
@@ -78,14 +79,9 @@ def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> Sco
         raise RequestError("the header line of the CSV body has none of the model's columns")
     read: Iterator[pa.Table] = iter([pa.table({name: pa.array([], pa.string()) for name in names})])
     if not present or _ROWS.match(body):
-        read = blocks.csv_blocks(
-            lambda: pa.BufferReader(body),
-            names,
-            scorer.contract,
-            skipped=blank + int(present),
-            literal=scorer.literal,
-        )
-    return Scored(_one_count(in_order(scorer.table, _told(read, "CSV"))), present)
+        layout = CsvLayout(tuple(names), skipped=blank + int(present))
+        read = blocks.csv_blocks(lambda: pa.BufferReader(body), layout, scorer.contract, literal=scorer.literal)
+    return Scored(in_one_count(in_order(scorer.table, _told(read, "CSV"))), present)
 
 
 def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
@@ -98,7 +94,7 @@ def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
         table = _plain_json(piece, parsing)
         return scorer.objects(_objects(piece)) if table is None else scorer.table(table)
 
-    return Scored(_one_count(_numbered(in_order(work, _pieces(body)), body)))
+    return Scored(in_one_count(_within(_numbered(in_order(work, _pieces(body)), body))))
 
 
 def _first_line(body: bytes) -> tuple[int, list[str]]:
@@ -142,26 +138,14 @@ def _told(read: Iterable[pa.Table], kind: str) -> Iterator[pa.Table]:
         raise RequestError(f"the body is not {kind}: {error}") from error
 
 
-def _within(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _within(blocks: Iterable[AnyBlock]) -> Iterator[AnyBlock]:
+    """Yield the same blocks until they have more rows than a request may have."""
     rows = 0
-    for table in tables:
-        rows += table.num_rows
+    for block in blocks:
+        rows += block.num_rows
         if rows > MAX_ROWS:
             raise TooLargeError(_too_many())
-        yield table
-
-
-def _one_count(parts: Iterable[ScoredBlock]) -> Iterator[ScoredBlock]:
-    """The same blocks; an `InputError` on the way counts its row from the first row of the first block."""
-    done = 0
-    try:
-        for part in parts:
-            done += part.scores.num_rows
-            if done > MAX_ROWS:
-                raise TooLargeError(_too_many())
-            yield part
-    except InputError as error:
-        raise error.moved(done) from None
+        yield block
 
 
 def _too_many() -> str:
@@ -228,7 +212,7 @@ def _numbered(parts: Iterable[ScoredBlock], body: bytes) -> Iterator[ScoredBlock
     pieces = _pieces(body)
     try:
         for part, piece in zip(parts, pieces, strict=False):
-            rows += part.scores.num_rows
+            rows += part.num_rows
             read += len(piece)
             yield part
     except _LineError as error:

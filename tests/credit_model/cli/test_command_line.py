@@ -152,7 +152,7 @@ def test_what_cannot_be_written_is_told_before_any_work(work, tmp_path):
     tries = [
         ([*start, tmp_path / "file", "--contract", "case"], "is a file; name a new folder"),
         ([*start, tmp_path / "full", "--contract", "case"], "folder is not empty"),
-        ([*start, new, "--contract", "case", "--archive", tmp_path / "file" / "m.tar.gz"], "is a file and no folder"),
+        ([*start, new, "--contract", "case", "--archive", tmp_path / "file" / "m.tar.gz"], "is a file, not a folder"),
         ([*start, new, "--contract", "case", "--archive", new / "m.tar.gz"], "bundle's own folder"),
         (["score", "--bundle", work / "model", "--input", work / "case.csv", "--output", new / "s.csv"], "make it"),
         (["validate", work / "case.csv", "--contract", "case", "--rejected", tmp_path], "is a folder"),

@@ -183,8 +183,8 @@ def test_a_row_whose_id_is_refused_goes_to_quarantine(tmp_path):
     pq.write_table(table, tmp_path / "in.parquet")
     result = read_applications(tmp_path / "in.parquet", CONTRACT)
     assert result.accepted["application_id"].to_pylist() == ["1"]
-    told = [(fault["row"], fault["reason"].split(";")[0]) for fault in result.rejected.to_pylist()]
-    assert told == [
+    faults = [(fault["row"], fault["reason"].split(";")[0]) for fault in result.rejected.to_pylist()]
+    assert faults == [
         (2, "1.5 is not an application id"),
         (3, "the application id is missing"),
         (4, "9007199254740992.0 is too large for an exact id as a number"),
@@ -214,10 +214,10 @@ def test_the_command_line_tells_ids_that_are_none(scorer, portfolio, tmp_path):
     pq.write_table(table, tmp_path / "in.parquet")
     done = score_files(scorer, tmp_path / "in.parquet", tmp_path / "out.csv")
     assert (done.rows, done.rejected) == (1, 2)
-    told = [(fault["row"], fault["reason"]) for fault in done.examples.to_pylist()]
-    assert told[0][0] == 2
-    assert "nan is not an application id" in told[0][1]
-    assert told[1] == (3, "the application id is missing")
+    faults = [(fault["row"], fault["reason"]) for fault in done.examples.to_pylist()]
+    assert faults[0][0] == 2
+    assert "nan is not an application id" in faults[0][1]
+    assert faults[1] == (3, "the application id is missing")
 
 
 def test_a_row_in_quarantine_shows_its_id_as_it_was_delivered(tmp_path):

@@ -1,4 +1,4 @@
-"""The laptop's holdout: the latest months, or a random fifth with the reason in words."""
+"""The laptop's holdout: the latest months, or a random fifth with the reason."""
 
 import datetime as dt
 
@@ -15,7 +15,7 @@ SETTINGS = TrainSettings(min_rows=100, min_defaults=5)
 
 
 def table(days, defaulted=None):
-    """A row for each day after the start (None for no time); every fourth a default where nothing else is said."""
+    """A row for each day after the start (None for no time); every fourth is a default unless given."""
     times = [None if day is None else START + dt.timedelta(days=day) for day in days]
     outcomes = [row % 4 == 0 for row in range(len(times))] if defaulted is None else defaulted
     return pa.table(

@@ -1,4 +1,4 @@
-"""Files of applicants are scored in a stream: every row once, in order, bad ones told, the output whole or absent."""
+"""Files of applicants are scored as a stream: every row once, in order, bad ones reported, output whole or absent."""
 
 import gzip
 import os
@@ -79,7 +79,7 @@ def test_a_folder_is_scored_file_by_file(scorer, table, inputs, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_bad_rows_are_left_out_and_told(scorer, table, tmp_path, ending):
+def test_bad_rows_are_left_out_and_reported(scorer, table, tmp_path, ending):
     bad = {10_000: 203, 19_999: -1}
     ages = [bad.get(row, age) for row, age in enumerate(table["age"].to_pylist())]
     ids = [None if row == 17 else key for row, key in enumerate(table["application_id"].to_pylist())]
@@ -89,20 +89,20 @@ def test_bad_rows_are_left_out_and_told(scorer, table, tmp_path, ending):
     (pacsv.write_csv if ending == "csv" else pq.write_table)(spoilt, source)
     done = score_files(scorer, source, tmp_path / "out.parquet", rejected=tmp_path / "bad.csv")
     assert (done.rows, done.rejected) == (ROWS - 3, 3)
-    told = pacsv.read_csv(tmp_path / "bad.csv").to_pylist()
-    assert [(fault["row"], fault["column"]) for fault in told] == [
+    faults = pacsv.read_csv(tmp_path / "bad.csv").to_pylist()
+    assert [(fault["row"], fault["column"]) for fault in faults] == [
         (18, "application_id"),
         (10_001, "age"),
         (20_000, "age"),
     ]
-    assert "203 is above 120" in told[1]["reason"]
-    assert {fault["file"] for fault in told} == {str(source)}
+    assert "203 is above 120" in faults[1]["reason"]
+    assert {fault["file"] for fault in faults} == {str(source)}
     kept = pq.read_table(tmp_path / "out.parquet")
     clean = scorer.score_table(table.take(pa.array(sorted(set(range(ROWS)) - {17, *bad}))))
     assert kept["pd"].to_pylist() == clean["pd"].to_pylist()
 
 
-def test_a_fault_in_one_of_many_blocks_is_told_once(scorer, table, tmp_path):
+def test_a_fault_in_one_of_many_blocks_is_reported_once(scorer, table, tmp_path):
     ages = [203 if row == 5 else age for row, age in enumerate(table["age"].to_pylist())]
     spoilt = table.set_column(table.column_names.index("age"), "age", pa.array(ages))
     pq.write_table(spoilt, tmp_path / "in.parquet")
@@ -135,8 +135,8 @@ def test_reasons_are_the_librarys(scorer, table, inputs, tmp_path):
     for name in ("out.csv", "out.parquet"):
         score_files(scorer, few, tmp_path / name, reasons=True)
     assert pq.read_table(tmp_path / "out.parquet")["reasons"].to_pylist() == wanted
-    told = pacsv.read_csv(tmp_path / "out.csv", convert_options=pacsv.ConvertOptions(strings_can_be_null=False))
-    assert told["reasons"].to_pylist() == ["|".join(codes) for codes in wanted]
+    written = pacsv.read_csv(tmp_path / "out.csv", convert_options=pacsv.ConvertOptions(strings_can_be_null=False))
+    assert written["reasons"].to_pylist() == ["|".join(codes) for codes in wanted]
 
 
 def damaged(table, path):
@@ -217,9 +217,9 @@ def test_what_is_read_or_written_already_is_not_written_over(scorer, portfolio, 
     source = tmp_path / "in.parquet"
     pq.write_table(portfolio.holdout.slice(0, 5), source)
     before = source.read_bytes()
-    with pytest.raises(DataError, match="would be written over"):
+    with pytest.raises(DataError, match="is also read or written by this run"):
         score_files(scorer, source, source)
-    with pytest.raises(DataError, match="would be written over"):
+    with pytest.raises(DataError, match="is also read or written by this run"):
         score_files(scorer, source, tmp_path / "out.csv", rejected=tmp_path / "out.csv")
     assert source.read_bytes() == before
     assert list(tmp_path.iterdir()) == [source]
@@ -234,7 +234,7 @@ def test_what_is_read_or_written_already_is_not_written_over(scorer, portfolio, 
         pa.array(["1"] * 5, pa.string_view()),
     ],
 )
-def test_values_python_has_no_name_for_are_told_like_others(scorer, portfolio, tmp_path, strange):
+def test_values_python_has_no_name_for_are_reported_like_others(scorer, portfolio, tmp_path, strange):
     table = portfolio.holdout.slice(0, 5)
     pq.write_table(table.set_column(table.column_names.index("age"), "age", strange), tmp_path / "in.parquet")
     found = score_files(scorer, tmp_path / "in.parquet", tmp_path / "out.csv")

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import lightgbm as lgb
 import numpy as np
@@ -44,7 +45,7 @@ def test_table_rows_and_single_agree_with_lightgbm(bundle, scorer, portfolio):
     rows = table.to_pylist()
     assert np.abs(np.array([score.pd for score in scorer.score_rows(rows)]) - expected).max() < 1e-12
     singles = [scorer.score_one(row) for row in rows[:50]]
-    assert [single.as_dict() for single in singles] == scores.slice(0, 50).to_pylist()
+    assert [asdict(single) for single in singles] == scores.slice(0, 50).to_pylist()
 
 
 def test_scores_carry_id_version_and_order(scorer, portfolio):
@@ -204,8 +205,8 @@ def test_serving_imports_neither_scikit_learn_nor_pandas(bundle, tmp_path):
     bundle.save(tmp_path / "model")
     program = """
 import sys
-from credit_model.bundle import Bundle
-from credit_model.scoring import Scorer
+from credit_model.bundle.bundle import Bundle
+from credit_model.scoring.scorer import Scorer
 bundle = Bundle.load(sys.argv[1])
 Scorer(bundle).score_one(bundle.golden[0].row)
 print([name for name in ("sklearn", "pandas", "lightgbm", "scipy", "jinja2") if name in sys.modules])
