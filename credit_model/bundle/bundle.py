@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from credit_model.calibration.calibrator import Calibration
+from credit_model.bundle.document import FORMAT, Document, GoldenRow
+from credit_model.bundle.measurements import Metrics
 from credit_model.contract.contract import Contract
 from credit_model.errors import BundleError
-from credit_model.explain.reasons import ReasonBook
-from credit_model.features.encoder import Encoder
 
 MODEL, DOCUMENT, GOLDEN, REPORT, CARD, MANIFEST = (
     "model.txt",
@@ -27,102 +25,6 @@ MODEL, DOCUMENT, GOLDEN, REPORT, CARD, MANIFEST = (
     "manifest.json",
 )
 _CONTENT = (MODEL, DOCUMENT, GOLDEN, REPORT, CARD)
-_FORMAT = 1
-__all__ = [
-    "Bundle",
-    "Calibration",
-    "Cutoffs",
-    "Document",
-    "GoldenRow",
-    "Lineage",
-    "Reference",
-    "ScoreScale",
-    "canonical_json",
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ScoreScale(_Part):
-    """Points: `base_score` at good:bad odds `base_odds`, `pdo` points more when the odds double."""
-
-    base_score: float = 600.0
-    base_odds: float = Field(default=50.0, gt=0)
-    pdo: float = Field(default=20.0, gt=0)
-
-
-class Cutoffs(_Part):
-    """Decision by PD: approve below `approve_below`, decline from `decline_from`, refer between."""
-
-    approve_below: float = Field(gt=0, le=1)
-    decline_from: float = Field(gt=0, le=1)
-
-
-class Reference(_Part):
-    """Distribution of one column in training, for drift.
-
-    Attributes:
-        kind: `numeric` (shares of the bins between `edges`) or `levels`.
-        edges: Inner bin edges; a value v is in bin i when edges[i-1] < v <= edges[i].
-        levels: Levels in the order of the shares.
-        shares: Share of the rows in each bin or level; with `missing` they sum to 1.
-        missing: Share of missing values.
-    """
-
-    kind: str
-    edges: tuple[float, ...] = ()
-    levels: tuple[str, ...] = ()
-    shares: tuple[float, ...]
-    missing: float
-
-
-class Lineage(_Part):
-    """Where the model comes from; everything needed to train it again."""
-
-    snapshot_id: str | None = None
-    git_commit: str | None = None
-    image_digest: str | None = None
-    extra: dict[str, str] = Field(default_factory=dict)
-
-
-class Document(_Part):
-    """Content of bundle.json."""
-
-    format: int = _FORMAT
-    contract: Contract
-    features: tuple[str, ...]
-    dropped: dict[str, str] = Field(default_factory=dict)
-    levels: dict[str, tuple[str, ...]]
-    calibration: Calibration
-    scale: ScoreScale
-    grades: tuple[str, ...]
-    grade_edges: tuple[float, ...]
-    cutoffs: Cutoffs
-    reference: dict[str, Reference]
-    score_reference: Reference
-    metrics: dict[str, Any]
-    importance: dict[str, float]
-    settings: dict[str, Any]
-    training: dict[str, Any]
-    libraries: dict[str, str]
-    lineage: Lineage = Lineage()
-    reasons: ReasonBook | None = None
-    evidence: dict[str, Any] = Field(default_factory=dict)
-
-    @cached_property
-    def encoder(self) -> Encoder:
-        """Encoder with the learnt levels."""
-        return Encoder(self.contract, self.features, self.levels)
-
-
-class GoldenRow(_Part):
-    """An applicant whose PD is known, to prove that a deployed model is this one."""
-
-    application_id: str
-    row: dict[str, Any]
-    pd: float
 
 
 @dataclass(frozen=True)
@@ -151,14 +53,14 @@ class Bundle:
         return self.document.contract
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> Metrics:
         """Measured quality: `cross_validation` always, `holdout` where there was one."""
         return self.document.metrics
 
     @property
     def holdout_metrics(self) -> dict[str, float]:
         """The single-number measures on the holdout; empty where there was none."""
-        measured = self.metrics.get("holdout", {})
+        measured = self.metrics.holdout or {}
         return {name: value for name, value in sorted(measured.items()) if isinstance(value, float)}
 
     @cached_property
@@ -177,7 +79,7 @@ class Bundle:
             CARD: self.model_card.encode(),
         }
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-        return content | {MANIFEST: canonical_json({"format": _FORMAT, "files": digests})}
+        return content | {MANIFEST: canonical_json({"format": FORMAT, "files": digests})}
 
     def save(self, folder: str | Path) -> Path:
         """Writes the bundle into a new or empty folder.
@@ -244,8 +146,8 @@ def _manifest(folder: Path) -> dict[str, str]:
         raise BundleError(f"{folder}: {MANIFEST} is missing; is this the folder of an unpacked bundle?") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{folder}: {MANIFEST} is damaged; unpack the bundle again") from error
-    if set(digests) != set(_CONTENT) or manifest.get("format") != _FORMAT:
-        raise BundleError(f"{folder}: {MANIFEST} lists other files than a format {_FORMAT} bundle; retrain the model")
+    if set(digests) != set(_CONTENT) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{folder}: {MANIFEST} lists other files than a format {FORMAT} bundle; retrain the model")
     return digests
 
 

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from credit_model.bundle.bundle import Bundle
-from credit_model.contract.contract import ID, TARGET
+from credit_model.cli.assignments import assigned
+from credit_model.contract.contract import TARGET
 from credit_model.data.outputs import file_target
 from credit_model.data.reading import read_applications
 from credit_model.errors import DataError
@@ -34,15 +35,18 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 def _compare(options: argparse.Namespace) -> int:
     # scikit-learn takes a second to import, which the other commands need not wait for.
-    from credit_model.gate.compare import compare  # noqa: PLC0415
+    from credit_model.gate.holdout import compare_contracts  # noqa: PLC0415
     from credit_model.report.model_report import render_report  # noqa: PLC0415
 
     limits = _limits(options.set)
     for path in filter(None, (options.report, options.json)):
         file_target(path)
     champion, challenger = Bundle.load(options.champion), Bundle.load(options.challenger)
-    holdout, champions = _holdouts(options.holdout, champion, challenger)
-    verdict = compare(champion, challenger, holdout, limits, champion_holdout=champions)
+    holdout = _labelled(options.holdout, challenger)
+    # One canonical name may stand for another column of the file under the other contract, so each model reads its own.
+    same = champion.contract.digest() == challenger.contract.digest()
+    own = None if same else _labelled(options.holdout, champion)
+    verdict = compare_contracts(champion, challenger, holdout, limits, champion_holdout=own)
     print("\n".join(_lines(verdict)))
     if options.report:
         html = render_report(challenger.document, comparison=verdict.model_dump(mode="json"))
@@ -54,39 +58,13 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _limits(assignments: Sequence[str]) -> GateLimits:
-    values = dict(_assignment(text) for text in assignments)
-    unknown = [name for name in values if name not in GateLimits.model_fields]
-    if unknown:
-        raise DataError(f"unknown limit '{unknown[0]}'; known limits: {', '.join(GateLimits.model_fields)}")
+    values = assigned(assignments, GateLimits, "limit", example="margin=0.005")
     try:
         return GateLimits.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise DataError(f"limit '{name}': {first['msg']}; correct it") from error
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
-        raise DataError(f"--set {text}: write it as name=value, for example --set margin=0.005")
-    return name, value
-
-
-def _holdouts(path: Path, champion: Bundle, challenger: Bundle) -> tuple[pa.Table, pa.Table | None]:
-    """Labelled rows that keep both contracts as the challenger reads them, and as the champion does where it differs.
-
-    One canonical name may stand for other columns of the file under another contract, so each model reads its own.
-    """
-    table = _labelled(path, challenger)
-    if champion.contract.digest() == challenger.contract.digest():
-        return table, None
-    other = _labelled(path, champion)
-    return _those_in(table, other), _those_in(other, table)
-
-
-def _those_in(table: pa.Table, other: pa.Table) -> pa.Table:
-    return table.filter(pc.is_in(table.column(ID), value_set=other.column(ID).combine_chunks()))
 
 
 def _labelled(path: Path, bundle: Bundle) -> pa.Table:

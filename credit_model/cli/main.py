@@ -20,7 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from credit_model.bundle.archive import write_archive
-from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.bundle.bundle import Bundle
+from credit_model.bundle.document import Lineage
+from credit_model.cli.assignments import assigned
 from credit_model.cli.compare import add_compare
 from credit_model.contract.contract import ID, load_contract
 from credit_model.data.outputs import file_target, new_file_target, new_folder_target
@@ -163,10 +165,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _settings(assignments: Sequence[str]) -> TrainSettings:
-    values = dict(_assignment(text) for text in assignments)
-    unknown = [name for name in values if name not in TrainSettings.model_fields]
-    if unknown:
-        raise DataError(f"unknown setting '{unknown[0]}'; known settings: {', '.join(TrainSettings.model_fields)}")
+    values = assigned(assignments, TrainSettings, "setting", example="learning_rate=0.03")
     return TrainSettings.from_hyperparameters(values)
 
 
@@ -210,13 +209,6 @@ class _Steps:
             self._next = share + self._every
             speed = rows / max(time.monotonic() - self._began, 1e-9)
             _bar("score", share, f"{rows:,} rows, {speed:,.0f} rows/s")
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
-        raise DataError(f"--set {text}: write it as name=value, for example --set learning_rate=0.03")
-    return name, value
 
 
 def _show_rejected(result: ReadResult, path: Path) -> None:

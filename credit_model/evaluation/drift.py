@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from credit_model.bundle.bundle import Reference
+from credit_model.bundle.document import Reference
 from credit_model.contract.contract import Column
 from credit_model.features.encoder import Encoder
 from credit_model.metrics.stability import bin_shares, psi, quantile_edges

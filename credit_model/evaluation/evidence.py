@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.contract.contract import Contract
 from credit_model.data.coercion import flat
 from credit_model.data.labelled import LabelledTable

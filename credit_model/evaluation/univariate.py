@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from credit_model.bundle.bundle import Reference
+from credit_model.bundle.document import Reference
 from credit_model.contract.contract import Column
 from credit_model.evaluation.drift import drift
 from credit_model.features.encoder import Encoder

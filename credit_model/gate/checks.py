@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from scipy import special
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.evaluation.drift import drift
 from credit_model.gate.swaps import profit_difference, swap_set
 from credit_model.gate.verdict import Check, GateLimits, ProfitDifference, SwapSet, Verdict
@@ -81,7 +82,13 @@ def _absolute(outcomes: Outcomes, challenger: Contender, limits: GateLimits) -> 
     pds, document = challenger.pds, challenger.document
     interval = auc_interval(outcomes, pds, confidence=limits.confidence)
     shift = drift(document.score_reference, points(pds, document.scale).astype(np.float64))
-    shift_limit = limits.max_psi + _chance_psi(document, len(pds), limits)
+    chance = chance_psi(
+        len(document.score_reference.shares),
+        rows=len(pds),
+        training_rows=document.training["rows"],
+        confidence=limits.confidence,
+    )
+    shift_limit = limits.max_psi + chance
     return [
         Check(
             name="auc_lower_bound",
@@ -101,16 +108,24 @@ def _absolute(outcomes: Outcomes, challenger: Contender, limits: GateLimits) -> 
     ]
 
 
-def _chance_psi(document: Document, rows: int, limits: GateLimits) -> float:
-    """PSI that two samples of one population exceed with the probability the confidence leaves.
+def chance_psi(bins: int, *, rows: int, training_rows: int, confidence: float) -> float:
+    """Return the PSI that two samples of one population stay below with the given probability.
 
-    Without drift, PSI is about (1/n + 1/m) times a chi-square of one degree of freedom fewer than there are bins
-    (Yurdakul, Statistical properties of population stability index, 2018); the quantile is Wilson and Hilferty's.
+    Without drift, PSI is about (1/n + 1/m) times a chi-squared variable with one degree of freedom fewer than there
+    are bins (Yurdakul, Statistical properties of population stability index, 2018).
+
+    Args:
+        bins: Bins of the distribution; one bin counts as two.
+        rows: Size of one sample.
+        training_rows: Size of the other.
+        confidence: The probability.
+
+    Example:
+        >>> round(chance_psi(10, rows=1000, training_rows=4000, confidence=0.95), 4)
+        0.0211
     """
-    freedom = max(len(document.score_reference.shares) - 1, 1)
-    normal = NormalDist().inv_cdf(limits.confidence)
-    quantile = freedom * (1 - 2 / (9 * freedom) + normal * (2 / (9 * freedom)) ** 0.5) ** 3
-    return float(quantile * (1 / rows + 1 / document.training["rows"]))
+    quantile = float(special.chdtri(max(bins - 1, 1), 1 - confidence))
+    return quantile * (1 / rows + 1 / training_rows)
 
 
 def _calibration(outcomes: Outcomes, pds: Floats, limits: GateLimits) -> list[Check]:

@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from credit_model.gate.verdict import Group, Move, ProfitDifference, SwapSet
 from credit_model.policy.cutoffs import DECISIONS
@@ -68,8 +69,8 @@ def rate_difference(
         confidence: Coverage.
     """
     p, q = first / first_rows, second / second_rows
-    p_low, p_high = _wilson(first, first_rows, confidence)
-    q_low, q_high = _wilson(second, second_rows, confidence)
+    p_low, p_high = stats.binomtest(first, first_rows).proportion_ci(confidence, method="wilson")
+    q_low, q_high = stats.binomtest(second, second_rows).proportion_ci(confidence, method="wilson")
     return p - q - hypot(p - p_low, q_high - q), p - q + hypot(p_high - p, q - q_low)
 
 
@@ -121,14 +122,6 @@ def profit_difference(
 def _counted(outcomes: Outcomes) -> Group:
     rows, defaults = len(outcomes), int(outcomes.sum())
     return Group(rows=rows, defaults=defaults, bad_rate=defaults / rows if rows else None)
-
-
-def _wilson(hits: int, rows: int, confidence: float) -> tuple[float, float]:
-    """Score interval of a rate (Wilson 1927)."""
-    z = _reach(confidence)
-    middle = (hits + z * z / 2) / (rows + z * z)
-    half = z / (rows + z * z) * sqrt(hits * (rows - hits) / rows + z * z / 4)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def _reach(confidence: float) -> float:

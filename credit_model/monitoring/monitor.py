@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import special
 
-from credit_model.bundle.bundle import Document, Reference
+from credit_model.bundle.document import Document, Reference
 from credit_model.contract.contract import Column
 from credit_model.metrics.calibration import calibration_in_the_large
 from credit_model.metrics.delong import auc_interval

@@ -8,7 +8,7 @@ from functools import cache
 from jinja2 import Environment
 from markupsafe import Markup
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.monitoring.month import MonthReport
 from credit_model.monitoring.words import TITLES
 from credit_model.report.svg import Axis, Series, chart

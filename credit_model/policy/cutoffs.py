@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from credit_model.bundle.bundle import Cutoffs
+from credit_model.bundle.document import Cutoffs
 from credit_model.types import Floats, Integers
 
 DECISIONS = ("approve", "refer", "decline")

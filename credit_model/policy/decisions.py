@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from credit_model.bundle.bundle import Cutoffs
+from credit_model.bundle.document import Cutoffs
 from credit_model.metrics.jeffreys import jeffreys
 from credit_model.settings import TrainSettings
 from credit_model.types import Floats, Outcomes

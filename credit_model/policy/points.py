@@ -6,7 +6,7 @@ from math import log
 
 import numpy as np
 
-from credit_model.bundle.bundle import ScoreScale
+from credit_model.bundle.document import ScoreScale
 from credit_model.types import Floats, Integers
 
 _LN2 = float(np.log(2))

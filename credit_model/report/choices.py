@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.report.svg import Axis, Series, chart
 
 CANDIDATES = {

@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.evaluation.fairness import gaps
 from credit_model.metrics.logistic import sigmoid
 from credit_model.report.choices import choice_plots, choices

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.evaluation.fairness import gaps
 
 # Rules of thumb, named in the report wherever they are used.

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from sklearn.model_selection import StratifiedKFold
 
-from credit_model.bundle.bundle import Bundle, Document, GoldenRow, Lineage, Reference, ScoreScale
+from credit_model.bundle.bundle import Bundle
+from credit_model.bundle.document import Document, GoldenRow, Lineage, Reference, ScoreScale
 from credit_model.calibration.calibrator import Calibration
 from credit_model.calibration.fitting import CalibrationChoice, choose_calibration
 from credit_model.contract.contract import APPLIED_AT, ID, Contract
@@ -100,7 +101,7 @@ def train(
     settings, report = settings or TrainSettings(), progress or silent
     report("prepare", 0.0, f"checking {table.num_rows:,} rows")
     # A holdout that cannot be measured on is told before hours of training, not after them.
-    apart = check_table(holdout, contract, settings, names=(), role="holdout") if holdout is not None else None
+    apart = check_table(holdout, contract, role="holdout") if holdout is not None else None
     checked, golden, task = _prepared(table, contract, settings)
     report("prepare", 0.05, f"{len(task.matrix):,} rows, {int(task.outcomes.sum()):,} defaults")
     fitted = _learn(checked, golden, _kept(replace(task, share=share), checkpoint, _times(checked.rows)), report)

@@ -11,7 +11,7 @@ import lightgbm as lgb
 import numpy as np
 from scipy.optimize import nnls
 
-from credit_model.bundle.bundle import ScoreScale
+from credit_model.bundle.document import ScoreScale
 from credit_model.contract.contract import Column
 from credit_model.features.encoder import Encoder
 from credit_model.metrics.logistic import sigmoid

@@ -8,7 +8,8 @@ import tarfile
 import pytest
 
 from credit_model.bundle.archive import read_archive, write_archive
-from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.bundle.bundle import Bundle
+from credit_model.bundle.document import Lineage
 from credit_model.errors import BundleError
 from credit_model.training.train import train
 from credit_model.trees.booster import Booster
