@@ -1,4 +1,4 @@
-"""The model bundle: everything a model needs to score and to be explained, as a folder of plain files."""
+"""The model bundle: all that it takes to score with a model and to explain it, as a folder of plain files."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ class Bundle:
         golden: Applicants with known PDs.
         report: Self-contained HTML report.
         model_card: Markdown model card.
+
+    Example:
+        >>> from credit_model import TrainSettings, load_contract, simulate, train
+        >>> settings = TrainSettings(folds=2, max_rounds=5, studies=False)
+        >>> bundle = train(simulate(1500, months=1).applications, load_contract("case"), settings)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Bundle.load(bundle.save(folder)).version == bundle.version
+        True
+        >>> 0.5 < bundle.metrics.cross_validation.roc_auc < 1
+        True
     """
 
     document: Document
@@ -49,7 +60,7 @@ class Bundle:
 
     @property
     def contract(self) -> Contract:
-        """Feature contract the model was trained under."""
+        """The feature contract that the model was trained under."""
         return self.document.contract
 
     @property
@@ -60,17 +71,17 @@ class Bundle:
     @property
     def holdout_metrics(self) -> dict[str, float]:
         """The single-number measures on the holdout; empty where there was none."""
-        measured = self.metrics.holdout or {}
-        return {name: value for name, value in sorted(measured.items()) if isinstance(value, float)}
+        measured = self.metrics.holdout
+        return {name: value for name, value in sorted(measured.items()) if isinstance(value, float)} if measured else {}
 
     @cached_property
     def version(self) -> str:
-        """First 12 hex digits of the SHA-256 of manifest.json: a digest of the whole bundle."""
+        """The first 12 hex digits of the SHA-256 of manifest.json: a digest of the whole bundle."""
         return hashlib.sha256(self.files[MANIFEST]).hexdigest()[:12]
 
     @cached_property
     def files(self) -> dict[str, bytes]:
-        """Content of every file by name, the manifest last."""
+        """The content of every file by name, the manifest last."""
         content = {
             MODEL: self.model_text.encode(),
             DOCUMENT: canonical_json(self.document.model_dump(mode="json")),
@@ -82,10 +93,10 @@ class Bundle:
         return content | {MANIFEST: canonical_json({"format": FORMAT, "files": digests})}
 
     def save(self, folder: str | Path) -> Path:
-        """Writes the bundle into a new or empty folder.
+        """Write the bundle into a new or empty folder.
 
         Raises:
-            BundleError: The folder holds something already.
+            BundleError: The folder is not empty.
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
@@ -97,10 +108,10 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
-        """Reads a bundle and checks every file against the manifest.
+        """Read a bundle and check every file against the manifest.
 
         Raises:
-            BundleError: A file is missing, extra or changed, or not a bundle; names it.
+            BundleError: A file is missing, extra, changed or no part of a bundle; names it.
         """
         content = _checked(Path(folder))
         document = _parsed(Document, content[DOCUMENT], DOCUMENT)
@@ -112,19 +123,19 @@ class Bundle:
             report=content[REPORT].decode(),
             model_card=content[CARD].decode(),
         )
-        # The files as they are, not as this release would write them: a model keeps its version whoever reads it.
+        # The files as they are, not as this release would write them: a model keeps its version in every release.
         bundle.__dict__["files"] = dict(content)
         return bundle
 
 
 def canonical_json(value: object) -> bytes:
-    """JSON bytes that depend on the value only: sorted keys, no NaN, one trailing newline."""
+    """Return JSON bytes that depend on the value only: sorted keys, no NaN, one trailing newline."""
     return (json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
 def _checked(folder: Path) -> Mapping[str, bytes]:
     digests = _manifest(folder)
-    # Hidden files are what file systems and downloads leave behind; they are no part of a bundle.
+    # File systems and downloads leave hidden files behind; they are no part of a bundle.
     present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
     wanted = {*digests, MANIFEST}
     if present != wanted:

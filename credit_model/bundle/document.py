@@ -57,7 +57,7 @@ class Reference(_Part):
 
 
 class Lineage(_Part):
-    """Where the model comes from; everything needed to train it again."""
+    """Where the model comes from: all that it takes to train it again."""
 
     snapshot_id: str | None = None
     git_commit: str | None = None
@@ -109,12 +109,12 @@ class Document(_Part):
 
     @cached_property
     def encoder(self) -> Encoder:
-        """Encoder with the learnt levels."""
+        """The encoder with the learnt levels."""
         return Encoder(self.contract, self.features, self.levels)
 
 
 class GoldenRow(_Part):
-    """An applicant whose PD is known, to prove that a deployed model is this one."""
+    """An applicant with a known PD, which proves that a deployed model is this one."""
 
     application_id: str
     row: dict[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from credit_model.bundle.record import Record
 
@@ -158,7 +158,7 @@ class DriftFigures(Record):
     """PSI between training and holdout: of the score's points and of each feature."""
 
     score: float
-    features: dict[str, float] = {}
+    features: dict[str, float] = Field(default_factory=dict)
 
 
 class Influence(Record):
@@ -224,7 +224,7 @@ class Trial(Record):
     number: int
     state: str
     loss: float | None = None
-    params: dict[str, int | float] = {}
+    params: dict[str, int | float] = Field(default_factory=dict)
 
 
 class SearchHistory(Record):
@@ -302,9 +302,9 @@ class Evidence(Record):
 
     basis: str = "cross_validation"
     decisions: Decisions | None = None
-    grades: dict[str, tuple[Grade, ...]] = {}
-    fairness: dict[str, tuple[GroupFigures, ...]] = {}
-    features: dict[str, FeatureFigures] = {}
+    grades: dict[str, tuple[Grade, ...]] = Field(default_factory=dict)
+    fairness: dict[str, tuple[GroupFigures, ...]] = Field(default_factory=dict)
+    features: dict[str, FeatureFigures] = Field(default_factory=dict)
     drift: DriftFigures | None = None
     influence: Influence | None = None
     calibration: CalibrationTable | None = None

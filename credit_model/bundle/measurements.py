@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from credit_model.bundle.record import Record
 
 Point = tuple[float, float]
@@ -79,7 +81,7 @@ class Measurements(Record):
     log_loss: float
     calibration_slope: float
     calibration_in_the_large: float
-    intervals: dict[str, Point] = {}
+    intervals: dict[str, Point] = Field(default_factory=dict)
     brier_parts: BrierShares | None = None
     curves: Curves | None = None
     folds: tuple[Measurements, ...] = ()

@@ -35,7 +35,7 @@ class Record(BaseModel, Mapping[str, Any]):
             raise KeyError(name)
         return getattr(self, name)
 
-    def __iter__(self) -> Iterator[str]:  # type: ignore[override] - pairs in a BaseModel, names in a mapping
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # a mapping yields its names, a BaseModel pairs
         return iter([name for name in type(self).model_fields if name in self.model_fields_set] + list(self._unknown))
 
     def __or__(self, changes: Mapping[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""The command `compare`: asks the gate about two bundles and a labelled file, and shows its checks as a table."""
+"""The command `compare`: the gate's verdict on two bundles and a labelled file, as a table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFUSED = 4
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
-    """Gives a parser the arguments of the command."""
+    """Add the arguments of the command to a parser."""
     parser.add_argument("champion", type=Path, help="folder of the bundle in production")
     parser.add_argument("challenger", type=Path, help="folder of the bundle that may replace it")
     parser.add_argument("holdout", type=Path, help="labelled CSV or Parquet that neither was trained on")
@@ -34,7 +34,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    # scikit-learn takes a second to import, which the other commands need not wait for.
+    # scikit-learn takes a second to import; the other commands should not wait for it.
     from credit_model.gate.holdout import compare_contracts  # noqa: PLC0415
     from credit_model.report.model_report import render_report  # noqa: PLC0415
 
@@ -78,7 +78,7 @@ def _labelled(path: Path, bundle: Bundle) -> pa.Table:
 
 
 def _lines(verdict: Verdict) -> list[str]:
-    """The checks as a table, and the decision."""
+    """Return the checks as a table, and the decision."""
     head = f"{'check':<26}{'value':>10}{'limit':>19}  "
     lines = [head]
     for check in verdict.checks:

@@ -1,7 +1,7 @@
-"""The data scientist's command line: simulate, validate, train, score and compare on a laptop.
+"""The command line: simulate, validate, train, score and compare on a laptop.
 
-Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 there were bad rows, 4 `compare` refuses,
-130 stopped by Ctrl-C, 143 stopped by SIGTERM.
+Exit codes: 0 done, 1 unusable data or model, 2 wrong usage, 3 bad rows, 4 refused by `compare`, 130 stopped by Ctrl-C,
+143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _BAR_WIDTH = 28
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
+    """Run one command.
 
     Args:
         arguments: Command line without the program; that of the process when absent.
 
     Returns:
-        Exit code.
+        The exit code.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        print(f"error: {what}; check the path and the room on the disk", file=sys.stderr)
+        print(f"error: {what}; check the path and the free space on the disk", file=sys.stderr)
     return 1
 
 
@@ -103,13 +103,15 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", required=True, type=Path, help="folder of a bundle")
     parser.add_argument("--input", required=True, type=Path, help="CSV or Parquet file, or a folder of them")
     parser.add_argument("--output", required=True, type=Path, help="scores, .csv or .parquet")
-    parser.add_argument("--reasons", action="store_true", help="add the reason codes of everyone not approved")
+    parser.add_argument(
+        "--reasons", action="store_true", help="add the reason codes of applicants who are not approved"
+    )
     parser.add_argument("--rejected", type=Path, help="CSV to write the faults of rows left out to")
     parser.set_defaults(command=_score)
 
 
 def _check_targets(check: Callable[[Path], Path], *paths: Path | None) -> None:
-    """What can be known at once is told before any work is done."""
+    """Check where to write before any work is done."""
     for path in paths:
         if path is not None:
             check(path)
@@ -143,7 +145,7 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    # LightGBM and scikit-learn take a second to import, which the other commands need not wait for.
+    # LightGBM and scikit-learn take a second to import; the other commands should not wait for them.
     from credit_model.training.train import train  # noqa: PLC0415
 
     contract = load_contract(options.contract)
@@ -172,7 +174,9 @@ def _settings(assignments: Sequence[str]) -> TrainSettings:
 def _check_archive(archive: Path | None, output: Path) -> None:
     _check_targets(new_file_target, archive)
     if archive and archive.resolve().is_relative_to(output.resolve()):
-        raise DataError(f"{archive}: lies in the bundle's own folder, which holds nothing else; choose another path")
+        raise DataError(
+            f"{archive}: is inside the bundle's own folder, which may hold nothing else; choose another path"
+        )
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -186,19 +190,19 @@ def _score(options: argparse.Namespace) -> int:
         progress=_Steps(),
     )
     for path in found.passed_over:
-        print(f"{path}: passed over, for it is neither CSV nor Parquet", file=sys.stderr)
+        print(f"{path}: skipped, because it is neither CSV nor Parquet", file=sys.stderr)
     if found.rejected:
         print(f"{options.input}: {found.rejected:,} rows left out:", file=sys.stderr)
     for fault in found.examples.slice(0, 5).to_pylist():
         print(f"  {fault['file']} column '{fault['column']}' row {fault['row']}: {fault['reason']}", file=sys.stderr)
     if found.rejected and not options.rejected:
-        print("  to have them all in a file, add --rejected FILE", file=sys.stderr)
+        print("  add --rejected FILE to write all of them to a file", file=sys.stderr)
     print(f"{found.rows:,} scores in {options.output}")
     return _BAD_ROWS if found.rejected else 0
 
 
 class _Steps:
-    """Shows progress of scoring: on a terminal at every hundredth, in a log at every tenth."""
+    """The progress of scoring: every hundredth on a terminal, every tenth in a log."""
 
     def __init__(self) -> None:
         self._every = 0.01 if sys.stderr.isatty() else 0.1
@@ -223,7 +227,8 @@ def _show_rejected(result: ReadResult, path: Path) -> None:
 
 
 def _show_metrics(bundle: Bundle) -> None:
-    numbers = {part: {k: v for k, v in m.items() if isinstance(v, int | float)} for part, m in bundle.metrics.items()}
+    parts = bundle.metrics.model_dump(mode="json").items()
+    numbers = {part: {k: v for k, v in measured.items() if isinstance(v, int | float)} for part, measured in parts}
     print(json.dumps(numbers, indent=1))
 
 
@@ -237,7 +242,7 @@ def _bar(stage: str, fraction: float, message: str) -> None:
 
 
 class _Terminated(BaseException):
-    """SIGTERM as an exception, so that what is being written is cleaned up."""
+    """SIGTERM as an exception, so that partial files are cleaned up."""
 
 
 def _terminate(_signal: int, _frame: object) -> None:
@@ -245,7 +250,7 @@ def _terminate(_signal: int, _frame: object) -> None:
 
 
 def process() -> int:
-    """Runs the command of this process, which ends in one line when it is told to stop."""
+    """Run the command of this process; a signal to stop ends it with one line."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return main()
@@ -254,5 +259,5 @@ def process() -> int:
     except _Terminated:
         word, code = "SIGTERM", 143
     print(f"\nstopped by {word}" if sys.stderr.isatty() else f"stopped by {word}", file=sys.stderr, flush=True)
-    # Threads that still work on what nobody wants any more would hold up an ordinary exit.
+    # An ordinary exit would wait for threads whose work nobody needs any more.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""The gate: may a challenger replace the champion, judged on the same holdout rows."""
+"""The gate: whether a challenger may replace the champion, on the same holdout rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def compare(
     *,
     champion_holdout: pa.Table | None = None,
 ) -> Verdict:
-    """Judges a challenger.
+    """Decide whether a challenger may replace the champion.
 
     Args:
         champion: Model in production; None before the first release, when only absolute checks apply.
@@ -35,6 +35,15 @@ def compare(
     Raises:
         TrainingError: The holdout has no outcomes, repeated ids or one class only, or the two hold other applicants.
         InputError: A holdout row breaks a contract.
+
+    Example:
+        >>> from credit_model import TrainSettings, load_contract, simulate, train
+        >>> table = simulate(2500, months=2, seed=1).applications
+        >>> contract, settings = load_contract("case"), TrainSettings(folds=2, max_rounds=5, studies=False)
+        >>> model = train(table.slice(0, 1500), contract, settings)
+        >>> verdict = compare(model, model, table.slice(1500))
+        >>> verdict.comparison["difference"]
+        0.0
     """
     rows = check_table(holdout, challenger.contract, role="holdout")
     rival = None

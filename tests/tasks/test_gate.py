@@ -42,7 +42,8 @@ def rows() -> pa.Table:
 
 def fill(contract: Contract, rows: pa.Table) -> None:
     """Lay applications and outcomes into the lake as one ingested file."""
-    stamped = rows.append_column("ingested_at", pa.array([datetime.now(UTC)] * rows.num_rows, pa.timestamp("us", "UTC")))
+    stamp = pa.array([datetime.now(UTC)] * rows.num_rows, pa.timestamp("us", "UTC"))
+    stamped = rows.append_column("ingested_at", stamp)
     outcomes = stamped.select(["application_id", "defaulted", "observed_at", "ingested_at"])
     applications = stamped.select(["application_id", "applied_at", *(c.name for c in contract.columns), "ingested_at"])
     for table, values, part in (

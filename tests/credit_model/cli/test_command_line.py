@@ -40,7 +40,7 @@ def test_training_leaves_a_bundle_and_prints_its_measures(work, tmp_path):
     bundle = Bundle.load(work / "model")
     printed = (work / "train.txt").read_text()
     metrics = json.loads(printed[: printed.rindex("bundle ")])
-    assert metrics["holdout"]["roc_auc"] == bundle.metrics["holdout"]["roc_auc"]
+    assert metrics["holdout"]["roc_auc"] == bundle.metrics.holdout.roc_auc
     assert bundle.version in printed
     assert Bundle.load(read_archive(work / "model.tar.gz", tmp_path / "model")).version == bundle.version
 

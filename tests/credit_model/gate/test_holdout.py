@@ -93,9 +93,7 @@ def test_a_column_renamed_at_its_source_is_read_by_each_model_from_its_own_table
 
 
 @pytest.mark.parametrize(("kind", "read"), [("categorical", 1.0), ("ordinal", 0.0)])
-def test_rows_with_an_added_level_are_left_out_where_the_champion_cannot_read_them(
-    bundle, portfolio, case, kind, read
-):
+def test_rows_with_an_added_level_are_left_out_where_the_champion_cannot_read_them(bundle, portfolio, case, kind, read):
     name, holdout = "merchant_group", portfolio.holdout
     levels = sorted(set(holdout.column(name).drop_null().to_pylist()))
     known = altered(case, name, kind=kind, levels=tuple(levels[:-1]), open=False)
