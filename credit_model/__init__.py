@@ -2,11 +2,11 @@
 
     >>> import credit_model
     >>> contract = credit_model.load_contract("case")
-    >>> table = credit_model.simulate(6000, months=6, seed=1).applications
+    >>> table = credit_model.simulate(3000, months=2, seed=1).applications
     >>> settings = credit_model.TrainSettings(folds=2, max_rounds=5, studies=False)
     >>> bundle = credit_model.train(table, contract, settings)
     >>> credit_model.Scorer(bundle).score_table(table).num_rows
-    6000
+    3000
 
 A name is imported when it is first used: a server that only scores never loads scikit-learn, scipy or pandas.
 """

@@ -43,7 +43,7 @@ class Bundle:
     Example:
         >>> from credit_model import TrainSettings, load_contract, simulate, train
         >>> settings = TrainSettings(folds=2, max_rounds=5, studies=False)
-        >>> bundle = train(simulate(1500, months=1).applications, load_contract("case"), settings)
+        >>> bundle = train(simulate(3000, months=1).applications, load_contract("case"), settings)
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Bundle.load(bundle.save(folder)).version == bundle.version

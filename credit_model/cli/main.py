@@ -241,12 +241,12 @@ def _bar(stage: str, fraction: float, message: str) -> None:
         print(line, file=sys.stderr)
 
 
-class _Terminated(BaseException):
+class _Termination(BaseException):
     """SIGTERM as an exception, so that partial files are cleaned up."""
 
 
 def _terminate(_signal: int, _frame: object) -> None:
-    raise _Terminated
+    raise _Termination
 
 
 def process() -> int:
@@ -256,7 +256,7 @@ def process() -> int:
         return main()
     except KeyboardInterrupt:
         word, code = "Ctrl-C", 130
-    except _Terminated:
+    except _Termination:
         word, code = "SIGTERM", 143
     print(f"\nstopped by {word}" if sys.stderr.isatty() else f"stopped by {word}", file=sys.stderr, flush=True)
     # An ordinary exit would wait for threads whose work nobody needs any more.

@@ -38,10 +38,10 @@ def compare(
 
     Example:
         >>> from credit_model import TrainSettings, load_contract, simulate, train
-        >>> table = simulate(2500, months=2, seed=1).applications
+        >>> table = simulate(4000, months=2, seed=1).applications
         >>> contract, settings = load_contract("case"), TrainSettings(folds=2, max_rounds=5, studies=False)
-        >>> model = train(table.slice(0, 1500), contract, settings)
-        >>> verdict = compare(model, model, table.slice(1500))
+        >>> model = train(table.slice(0, 2500), contract, settings)
+        >>> verdict = compare(model, model, table.slice(2500))
         >>> verdict.comparison["difference"]
         0.0
     """

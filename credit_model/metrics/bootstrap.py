@@ -44,7 +44,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class _Sorted:
+class _SortedRows:
     """Rows grouped by equal PD, from low to high; a resample is then two vectors of counts.
 
     Attributes:
@@ -109,7 +109,7 @@ def bootstrap_draws(outcomes: Outcomes, pds: Floats, *, seed: int, resamples: in
     return np.concatenate(parts)
 
 
-def _sorted(outcomes: Outcomes, pds: Floats) -> _Sorted:
+def _sorted(outcomes: Outcomes, pds: Floats) -> _SortedRows:
     values, groups = np.unique(pds, return_inverse=True)
     logits = logit(values)
     span = float(logits[-1] - logits[0]) or 1.0
@@ -118,7 +118,7 @@ def _sorted(outcomes: Outcomes, pds: Floats) -> _Sorted:
     cells = np.flatnonzero(has_default | np.concatenate([[True], has_default[:-1]]))
     sizes = np.diff(np.append(bins, len(values)))
     bin_logits = np.add.reduceat(logits, bins) / sizes
-    return _Sorted(groups[outcomes], groups[~outcomes], _losses(values), cells, bins, bin_logits)
+    return _SortedRows(groups[outcomes], groups[~outcomes], _losses(values), cells, bins, bin_logits)
 
 
 def _losses(pds: Floats) -> Floats:
@@ -127,7 +127,7 @@ def _losses(pds: Floats) -> Floats:
     return np.stack([(1 - pds) ** 2, pds**2, -np.log(safe), -np.log1p(-safe)])
 
 
-def _resample(rows: _Sorted, stream: np.random.SeedSequence, resamples: int) -> Floats:
+def _resample(rows: _SortedRows, stream: np.random.SeedSequence, resamples: int) -> Floats:
     random = np.random.default_rng(stream)
     measures = np.empty((resamples, len(MEASURES)))
     defaults, totals = np.empty((2, resamples, len(rows.bins)))
@@ -142,7 +142,7 @@ def _resample(rows: _Sorted, stream: np.random.SeedSequence, resamples: int) -> 
     return measures
 
 
-def _drawn(rows: _Sorted, random: np.random.Generator) -> tuple[Floats, Floats]:
+def _drawn(rows: _SortedRows, random: np.random.Generator) -> tuple[Floats, Floats]:
     """Return the weight of each group's defaults and non-defaults in one resample."""
     defaults, others = len(rows.default_groups), len(rows.other_groups)
     share = min(max(random.binomial(defaults + others, defaults / (defaults + others)), 1), defaults + others - 1)
@@ -150,7 +150,7 @@ def _drawn(rows: _Sorted, random: np.random.Generator) -> tuple[Floats, Floats]:
     return bad, _counts(rows.other_groups, rows, random) * ((defaults + others - share) / others)
 
 
-def _counts(groups: Groups, rows: _Sorted, random: np.random.Generator) -> Floats:
+def _counts(groups: Groups, rows: _SortedRows, random: np.random.Generator) -> Floats:
     drawn = groups[random.integers(0, len(groups), len(groups), dtype=np.int32)]
     return np.bincount(drawn, minlength=rows.losses.shape[1]).astype(np.float64)
 

@@ -58,8 +58,8 @@ def auc_interval(outcomes: Outcomes, scores: Floats, *, confidence: float = 0.95
 
     Example:
         >>> outcomes = np.array([True, True, False, False, False])
-        >>> auc_interval(outcomes, np.array([0.9, 0.4, 0.5, 0.2, 0.1])).auc
-        0.8333333333333334
+        >>> round(auc_interval(outcomes, np.array([0.9, 0.4, 0.5, 0.2, 0.1])).auc, 4)
+        0.8333
     """
     aucs, covariance = _aucs_and_covariance(outcomes, scores[None, :])
     error = sqrt(max(covariance[0, 0], 0.0))

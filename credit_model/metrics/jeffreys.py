@@ -40,7 +40,7 @@ def jeffreys(pd: float, *, defaults: int, rows: int) -> Jeffreys:
 
     Example:
         >>> round(jeffreys(0.02, defaults=9, rows=200).p_value, 4)
-        0.0155
+        0.0124
     """
     a, b = defaults + 0.5, rows - defaults + 0.5
     return Jeffreys(

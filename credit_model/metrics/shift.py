@@ -51,7 +51,7 @@ def share_test(hits: int, rows: int, *, training_hits: int, training_rows: int) 
     """Return the two-sided p-value of equal shares now and in training (Fisher's exact test).
 
     >>> round(share_test(3, 10, training_hits=10, training_rows=100), 4)
-    0.0961
+    0.0953
     """
     table = [[hits, rows - hits], [training_hits, training_rows - training_hits]]
     return float(stats.fisher_exact(table).pvalue)

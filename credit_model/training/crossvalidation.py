@@ -62,8 +62,8 @@ def cross_validate(
 
     Example:
         >>> from credit_model import load_contract, simulate
-        >>> table = simulate(1500, months=1, seed=1).applications
-        >>> settings = TrainSettings(candidate="scorecard", folds=2)
+        >>> table = simulate(4000, months=1, seed=1).applications
+        >>> settings = TrainSettings(folds=2, max_rounds=5)
         >>> found = cross_validate(table, load_contract("case"), settings, folds=2)
         >>> len(found.folds), 0.5 < found.mean("roc_auc") < 1
         (2, True)

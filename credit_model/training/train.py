@@ -55,7 +55,7 @@ _LIBRARIES = ("lightgbm", "numpy", "pyarrow", "scikit-learn")
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _Result:
     """Everything that training learnt.
 
     Attributes:
@@ -121,10 +121,10 @@ def train(
     apart = check_table(holdout, contract, role="holdout") if holdout is not None else None
     labelled, golden, task = _prepared(table, contract, settings)
     report("prepare", 0.05, f"{len(task.matrix):,} rows, {int(task.outcomes.sum()):,} defaults")
-    outcome = _learn(labelled, golden, _kept(replace(task, share=share), checkpoint, _times(labelled.rows)), report)
+    result = _learn(labelled, golden, _kept(replace(task, share=share), checkpoint, _times(labelled.rows)), report)
     report("evaluate", 0.9, "measuring")
-    document = _document(outcome, settings, lineage or Lineage())
-    bundle = _with_papers(document, outcome, settings, apart)
+    document = _document(result, settings, lineage or Lineage())
+    bundle = _with_papers(document, result, settings, apart)
     report("done", 1.0, f"model {bundle.version}")
     return bundle
 
@@ -137,8 +137,8 @@ def train_bare(table: pa.Table, contract: Contract, settings: TrainSettings) -> 
         InputError: A value breaks the contract.
     """
     settings = settings.model_copy(update={"studies": False})
-    outcome = _learn(*_prepared(table, contract, settings), silent)
-    return Bundle(_document(outcome, settings, Lineage()), outcome.model)
+    result = _learn(*_prepared(table, contract, settings), silent)
+    return Bundle(_document(result, settings, Lineage()), result.model)
 
 
 def _part(report: Progress, low: float, high: float) -> Progress:
@@ -158,7 +158,7 @@ def _kept(task: Task, checkpoint: Checkpoint | None, times: npt.NDArray[np.datet
     return replace(task, checkpoint=checkpoint)
 
 
-def _learn(labelled: LabelledTable, golden: pa.Table, task: Task, report: Progress) -> _Outcome:
+def _learn(labelled: LabelledTable, golden: pa.Table, task: Task, report: Progress) -> _Result:
     settings = task.settings
     task, history = _searched(labelled, task, _part(report, 0.05, 0.4))
     candidate = candidate_of(task.settings)
@@ -180,7 +180,7 @@ def _learn(labelled: LabelledTable, golden: pa.Table, task: Task, report: Progre
     if studied is not None:
         report("study", 0.78, "what the constraints cost, what a scorecard reaches, whether more rows help")
         evidence["studies"] = rounded(study(studied, folds.rounds).model_dump(mode="json"))
-    return _Outcome(labelled, golden, task, folds, model, choice, Evidence.model_validate(evidence))
+    return _Result(labelled, golden, task, folds, model, choice, Evidence.model_validate(evidence))
 
 
 def _points_table(task: Task, model: str, calibration: Calibration) -> list[ScorecardRow]:
@@ -240,9 +240,9 @@ def _times(rows: pa.Table) -> npt.NDArray[np.datetime64] | None:
     return times
 
 
-def _document(outcome: _Outcome, settings: TrainSettings, lineage: Lineage) -> Document:
-    labelled, folds, encoder = outcome.labelled, outcome.folds, outcome.task.encoder
-    calibration, outcomes = outcome.choice.calibration, outcome.labelled.outcomes
+def _document(result: _Result, settings: TrainSettings, lineage: Lineage) -> Document:
+    labelled, folds, encoder = result.labelled, result.folds, result.task.encoder
+    calibration, outcomes = result.choice.calibration, result.labelled.outcomes
     pds = calibrated(folds.margins, calibration)
     scale = _scale(settings)
     edges = grade_edges(outcomes, pds)
@@ -261,31 +261,31 @@ def _document(outcome: _Outcome, settings: TrainSettings, lineage: Lineage) -> D
         grades=LETTERS[: len(edges) + 1],
         grade_edges=edges,
         cutoffs=choose_cutoffs(pds, settings),
-        reference=references(outcome.task.matrix, encoder),
-        score_reference=_score_reference(outcome, calibration, scale),
+        reference=references(result.task.matrix, encoder),
+        score_reference=_score_reference(result, calibration, scale),
         metrics=Metrics(cross_validation=measured | {"folds": folds_measured}),
-        importance=_importance(outcome.model, encoder),
-        settings=RecordedSettings(**outcome.task.settings.model_dump()),
+        importance=_importance(result.model, encoder),
+        settings=RecordedSettings(**result.task.settings.model_dump()),
         training=TrainingFacts(
-            rows=len(pds), defaults=int(labelled.outcomes.sum()), rounds=outcome.model.count("\nTree=")
+            rows=len(pds), defaults=int(labelled.outcomes.sum()), rounds=result.model.count("\nTree=")
         ),
         libraries={name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
         lineage=lineage,
-        evidence=outcome.evidence,
+        evidence=result.evidence,
     )
 
 
-def _score_reference(outcome: _Outcome, calibration: Calibration, scale: ScoreScale) -> Reference:
+def _score_reference(result: _Result, calibration: Calibration, scale: ScoreScale) -> Reference:
     """Return the points of the training rows by the model itself; those of the folds' models spread differently."""
-    margins = Booster(outcome.model).margins(outcome.task.matrix)
+    margins = Booster(result.model).margins(result.task.matrix)
     return reference_of(points(calibrated(margins, calibration), scale).astype(np.float64))
 
 
-def _with_papers(document: Document, outcome: _Outcome, settings: TrainSettings, rows: LabelledTable | None) -> Bundle:
+def _with_papers(document: Document, result: _Result, settings: TrainSettings, rows: LabelledTable | None) -> Bundle:
     """Add what only a model that scores can give: holdout metrics, golden rows, report and card."""
-    scorer = Scorer(Bundle(document, outcome.model))
-    margins = outcome.folds.margins
-    training = ScoredRows(outcome.labelled, outcome.task.matrix, calibrated(margins, document.calibration))
+    scorer = Scorer(Bundle(document, result.model))
+    margins = result.folds.margins
+    training = ScoredRows(result.labelled, result.task.matrix, calibrated(margins, document.calibration))
     holdout = None
     if rows is not None:
         matrix = document.encoder.matrix(rows.features)
@@ -296,10 +296,10 @@ def _with_papers(document: Document, outcome: _Outcome, settings: TrainSettings,
     book = learn_book(scorer, document, sample)
     evidence = gather_evidence(scorer, document, settings, training=training, holdout=holdout, sample=sample)
     document = document.model_copy(update={"reasons": book, "evidence": evidence})
-    golden = _some(rows.features, seed=settings.seed) if rows is not None else outcome.golden
+    golden = _some(rows.features, seed=settings.seed) if rows is not None else result.golden
     return Bundle(
         document,
-        outcome.model,
+        result.model,
         golden=_golden(golden, scorer),
         report=render_report(document),
         model_card=render_card(document),

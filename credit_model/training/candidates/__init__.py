@@ -5,14 +5,14 @@ from __future__ import annotations
 from credit_model.settings import TrainSettings
 from credit_model.training.candidates.base import Candidate
 from credit_model.training.candidates.boosting import Boosting
-from credit_model.training.candidates.fitted_once import FittedOnce, learn_forest, learn_scorecard
+from credit_model.training.candidates.fitted_once import SingleFit, learn_forest, learn_scorecard
 
 
 def candidate_of(settings: TrainSettings) -> Candidate:
     """Return the candidate that the settings name."""
     candidates: dict[str, Candidate] = {
         "lightgbm": Boosting(),
-        "random_forest": FittedOnce(learn_forest),
-        "scorecard": FittedOnce(learn_scorecard),
+        "random_forest": SingleFit(learn_forest),
+        "scorecard": SingleFit(learn_scorecard),
     }
     return candidates[settings.candidate]

@@ -28,7 +28,7 @@ from credit_model.types import Floats, Outcomes
 Learn = Callable[[Task], str]
 
 
-class FittedOnce:
+class SingleFit:
     """A candidate that one function learns.
 
     Args:
