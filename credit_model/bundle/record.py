@@ -24,7 +24,8 @@ class Record(BaseModel, Mapping[str, Any]):
         1.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    # Each part is validated with the document, which needs no validator of the part itself: build that when it is used.
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     @model_serializer(mode="wrap")
     def _only_given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -30,7 +30,9 @@ def without(contract, name):
 
 def under(bundle, contract):
     """The same model under another contract."""
-    return type(bundle)(bundle.document.model_copy(update={"contract": contract}), bundle.model_text)
+    # Not `model_copy`, which would copy the encoder of the old contract.
+    document = type(bundle.document).model_validate(bundle.document.model_dump() | {"contract": contract.model_dump()})
+    return type(bundle)(document, bundle.model_text)
 
 
 def auc(bundle, table):
