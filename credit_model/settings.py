@@ -1,9 +1,7 @@
 """Settings of a training run, with defaults for small, very unbalanced portfolios."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -108,7 +106,7 @@ class TrainSettings(BaseModel):
     leak_auc: float = Field(default=0.98, gt=0.5, le=1)
 
     @model_validator(mode="after")
-    def _ordered(self) -> TrainSettings:
+    def _ordered(self) -> Self:
         if self.target_approval_rate + self.decline_share > 1:
             raise ValueError("target_approval_rate and decline_share add up to more than 1; lower one")
         if self.min_return >= self.margin:
@@ -118,7 +116,7 @@ class TrainSettings(BaseModel):
         return self
 
     @classmethod
-    def from_hyperparameters(cls, hyperparameters: Mapping[str, str]) -> TrainSettings:
+    def from_hyperparameters(cls, hyperparameters: Mapping[str, str]) -> Self:
         """Read settings from SageMaker hyperparameters, which are all text (some clients add JSON quotes).
 
         Args:

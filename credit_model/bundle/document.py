@@ -1,7 +1,5 @@
 """The content of bundle.json: everything about a model but its trees."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from typing import Any
 

@@ -1,6 +1,7 @@
-"""What a reviewer of a model can look up beyond its measures, as bundle.json keeps it."""
+"""What a reviewer of a model can look up beyond its measures, as bundle.json keeps it.
 
-from __future__ import annotations
+Annotations are not strings here, because pydantic would compile each of them whenever a server starts.
+"""
 
 from pydantic import Field, field_validator
 

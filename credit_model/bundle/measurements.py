@@ -1,7 +1,5 @@
 """How good a model is, as bundle.json keeps it: measures, intervals and curves of each part of the data."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from credit_model.bundle.record import Record
@@ -84,7 +82,7 @@ class Measurements(Record):
     intervals: dict[str, Point] = Field(default_factory=dict)
     brier_parts: BrierShares | None = None
     curves: Curves | None = None
-    folds: tuple[Measurements, ...] = ()
+    folds: tuple["Measurements", ...] = ()
 
 
 class Metrics(Record):
