@@ -110,7 +110,7 @@ class TrainSettings(BaseModel):
         if self.target_approval_rate + self.decline_share > 1:
             raise ValueError("target_approval_rate and decline_share add up to more than 1; lower one")
         if self.min_return >= self.margin:
-            raise ValueError("min_return is not below margin, so nobody could be approved; lower min_return")
+            raise ValueError("min_return is not below margin, so no application could be approved; lower min_return")
         if self.approve_below is not None and self.decline_from is not None and self.approve_below > self.decline_from:
             raise ValueError("approve_below is above decline_from; swap them")
         return self

@@ -80,7 +80,7 @@ class Decisions(Record):
 
 
 class Grade(Record):
-    """Applicants of one grade; rates and test are 0 and not written where nobody is in it.
+    """Applicants of one grade; of an empty grade, rates and test are 0 and not written.
 
     Attributes:
         grade: Its letter.
@@ -106,7 +106,7 @@ class Grade(Record):
 
 
 class GroupFigures(Record):
-    """Figures of one group of a protected attribute; a rate over nobody is None.
+    """Figures of one group of a protected attribute; a rate over an empty group is None.
 
     Attributes:
         group: Its label.
@@ -239,7 +239,7 @@ class SearchHistory(Record):
 
 
 class ScorecardRow(Record):
-    """One bin of a scorecard's feature; `default_rate` is None where nobody is in it."""
+    """One bin of a scorecard's feature; `default_rate` is None if the bin is empty."""
 
     feature: str
     bin: str

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from credit_model.bundle.bundle import Bundle
 from credit_model.cli.assignments import assigned
-from credit_model.contract.contract import TARGET
+from credit_model.contract.contract import TARGET, Contract
 from credit_model.data.outputs import file_target
+from credit_model.data.raw_file import open_raw
 from credit_model.data.reading import read_applications
 from credit_model.errors import DataError
 from credit_model.gate.verdict import GateLimits, Verdict
@@ -42,10 +43,10 @@ def _compare(options: argparse.Namespace) -> int:
     for path in filter(None, (options.report, options.json)):
         file_target(path)
     champion, challenger = Bundle.load(options.champion), Bundle.load(options.challenger)
-    holdout = _labelled(options.holdout, challenger)
+    holdout = _labelled(options.holdout, challenger.contract)
     # One canonical name may stand for another column of the file under the other contract, so each model reads its own.
     same = champion.contract.digest() == challenger.contract.digest()
-    own = None if same else _labelled(options.holdout, champion)
+    own = None if same else _labelled(options.holdout, _delivered(champion.contract, options.holdout))
     verdict = compare_contracts(champion, challenger, holdout, limits, champion_holdout=own)
     print("\n".join(_lines(verdict)))
     if options.report:
@@ -67,13 +68,21 @@ def _limits(assignments: Sequence[str]) -> GateLimits:
         raise DataError(f"limit '{name}': {first['msg']}; correct it") from error
 
 
-def _labelled(path: Path, bundle: Bundle) -> pa.Table:
-    result = read_applications(path, bundle.contract)
+def _delivered(contract: Contract, path: Path) -> Contract:
+    """Return the champion's contract without the columns that a file lacks: the gate says what follows from that."""
+    headers = {header.strip().lower() for header in open_raw(path, label=str(path)).headers}
+    found = {name for header, name in contract.by_header.items() if header in headers}
+    columns = tuple(column for column in contract.columns if column.name in found)
+    return contract.model_copy(update={"columns": columns, "derived": ()})
+
+
+def _labelled(path: Path, contract: Contract) -> pa.Table:
+    result = read_applications(path, contract)
     if TARGET not in result.accepted.column_names:
-        raise DataError(f"{path}: has no target column '{bundle.contract.target.source}'; the gate needs outcomes")
+        raise DataError(f"{path}: has no target column '{contract.target.source}'; the gate needs outcomes")
     bad = pc.count_distinct(result.rejected.column("row")).as_py()
     if bad:
-        print(f"{path}: {bad:,} rows break contract '{bundle.contract.name}' and are left out", file=sys.stderr)
+        print(f"{path}: {bad:,} rows break contract '{contract.name}' and are left out", file=sys.stderr)
     return result.accepted.filter(pc.is_valid(result.accepted.column(TARGET)))
 
 

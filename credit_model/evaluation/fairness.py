@@ -47,7 +47,7 @@ def fairness_tables(
 
 
 def group_table(groups: Groups, *, outcomes: Outcomes, pds: Floats, approve_below: float) -> tuple[GroupFigures, ...]:
-    """Return the figures of each group, sorted by label; a rate over nobody is None.
+    """Return the figures of each group, sorted by label; a rate over an empty group is None.
 
     Args:
         groups: Group of each row, shape (rows,).

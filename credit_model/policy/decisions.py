@@ -105,7 +105,7 @@ def choose_cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
         ruled = share_cutoffs(pds, approval_rate=settings.target_approval_rate, decline_share=settings.decline_share)
     decline = ruled.decline_from if settings.decline_from is None else settings.decline_from
     approve = ruled.approve_below if settings.approve_below is None else settings.approve_below
-    # A given cutoff stands; the one by the rule gives way.
+    # A given cutoff wins over the one by the rule.
     if settings.approve_below is not None and settings.decline_from is None:
         decline = max(approve, decline)
     return Cutoffs(approve_below=min(approve, decline), decline_from=decline)
@@ -177,7 +177,7 @@ def grade_table(
 ) -> tuple[Grade, ...]:
     """Return each grade's rows, share, defaults, mean PD, observed rate with Jeffreys interval, and Jeffreys p-value.
 
-    A grade that nobody is in has no rate and no test.
+    An empty grade has no rate and no test.
     """
     place = np.searchsorted(np.asarray(edges), pds, side="right")
     table = []
@@ -194,7 +194,7 @@ def grade_table(
 
 
 def at_cutoff(outcomes: Outcomes, pds: Floats, cutoff: float, economics: Economics) -> CutoffFigures:
-    """Return what approving everyone below a PD would have done; shares of nobody are 0.
+    """Return what approving everyone below a PD would have done; a share of an empty group is 0.
 
     Args:
         outcomes: True for a default, shape (n,).

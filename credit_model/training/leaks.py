@@ -1,4 +1,4 @@
-"""The check that no feature predicts the outcome all by itself."""
+"""The check that no feature predicts the outcome on its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEAK_ROWS = 100_000
 
 
 def check_leaks(matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings) -> None:
-    """Refuse a feature that predicts the outcome all by itself.
+    """Refuse a feature that predicts the outcome on its own.
 
     Args:
         matrix: Encoded features, shape (rows, features).

@@ -135,7 +135,7 @@ def subset(dataset: lgb.Dataset, rows: Rows) -> lgb.Dataset:
 def each_fold(task: Task, work: Callable[[int], T]) -> Generator[T]:
     """Yield the results of the folds, in order.
 
-    With few rows, folds run side by side with one thread each: threads inside a fold would wait for each other at
+    With few rows, folds run in parallel with one thread each: threads inside a fold would wait for each other at
     every split, and spin while they wait. With many, and where hosts share the work, one fold comes after the other.
     """
     folds = range(len(task.splits))

@@ -10,6 +10,7 @@ import pytest
 from credit_model.bundle.archive import read_archive, write_archive
 from credit_model.bundle.bundle import Bundle
 from credit_model.bundle.document import Document, Lineage
+from credit_model.bundle.evidence import Influence
 from credit_model.errors import BundleError
 from credit_model.settings import TrainSettings
 from credit_model.training.train import train
@@ -124,6 +125,12 @@ def test_an_old_or_newer_document_is_read_with_defaults_and_written_as_it_was(bu
     assert (document.evidence.decisions, document.evidence.basis_grades) == (None, ())
     assert (document.settings.seed, document.settings.margin) == (5, TrainSettings().margin)
     assert (document.evidence.drift.score, document.metrics.best.curves) == (0.1, None)
+
+
+def test_the_influence_of_the_first_bundles_is_an_object_and_still_read():
+    read = Influence.model_validate({"rows": 2, "swarm": {"age": [[0.1, None], [0.2, 1.0]]}, "partial": {"age": []}})
+    assert read.swarm == (("age", ((0.1, None), (0.2, 1.0))),)
+    assert read.partial == (("age", ()),)
 
 
 def test_parts_of_the_document_can_still_be_read_by_their_keys(bundle):
