@@ -14,7 +14,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.contract.contract import Contract, load_contract
 from credit_model.monitoring.month import MonitorLimits, MonthReport
 from tasks import events, s3

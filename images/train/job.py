@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.bundle.bundle import Bundle
+from credit_model.bundle.document import Lineage
 from credit_model.contract.contract import load_contract
 from credit_model.errors import CreditModelError
 from credit_model.settings import TrainSettings

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
@@ -174,6 +175,30 @@ def _draw(contract: Contract, snapshot_id: str, uri: str, holdout_months: int) -
         }
     s3.write_bytes(f"{uri}contract/contract.yaml", contract.dump().encode())
     return _manifest(contract, snapshot_id, uri, split, parts)
+
+
+def champion_holdout(snapshot: Snapshot, contract: Contract, folder: Path) -> pa.Table:
+    """Draw the applicants of a snapshot's holdout with the columns of another contract, that of the champion.
+
+    The lake's table keeps the columns of every contract that files were ingested under. A column that it never had is
+    absent from the answer. Files that arrived since the snapshot was taken may add applicants.
+
+    Args:
+        snapshot: whose holdout.
+        contract: the champion's.
+        folder: local folder to download to.
+    """
+    import awswrangler as wr  # noqa: PLC0415 - heavy: imported where it is used
+
+    held = wr.catalog.get_table_types(settings().database, tables.applications(contract).name) or {}
+    known = tuple(column for column in contract.columns if column.name in held)
+    readable = contract.model_copy(update={"columns": known, "derived": ()})
+    predicate, values = _predicates(snapshot.split)["holdout"]
+    uri = f"{snapshot.uri}champion/{contract.digest()[:12]}/"
+    s3.delete(s3.list_keys(uri))
+    athena.unload(f"{_query(readable)} AND {predicate}", [contract.name, *values], uri)
+    s3.download_folder(uri, folder)
+    return pq.read_table(folder)
 
 
 def _manifest(

@@ -62,7 +62,7 @@ def test_two_hosts_make_the_model_of_one(hosts, tmp_path, bagging, auc, loss):
     else:
         assert difference < 0.2 * pds(one, table).mean()
         # Every tree of every host saw all rows: the root counts them.
-        assert f"internal_count={one.document.training['rows']} " in both.model_text
+        assert f"internal_count={one.document.training.rows} " in both.model_text
 
 
 @pytest.mark.parametrize(("victim", "words"), [(0, "host algo-1 is gone"), (1, "host algo-2 is gone")])
