@@ -1,1 +1,1 @@
-"""Measured comparisons: of the gate with the truth, and of the models with their rivals."""
+"""Benchmarks of the gate, the models, the server, batch scoring, training and the whole platform."""

@@ -1,1 +1,1 @@
-"""Rows a second and peak memory of batch scoring, against what others do with the same model and files."""
+"""Rows per second and peak memory of batch scoring, compared with other tools on the same model and files."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.batch`: prints what batch scoring costs, and its ratio to `Booster.predict` alone."""
+"""`python -m benchmarks.batch`: print what batch scoring costs and how it compares with `Booster.predict` alone."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _TITLES = {
     "polars parquet": "polars and Booster.predict, Parquet",
     "polars csv": "polars and Booster.predict, CSV",
 }
-# Ratios of processor time that ours must reach, and of the memory that ten times the rows may take.
+# The minimum share of the limit's speed (in processor time), and the maximum growth of memory for ten times the rows.
 _GOALS = {"command parquet": 0.85, "http parquet": 0.85, "command csv": 0.70, "http csv": 0.70}
 _MEMORY_GOAL = 1.2
 
 
 def main() -> int:
-    """Measures; 1 when a goal is missed."""
+    """Run the benchmark and return the exit code: 1 if it misses a goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--repeat", type=int, default=2, help="take the least processor time of so many turns")
-    parser.add_argument("--long", action="store_true", help="also score ten times the rows, for the memory it takes")
+    parser.add_argument("--repeat", type=int, default=2, help="rounds; the least processor time counts")
+    parser.add_argument("--long", action="store_true", help="also score ten times the rows to measure memory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-batch-") as folder:
         model = _run("prepare", folder, options.rows)
         print(f"{options.rows:,} rows, {len(os.sched_getaffinity(0))} cores, {model['model']}", flush=True)
         found: dict[str, Numbers] = {}
         for _ in range(options.repeat):
-            # Turn about, so that a busy minute of the machine does not fall on one of them alone.
+            # Take turns, so that a busy moment of the machine does not hit only one of them.
             for piece in _TITLES:
                 result = _run(*piece.split(), folder, options.rows)
                 if piece not in found or result["cpu_seconds"] < found[piece]["cpu_seconds"]:
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _memory(folder: str, rows: int) -> dict[str, float]:
-    """Peak memory for ten times the rows over that for the rows."""
+    """Return the peak memory for ten times the rows divided by the peak memory for the rows."""
     _run("lengthen", folder, rows)
     peaks = {}
     for kind in ("parquet", "csv"):
@@ -59,7 +59,7 @@ def _memory(folder: str, rows: int) -> dict[str, float]:
 
 
 def _run(*words: object) -> Numbers:
-    # polars is installed for the benchmarks only.
+    # polars is installed only for the benchmarks.
     python = os.environ.get("BENCH_PYTHON", sys.executable) if words[0] == "polars" else sys.executable
     command = [python, "-m", "benchmarks.batch.work", *map(str, words)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout

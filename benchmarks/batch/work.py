@@ -1,4 +1,4 @@
-"""The work that is measured, each piece in a process of its own, all with one model and the same applicants."""
+"""The pieces of work that are measured, each in its own process, with one model and the same applicants."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from benchmarks.running import PORT, answering
+from benchmarks.processes import PORT, run_server
 from credit_model.bundle.bundle import Bundle
 
 Numbers = dict[str, Any]
-# SageMaker sends at most 100 MB at a time; as many rows of CSV stay below.
+# SageMaker sends at most 100 MB per request; this many CSV rows stay below that.
 _REQUEST_ROWS = {"parquet": 1_000_000, "csv": 400_000}
 _TYPES = {"parquet": "application/x-parquet", "csv": "text/csv"}
 
 
 def prepare(folder: Path, rows: int) -> Numbers:
-    """Trains the default model of the case on 40,000 simulated rows; simulates other applicants to score."""
+    """Train the default model of the case on 40,000 simulated rows, and simulate other applicants to score."""
     from credit_model.contract.contract import load_contract  # noqa: PLC0415
     from credit_model.settings import TrainSettings  # noqa: PLC0415
     from credit_model.simulation.simulate import simulate  # noqa: PLC0415
@@ -44,7 +44,7 @@ def prepare(folder: Path, rows: int) -> Numbers:
 
 
 def lengthen(folder: Path, _rows: int) -> Numbers:
-    """Ten times the rows, as Parquet and CSV."""
+    """Write ten times the rows as Parquet and CSV."""
     table = pq.read_table(folder / "rows.parquet")
     with pq.ParquetWriter(folder / "long.parquet", table.schema, compression="zstd") as writer:
         for _ in range(10):
@@ -56,7 +56,7 @@ def lengthen(folder: Path, _rows: int) -> Numbers:
 
 
 def predict(folder: Path, _rows: int) -> Numbers:
-    """LightGBM's own package on an array in memory: the limit."""
+    """Score an array in memory with LightGBM's own package: the upper limit of speed."""
     import lightgbm as lgb  # noqa: PLC0415
 
     bundle = Bundle.load(folder / "model")
@@ -67,7 +67,7 @@ def predict(folder: Path, _rows: int) -> Numbers:
 
 
 def command(folder: Path, kind: str, name: str = "rows") -> Numbers:
-    """The command line, from its start to its end."""
+    """Score with the command line, from process start to exit."""
     words = ["--bundle", folder / "model", "--input", folder / f"{name}.{kind}", "--output", folder / f"scores.{kind}"]
     process = [sys.executable, "-m", "credit_model", "score", *map(str, words)]
     began = time.perf_counter()
@@ -78,12 +78,12 @@ def command(folder: Path, kind: str, name: str = "rows") -> Numbers:
 
 
 def http(folder: Path, kind: str) -> Numbers:
-    """A running container: from the first byte sent to the last byte of the last answer."""
+    """Score with a running container, from the first byte sent to the last byte of the last response."""
     import httpx  # noqa: PLC0415
 
     bodies = list(_bodies(folder, kind))
     words = ["-m", "images.serve", "serve", "--model_dir", str(folder / "model"), "--http_port", PORT]
-    with answering(words, "/ping") as server, httpx.Client(timeout=600) as client:
+    with run_server(words, "/ping") as server, httpx.Client(timeout=600) as client:
         before, began = server.cpu_us(), time.perf_counter()
         for body in bodies:
             headers = {"Content-Type": _TYPES[kind]}
@@ -96,7 +96,7 @@ def http(folder: Path, kind: str) -> Numbers:
 
 
 def old(folder: Path, kind: str) -> Numbers:
-    """What the old system did: a file into pandas, categories to codes, the classifier, a file of scores."""
+    """Score as the old system did: pandas reads the file, categories become codes, the classifier scores."""
     import lightgbm as lgb  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
     import pandas as pd  # noqa: PLC0415
@@ -129,7 +129,7 @@ def old(folder: Path, kind: str) -> Numbers:
 
 
 def polars(folder: Path, kind: str) -> Numbers:
-    """What somebody would write today: a file into polars, levels to codes, `Booster.predict`, a file of scores."""
+    """Score as one would write it today: polars for the file, level codes, `Booster.predict`, a file of scores."""
     import lightgbm as lgb  # noqa: PLC0415
     import polars as pl  # noqa: PLC0415
 
@@ -176,7 +176,7 @@ def _bodies(folder: Path, kind: str) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Runs one piece as `work.py PIECE [KIND] FOLDER ROWS` and prints what it cost as JSON."""
+    """Run one piece as `work.py PIECE [KIND] FOLDER ROWS` and print what it cost as JSON."""
     piece, *kinds, place, rows = sys.argv[1:]
     folder = Path(place)
     if kinds:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.gate`: measures the gate's error rates and prints them as a Markdown table."""
+"""`python -m benchmarks.gate`: measure the gate's error rates and print them as a Markdown table."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from benchmarks.gate.rates import PORTFOLIOS, SITUATIONS, Rate, interval, measur
 
 
 def main() -> int:
-    """Runs the benchmark; returns the exit code."""
+    """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gate", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=400, help="pairs of each situation")
+    parser.add_argument("--pairs", type=int, default=400, help="pairs per situation")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     started, document = time.monotonic(), template()

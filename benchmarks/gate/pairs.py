@@ -1,4 +1,4 @@
-"""Simulated pairs of models: binormal scores, whose AUC and calibration are known exactly."""
+"""Simulated pairs of models with binormal scores, whose AUC and calibration are known exactly."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _TRAINING_ROWS = 50_000
 
 @dataclass(frozen=True)
 class Portfolio:
-    """Applicants of a holdout and what their loans earn.
+    """The applicants of a holdout and what their loans earn.
 
     Attributes:
-        name: For the table.
-        rows: Applicants.
-        default_rate: Share that defaults.
+        name: Name in the table.
+        rows: Number of applicants.
+        default_rate: Share of applicants who default.
         auc: AUC of the champion.
-        margin: Earned on a loan that is repaid.
-        loss_given_default: Lost on one that defaults.
+        margin: Profit on a repaid loan, as a share of its amount.
+        loss_given_default: Loss on a defaulted loan, as a share of its amount.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Portfolio:
     loss_given_default: float
 
     def economics(self, rows: int) -> Economics:
-        """Margin and loss with amounts of 1."""
+        """Return margin and loss with every amount set to 1."""
         return Economics(self.margin, self.loss_given_default, np.ones(rows))
 
 
@@ -49,16 +49,16 @@ class Situation:
     """How a challenger differs from the champion.
 
     Attributes:
-        name: For the table.
-        promote: The right answer; None where either will do.
-        gain: AUC of the challenger less the champion's, before what follows.
-        agreement: Correlation of the two scores among applicants of the same outcome.
-        shift: Added to the log-odds of its PDs.
-        stretch: Its log-odds are this many times too far from their mean.
-        moved: Log-odds by which its training population was riskier than the holdout.
-        reversed_band: Half-width, in standard deviations of its score, of a band around its approve cutoff in which it
-            ranks the wrong way round.
-        approval: Share it approves.
+        name: Name in the table.
+        promote: The right answer; None if either answer is acceptable.
+        gain: AUC of the challenger minus that of the champion, before the distortions below.
+        agreement: Correlation of the two scores among applicants with the same outcome.
+        shift: Added to the log-odds of the challenger's PDs.
+        stretch: Factor by which its log-odds are too far from their mean.
+        moved: How much riskier its training population was than the holdout, in log-odds.
+        reversed_band: Half-width of a band around its approve cutoff in which it ranks applicants in reverse order, in
+            standard deviations of its score.
+        approval: Share of applicants it approves.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Pair:
-    """One draw: applicants with their outcomes, and both models on them."""
+    """One draw: applicants with their outcomes, and the PDs of both models."""
 
     outcomes: Outcomes
     champion: Contender
@@ -82,17 +82,17 @@ class Pair:
 
 
 class PairMaker:
-    """Draws pairs of one situation in one portfolio.
+    """Draws pairs for one situation in one portfolio.
 
-    Given the outcome y, a score is normal with mean d * y and variance 1: its AUC is Phi(d / sqrt 2), and the posterior
-    log-odds are log(rate / (1 - rate)) + d * score - d^2 / 2, so that PDs are exactly right until they are bent.
+    Given the outcome y, a score is normal with mean d * y and variance 1. Its AUC is Phi(d / sqrt 2), and the posterior
+    log-odds are log(rate / (1 - rate)) + d * score - d^2 / 2, so the PDs are exactly right before any distortion.
     """
 
     def __init__(self, portfolio: Portfolio, situation: Situation, template: Document) -> None:
         self._portfolio, self._situation, self._template = portfolio, situation, template
         self._separation = (_separation(portfolio.auc), _separation(portfolio.auc + situation.gain))
         self._cut = 0.0
-        # Cutoffs and the points' distribution come from rows of their own, as they do in training.
+        # Cutoffs and the distribution of points come from separate rows, as in training.
         _, champion, challenger = self._scores(_TRAINING_ROWS, np.random.default_rng(1))
         self._cut = float(np.quantile(challenger, situation.approval))
         rival = self._bent(self._reversed(challenger))
@@ -100,7 +100,7 @@ class PairMaker:
         self._challenger = self._document(rival, approval=situation.approval, moved=situation.moved)
 
     def draw(self, random: np.random.Generator, *, rows: int | None = None) -> Pair:
-        """A holdout of the portfolio's size, or of `rows` applicants, and what both models say of it."""
+        """Draw a holdout of the portfolio's size, or of `rows` applicants, with the PDs of both models."""
         outcomes, champion, challenger = self._scores(rows or self._portfolio.rows, random)
         pds = self._pds(champion, 0)
         rival = pds if self._situation.agreement == 1 else self._bent(self._reversed(challenger))

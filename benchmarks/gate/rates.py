@@ -1,4 +1,4 @@
-"""The situations, and how often the gate promotes in each of them."""
+"""The situations, and how often the gate promotes the challenger in each."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _TRUTH_ROWS = 500_000
 
 @dataclass(frozen=True)
 class Rate:
-    """How the gate judged the pairs of one situation.
+    """How the gate decided on the pairs of one situation.
 
     Attributes:
-        portfolio: Where.
-        situation: Which.
-        pairs: Pairs judged.
-        promoted: Of them promoted.
-        stopped_by: How many pairs each check stopped, most first.
+        portfolio: The portfolio.
+        situation: The situation.
+        pairs: Number of pairs.
+        promoted: Number of promoted challengers.
+        stopped_by: Number of pairs that each check stopped, most frequent first.
     """
 
     portfolio: Portfolio
@@ -61,26 +61,26 @@ class Rate:
 
     @property
     def wrong(self) -> int | None:
-        """Pairs judged wrongly; None where either answer will do."""
+        """Return the number of wrong decisions; None if either decision is acceptable."""
         if self.situation.promote is None:
             return None
         return self.pairs - self.promoted if self.situation.promote else self.promoted
 
 
 def interval(hits: int, pairs: int) -> tuple[float, float]:
-    """95 % interval of a rate (Clopper and Pearson 1934)."""
+    """Return the 95 % confidence interval of a rate (Clopper and Pearson 1934)."""
     found = stats.binomtest(hits, pairs).proportion_ci(0.95, method="exact")
     return float(found.low), float(found.high)
 
 
 def template() -> Document:
-    """Document of a small trained model, for what a binormal score does not have: contract and scale."""
+    """Return the document of a small trained model: its contract and scale, which a binormal score does not have."""
     settings = TrainSettings(folds=2, max_rounds=5, min_data_in_leaf=20)
     return train(simulate(3000, months=1).applications, load_contract("case"), settings).document
 
 
 def measure(portfolio: Portfolio, situation: Situation, document: Document, *, pairs: int, seed: Sequence[int]) -> Rate:
-    """Judges `pairs` simulated pairs with the default limits."""
+    """Run the gate on `pairs` simulated pairs with the default limits."""
     maker = PairMaker(portfolio, situation, document)
     random, limits = np.random.default_rng(list(seed)), GateLimits()
     promoted, stopped = 0, Counter[str]()
@@ -99,9 +99,9 @@ def measure(portfolio: Portfolio, situation: Situation, document: Document, *, p
 
 
 def truth(portfolio: Portfolio, situation: Situation, document: Document) -> tuple[float, float]:
-    """What the challenger really gains: AUC, and profit per application of a large draw.
+    """Return the challenger's true gain in AUC, and in profit per application of a large draw.
 
-    The AUC is exact unless the scores are reversed somewhere; bending PDs leaves the ranks alone.
+    The AUC is exact unless the scores are reversed in a band; distorting PDs leaves the ranks unchanged.
     """
     pair = PairMaker(portfolio, situation, document).draw(np.random.default_rng(2), rows=_TRUTH_ROWS)
     earned = portfolio.economics(_TRUTH_ROWS).realised(pair.outcomes)

@@ -1,1 +1,1 @@
-"""What each image holds: its build context, and its installed dependencies in MB against a bar."""
+"""The build context of each image, and the size of its installed dependencies in MB compared with a limit."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.images`: each image's dependencies in a clean environment, in MB, and its entry point there."""
+"""`python -m benchmarks.images`: install each image's dependencies in a clean environment; measure and test them."""
 
 import argparse
 import os
@@ -12,18 +12,18 @@ from pathlib import Path
 
 from benchmarks.images import context
 
-# Installed dependencies in MB, without byte code.
+# Maximum size of the installed dependencies in MB, without bytecode.
 BARS = {"train": 450, "serve": 500, "worker": 700}
 MB = 1_000_000
-TITLE = """| image | group | MB installed | bar | | MB with byte code | seconds to install |
+TITLE = """| image | group | MB installed | bar | | MB with bytecode | seconds to install |
 |---|---|---|---|---|---|---|"""
 _INSTALL = re.compile(r"uv pip install (.*?)(?:\n[A-Z]|$)", re.DOTALL)
 _COPIED = re.compile(r"^COPY (.*) \./$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One image: sizes in MB, and how long installing took from a warm cache."""
+class Measurement:
+    """The size of one image's dependencies in MB, and the seconds to install them from a warm cache."""
 
     image: str
     plain: float
@@ -32,11 +32,11 @@ class Measured:
 
     @property
     def holds(self) -> bool:
-        """Whether it is under its bar."""
+        """Return whether the size is within the limit."""
         return self.plain < BARS[self.image]
 
     def __str__(self) -> str:
-        """Return a row of the table."""
+        """Return the row of the table."""
         group, bar = context.IMAGES[self.image], BARS[self.image]
         verdict = "holds" if self.holds else "MISSED"
         return (
@@ -46,9 +46,9 @@ class Measured:
 
 
 def main() -> int:
-    """Measure every image; return 1 where one is over its bar, and fail where one does not work."""
+    """Measure every image; return 1 if one exceeds its limit, and raise if one does not work."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.images", description=__doc__)
-    parser.add_argument("--image", choices=sorted(BARS), action="append", help="only this one (may be repeated)")
+    parser.add_argument("--image", choices=sorted(BARS), action="append", help="only this image (may be repeated)")
     asked = parser.parse_args().image or list(BARS)
     rows = []
     for image in asked:
@@ -59,11 +59,11 @@ def main() -> int:
     return int(not all(row.holds for row in rows))
 
 
-def measure(image: str, folder: Path) -> Measured:
-    """Install an image's dependencies as its Dockerfile does, and try what it is for.
+def measure(image: str, folder: Path) -> Measurement:
+    """Install an image's dependencies as its Dockerfile does, and test its entry point.
 
     Raises:
-        subprocess.CalledProcessError: they do not install, or the entry point does not work with them.
+        subprocess.CalledProcessError: The installation or the entry point fails.
     """
     app, venv = folder / "app", folder / "venv"
     context.copy(image, app)
@@ -73,11 +73,11 @@ def measure(image: str, folder: Path) -> Measured:
     plain = size(venv)
     check(image, app, venv / "bin" / "python")
     subprocess.run([venv / "bin" / "python", "-m", "compileall", "-q", venv / "lib"], check=False, capture_output=True)
-    return Measured(image, plain / MB, size(venv) / MB, seconds)
+    return Measurement(image, plain / MB, size(venv) / MB, seconds)
 
 
 def install(image: str, app: Path, venv: Path) -> None:
-    """Make the environment with the very arguments of the Dockerfile, from a cache."""
+    """Create the environment with the arguments of the Dockerfile, from a cache."""
     dockerfile = (context.ROOT / "images" / image / "Dockerfile").read_text()
     given, copied = _INSTALL.search(dockerfile), _COPIED.search(dockerfile)
     if given is None or copied is None:
@@ -95,7 +95,7 @@ def install(image: str, app: Path, venv: Path) -> None:
 
 
 def check(image: str, app: Path, python: Path) -> None:
-    """Ask the entry point for help, import all of the image's own modules, and let the server pass its tests."""
+    """Call the entry point with --help, import all of the image's modules, and run the server's self-test."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     clean["PYTHONDONTWRITEBYTECODE"] = "1"
     subprocess.run([python, "-m", f"images.{image}", "--help"], cwd=app, env=clean, check=True, capture_output=True)
@@ -109,7 +109,7 @@ def check(image: str, app: Path, python: Path) -> None:
 
 
 def size(folder: Path) -> int:
-    """Return the bytes of all files under a folder; what links point to is not counted again."""
+    """Return the total bytes of the files under a folder; targets of links are not counted again."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 

@@ -1,4 +1,4 @@
-"""The build context of an image: the files that its Dockerfile.dockerignore lets through to the builder."""
+"""The build context of an image: the files that its Dockerfile.dockerignore lets through."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ IMAGES = {"train": "train", "serve": "serve", "worker": "flows"}
 
 
 def rules(image: str) -> list[tuple[bool, str]]:
-    """Return the patterns of an image's ignore file in order: whether each lets files through, and the pattern."""
+    """Return the patterns of an image's ignore file in order: whether each includes files, and the pattern."""
     lines = (ROOT / "images" / image / "Dockerfile.dockerignore").read_text().splitlines()
     kept = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return [(line.startswith("!"), line.removeprefix("!").strip("/")) for line in kept]
@@ -20,7 +20,7 @@ def rules(image: str) -> list[tuple[bool, str]]:
 def files(image: str) -> list[Path]:
     """Return the files of an image's build context, relative to the repository.
 
-    Docker's rule: of all patterns that match a file or a folder above it, the last one counts.
+    Docker's rule: the last pattern that matches a file or one of its parent folders decides.
     (https://docs.docker.com/build/concepts/context/#dockerignore-files)
     """
     patterns = rules(image)
@@ -53,7 +53,7 @@ def _passes(path: Path, patterns: list[tuple[bool, str]]) -> bool:
 
 @cache
 def _regular(pattern: str) -> re.Pattern[str]:
-    r"""`**/` is any number of folders, `*` anything within one name, `?` one character of it."""
+    r"""Translate a pattern: `**/` is any number of folders, `*` anything within one name, `?` one character."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
     signs = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(signs.get(part, re.escape(part)) for part in parts))

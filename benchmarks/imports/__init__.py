@@ -1,1 +1,1 @@
-"""How long the flows take to import, beside what they cannot do without."""
+"""How long the flows take to import, compared with their unavoidable dependencies."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.imports`: seconds to import each flow, in fresh processes, beside prefect plus awswrangler."""
+"""`python -m benchmarks.imports`: time the import of each flow in new processes, against prefect plus awswrangler."""
 
 import argparse
 import re
@@ -13,16 +13,16 @@ _LINE = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| ")
 
 
 def seconds(modules: str) -> float:
-    """Return what the imports take in a fresh process: the sum of every module's own time by `-X importtime`."""
+    """Return the import time in a new process: the sum of the modules' own times from `-X importtime`."""
     command = [sys.executable, "-X", "importtime", "-c", f"import {modules}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return sum(int(own) for own in _LINE.findall(done.stderr)) / 1e6
 
 
 def main() -> int:
-    """Measure in turns, so that a busy moment meets all alike; return 1 where a flow is over the limit."""
+    """Measure in turns, so that a busy moment affects all flows alike; return 1 if a flow exceeds the limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.imports", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="fresh processes for each; the median counts")
+    parser.add_argument("--rounds", type=int, default=7, help="new processes per flow; the median counts")
     options = parser.parse_args()
     turns = [{modules: seconds(modules) for modules in (FLOOR, *FLOWS)} for _ in range(options.rounds + 1)]
     medians = {modules: statistics.median(turn[modules] for turn in turns[1:]) for modules in (FLOOR, *FLOWS)}

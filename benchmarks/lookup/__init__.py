@@ -1,1 +1,1 @@
-"""What a request by id costs on top of the look-up itself."""
+"""What a request by id costs in addition to the look-up itself."""

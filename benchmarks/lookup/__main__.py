@@ -1,4 +1,4 @@
-"""`python -m benchmarks.lookup`: prints how long a look-up takes, and a request by id, 16 at a time in turns."""
+"""`python -m benchmarks.lookup`: time look-ups and requests by id, 16 at a time in turns."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from images.serve.online.connect import lookup_from_environment
 from images.serve.online.lookup import Lookup, LookupFault
 
 _AT_A_TIME = 16
-# Milliseconds that the server may add to the median of the look-up itself.
+# Maximum time that the server may add to the median of the look-up itself, in milliseconds.
 _BAR = 1.0
 Ask = Callable[[str, int], Awaitable[None]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def main() -> int:
-    """Measures; 1 when the bar is missed."""
+    """Run the benchmark and return the exit code: 1 if it misses the goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lookup", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--asks", type=int, default=2000, help="of each kind in a round")
+    parser.add_argument("--asks", type=int, default=2000, help="look-ups and requests per round")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-lookup-") as folder, prepared(Path(folder)) as (port, ids):
         return uvloop.run(_measure(port, ids, options.rounds, options.asks))
@@ -56,7 +56,7 @@ async def _measure(port: int, ids: list[str], rounds: int, asks: int) -> int:
 
 
 async def _round(kinds: dict[str, Ask], ids: list[str], asks: int, number: int) -> list[float]:
-    """Percentiles of each kind, and the difference of the medians; who is first takes turns."""
+    """Return the percentiles of each kind and the difference of the medians; the kinds take turns at going first."""
     order = list(kinds) if number % 2 else list(reversed(kinds))
     times = {kind: sorted(await _times(kinds[kind], ids, asks)) for kind in order}
     middles = [median(times[kind]) for kind in kinds]
@@ -70,7 +70,7 @@ def _show(title: str, figures: list[float]) -> None:
 
 
 async def _times(ask: Ask, ids: list[str], count: int) -> list[float]:
-    """Milliseconds of each of so many asks, 16 at a time."""
+    """Return the milliseconds of each of `count` calls, 16 at a time."""
     times: list[float] = []
 
     async def worker(place: int, names: Iterator[str]) -> None:

@@ -1,1 +1,1 @@
-"""How often monitoring raises a false alarm on portfolios that do not drift, and how often it sees one that does."""
+"""How often monitoring raises a false alarm without drift, and how often it detects drift."""

@@ -1,4 +1,4 @@
-"""Simulated months held against models: how often each measure alarms, with and without drift."""
+"""Simulated months checked against models: how often each measure raises an alarm, with and without drift."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTINGS = TrainSettings(folds=5, max_rounds=150, early_stopping_rounds=20, lear
 
 @dataclass(frozen=True)
 class Drift:
-    """A kind of drift from the first month on, and the measures that ought to see it."""
+    """A kind of drift from the first month on, and the measures that should detect it."""
 
     name: str
     incidents: tuple[Incident, ...]
@@ -42,7 +42,7 @@ DRIFTS = (
 
 @dataclass
 class Rate:
-    """Months watched, months with an alarm, months in which the right measure alarmed, and alarms by measure."""
+    """Months monitored, months with an alarm, months in which the right measure raised it, and alarms by measure."""
 
     months: int = 0
     alarmed: int = 0
@@ -54,7 +54,7 @@ class Rate:
 
 
 def models(number: int, *, rows: int, first: int = 0) -> list[Bundle]:
-    """Models, each trained on a portfolio of its own of which the last fifth is held out; nothing drifts."""
+    """Train each model on its own portfolio without drift, and hold out the last fifth of it."""
     made = []
     for seed in range(first, first + number):
         table = simulate(rows, months=10, start="2025-01", seed=1_000 + seed, drift=0).applications
@@ -72,7 +72,7 @@ def watch(
     incidents: tuple[Incident, ...] = (),
     seen_by: tuple[str, ...] = (),
 ) -> Rate:
-    """Watches a portfolio a seed, `months` months of `rows` applications, all outcomes known, each by one model."""
+    """Monitor one portfolio per seed with one model: `months` months of `rows` applications, all outcomes known."""
     rate, scorers = Rate(), [Scorer(bundle) for bundle in bundles]
     for seed in seeds:
         place = seed % len(bundles)

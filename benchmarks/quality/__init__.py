@@ -1,1 +1,1 @@
-"""The quality of our models and of the usual others on the same cross-validation splits."""
+"""The quality of our models and of common alternatives on the same cross-validation splits."""

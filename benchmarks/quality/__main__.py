@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality`: compares models on UCI and the simulated case and prints Markdown tables."""
+"""`python -m benchmarks.quality`: compare models on UCI and the simulated case, and print Markdown tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.quality.data import Portfolio, case, uci
-from benchmarks.quality.measure import Result, cross_validate, of_true_pd
+from benchmarks.quality.measure import Result, cross_validate, measure_true_pd
 from benchmarks.quality.models import Model, candidates
 from credit_model.errors import CreditModelError
 
@@ -18,12 +18,12 @@ _LIBRARIES = ("lightgbm", "scikit-learn", "xgboost-cpu", "catboost")
 
 
 def main() -> int:
-    """Runs the benchmark; returns the exit code."""
+    """Run the benchmark and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--rows", type=int, default=90_000, help="rows of the simulated case, and at most of UCI")
-    parser.add_argument("--portfolio", choices=("uci_credit_card", "case"), help="only this one")
+    parser.add_argument("--rows", type=int, default=90_000, help="rows of the simulated case, and the most rows of UCI")
+    parser.add_argument("--portfolio", choices=("uci_credit_card", "case"), help="only this portfolio")
     parser.add_argument(
-        "--model", action="append", default=[], help="only models whose name holds this; the first is 1.0"
+        "--model", action="append", default=[], help="only models whose name contains this; the first is the reference"
     )
     options = parser.parse_args()
     try:
@@ -54,7 +54,7 @@ def _portfolios(only: str | None, rows: int) -> list[Portfolio]:
     if path and only in {None, "uci_credit_card"}:
         found.append(uci(Path(path), rows))
     elif only != "case":
-        print("UCI is left out: set UCI_CSV to the file 'default of credit card clients'", file=sys.stderr)
+        print("UCI skipped: set UCI_CSV to the path of 'default of credit card clients'", file=sys.stderr)
     return [*found, case(rows)] if only in {None, "case"} else found
 
 
@@ -64,7 +64,7 @@ def _compare(portfolio: Portfolio, models: list[Model]) -> None:
     print("| model | ROC AUC (spread of folds) | ratio | PR AUC | Brier | log loss | CPU seconds | ratio |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     if portfolio.true_pd is not None:
-        ceiling = of_true_pd(portfolio, portfolio.true_pd)
+        ceiling = measure_true_pd(portfolio, portfolio.true_pd)
         print(_line(ceiling, None), flush=True)
     ours: Result | None = None
     for model in models:

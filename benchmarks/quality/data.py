@@ -19,13 +19,13 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Portfolio:
-    """Labelled applications.
+    """A portfolio of labelled applications.
 
     Attributes:
-        name: For the table.
-        table: Canonical table.
-        contract: Its contract.
-        true_pd: PD the outcomes were drawn with, where it is known.
+        name: Name in the table.
+        table: Canonical table, shape (rows, columns).
+        contract: Contract of the table.
+        true_pd: PDs from which the outcomes were drawn, shape (rows,); None if unknown.
     """
 
     name: str
@@ -35,17 +35,17 @@ class Portfolio:
 
     @property
     def outcomes(self) -> Outcomes:
-        """True for a default, shape (rows,)."""
+        """Return whether each application defaulted, shape (rows,)."""
         labels: Outcomes = self.table.column(TARGET).combine_chunks().to_numpy(zero_copy_only=False)
         return labels
 
     def take(self, rows: Rows) -> pa.Table:
-        """The table's rows at these places."""
+        """Return the rows at these positions."""
         return self.table.take(pa.array(rows))
 
 
 def uci(path: Path, rows: int | None) -> Portfolio:
-    """Default of credit card clients (UCI); a random subset where `rows` is given."""
+    """Load default of credit card clients (UCI); a random subset if `rows` is given."""
     contract = load_contract("uci_credit_card")
     table = read_applications(path, contract).accepted
     if rows is not None and rows < table.num_rows:
@@ -55,6 +55,6 @@ def uci(path: Path, rows: int | None) -> Portfolio:
 
 
 def case(rows: int) -> Portfolio:
-    """The simulated case over a year."""
+    """Simulate one year of the case."""
     simulation = simulate(rows, months=12, seed=1)
     return Portfolio("case", simulation.applications, load_contract("case"), simulation.true_pd)

@@ -1,4 +1,4 @@
-"""Cross-validates models on identical splits and sets their measures side by side."""
+"""Cross-validation of models on identical splits."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _FOLDS, _SEED = 5, 42
 
 @dataclass(frozen=True)
 class Result:
-    """Means over the folds.
+    """A model's measures, averaged over the folds.
 
     Attributes:
-        name: Of the model.
+        name: Name of the model.
         auc: ROC AUC.
         auc_spread: Standard deviation of the ROC AUC over the folds.
-        pr_auc: Area under precision and recall.
+        pr_auc: Area under the precision-recall curve.
         brier: Brier score.
-        log_loss: In nats.
-        seconds: Processor time (all threads) to fit all folds, whatever else the machine does; 0 for the true PD.
+        log_loss: Log loss in nats.
+        seconds: Processor seconds (all threads) to fit all folds; 0 for the true PD.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Result:
 
 
 def cross_validate(portfolio: Portfolio, model: Model) -> Result:
-    """Fits and measures a model on each of five stratified folds (seed 42)."""
+    """Fit and measure a model on each of five stratified folds (seed 42)."""
     pds, seconds = [], 0.0
     for learn, test in splits(portfolio.outcomes):
         started = time.process_time()
@@ -51,13 +51,13 @@ def cross_validate(portfolio: Portfolio, model: Model) -> Result:
     return _result(model.name, portfolio, pds, seconds)
 
 
-def of_true_pd(portfolio: Portfolio, true_pd: Floats) -> Result:
-    """What the PD that the outcomes were drawn with reaches on the same folds; no model can do better."""
+def measure_true_pd(portfolio: Portfolio, true_pd: Floats) -> Result:
+    """Measure the PDs from which the outcomes were drawn on the same folds; no model can do better."""
     return _result("the true PD", portfolio, [true_pd[test] for _, test in splits(portfolio.outcomes)], 0.0)
 
 
 def splits(outcomes: Outcomes) -> Iterator[tuple[Rows, Rows]]:
-    """Training and test rows of each fold; the same for every model."""
+    """Yield the training and test rows of each fold, the same for every model."""
     yield from StratifiedKFold(_FOLDS, shuffle=True, random_state=_SEED).split(np.zeros(len(outcomes)), outcomes)
 
 

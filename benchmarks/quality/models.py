@@ -1,4 +1,4 @@
-"""What a model of the comparison is, and our own: every candidate the settings know."""
+"""The models of the comparison, and our own: every candidate that the settings know."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Predict = Callable[[pa.Table], Floats]
 
 @dataclass(frozen=True)
 class Model:
-    """A way to learn PDs.
+    """A way to predict PDs.
 
     Attributes:
-        name: For the table.
-        settings: How it is set, in words.
-        fit: Learns from a labelled canonical table; returns what predicts PDs of such a table.
+        name: Name in the table.
+        settings: Description of its settings.
+        fit: Learns from a labelled canonical table; returns a function from such a table to PDs.
     """
 
     name: str
@@ -33,14 +33,14 @@ class Model:
 
 
 def candidates() -> list[Model]:
-    """Our candidates with their default settings, the default one first."""
+    """Return our candidates with their default settings, the default candidate first."""
     fields = TrainSettings.model_fields
     names = get_args(fields["candidate"].annotation) if "candidate" in fields else ()
     return [_candidate({"candidate": name}) for name in names] or [_candidate({})]
 
 
 def _candidate(chosen: dict[str, str]) -> Model:
-    # The studies of a report are no part of the model.
+    # The report's studies are not part of the model.
     quiet = {"studies": False} if "studies" in TrainSettings.model_fields else {}
     settings = TrainSettings.model_validate(chosen | quiet)
 

@@ -1,4 +1,4 @@
-"""The usual others, each on the contract's features with settings one would start from."""
+"""Common alternative models, each on the contract's features with sensible first settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROUNDS, _RATE, _PATIENCE, _VALIDATION = 2000, 0.05, 60, 0.15
 
 
 def rivals() -> list[Model]:
-    """Logistic regression, random forest, XGBoost and CatBoost."""
+    """Return logistic regression, random forest, XGBoost and CatBoost."""
     stopped = f"learning rate {_RATE}, stopped early ({_PATIENCE} rounds) on {_VALIDATION:.0%} of the training rows"
     return [
         Model(
@@ -59,7 +59,7 @@ def _fit_logistic(table: pa.Table, contract: Contract) -> Predict:
         SimpleImputer(strategy="median", add_indicator=True),
         QuantileTransformer(n_quantiles=200, output_distribution="normal", random_state=_SEED),
     )
-    # Missing and never-seen levels are a level of their own.
+    # Missing and unseen levels form a level of their own.
     one_hot = make_pipeline(
         SimpleImputer(strategy="constant", fill_value=-1.0),
         OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=50, sparse_output=False),
@@ -129,7 +129,7 @@ def _inner(outcomes: Outcomes) -> Sequence[Any]:
 
 
 def _frame(matrix: Matrix, categorical: list[int]) -> pd.DataFrame:
-    """CatBoost takes levels as text and numbers as they are."""
+    """Return the matrix as CatBoost takes it: levels as text, numbers unchanged."""
     frame = pd.DataFrame(matrix)
     for place in categorical:
         frame[place] = frame[place].fillna(-1).astype(int).astype(str)

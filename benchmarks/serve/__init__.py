@@ -1,1 +1,1 @@
-"""What an answer of the online server costs, against other servers with the same model on the same machine."""
+"""The cost of an online prediction, compared with other servers that serve the same model."""

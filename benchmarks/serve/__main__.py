@@ -1,4 +1,4 @@
-"""`python -m benchmarks.serve`: prints what each server does under each load, and our ratios to them."""
+"""`python -m benchmarks.serve`: measure each server under each load, and print our ratios to the others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.serve.bodies import ROWS, prepare
-from benchmarks.serve.measure import Figures, load, running
+from benchmarks.serve.measure import Figures, load, start_server
 
 CONNECTIONS = (1, 16)
 KINDS = {
     "ours": ("names", "tensors", "binary"),
-    # Its tensors are one matrix, the cheapest it knows; its columns are one tensor each, as ours.
+    # The stock server's matrix is one tensor, its cheapest input; its columns are one tensor each, like ours.
     "stock": ("names", "columns", "tensors", "binary"),
     "fastapi": ("names",),
     "floor": ("names",),
@@ -28,7 +28,7 @@ TITLES = {
     "hello": "hello world",
 }
 Load = tuple[str, str, int, int]
-# Against whom, by which request of ours and of theirs, rows, at least.
+# The server to compare with, the kind of request for us and for it, the rows, and the minimum ratio.
 RATE_BARS = (
     ("stock", "names", "names", 1, 12.0),
     ("floor", "names", "names", 1, 0.60),
@@ -40,10 +40,10 @@ RATE_BARS = (
 
 
 def main() -> int:
-    """Measures; 1 when a bar is missed."""
+    """Run the benchmark and return the exit code: 1 if it misses a goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
-    parser.add_argument("--rounds", type=int, default=500, help="trees of the model, about")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds per load")
+    parser.add_argument("--rounds", type=int, default=500, help="approximate number of trees")
     parser.add_argument("--only", choices=list(KINDS), nargs="+", default=list(KINDS), help="servers")
     options = parser.parse_args()
     if not shutil.which("wrk"):
@@ -63,7 +63,7 @@ def _measure(folder: Path, names: list[str], seconds: float) -> dict[Load, Figur
     print("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|")
     found = {}
     for name in names:
-        with running(name, folder, core=0) as server:
+        with start_server(name, folder, core=0) as server:
             for kind in KINDS[name]:
                 for rows in ROWS if name != "hello" else ROWS[:1]:
                     body = folder / f"{'stock-' if name == 'stock' else ''}{kind}-{rows}"
@@ -77,7 +77,7 @@ def _measure(folder: Path, names: list[str], seconds: float) -> dict[Load, Figur
 
 
 def _ratios(found: dict[Load, Figures]) -> int:
-    """Prints the bars, and whether each is met at 16 connections; CPU ratios beside, for they mind other load least."""
+    """Print the goals and whether each is met at 16 connections, with CPU ratios, which other load disturbs least."""
     print("\n| 16 connections | against | requests/s ratio | bar | CPU ratio | met |")
     print("|---|---|---:|---:|---:|---|")
     missed = 0

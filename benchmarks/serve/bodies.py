@@ -1,4 +1,4 @@
-"""The model that all servers share, and the requests they are sent."""
+"""The model that all servers share, and the request bodies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Tensor = dict[str, Any]
 
 
 def prepare(folder: Path, *, rounds: int) -> Scorer:
-    """Train a model of about so many trees and write it, its text and all request bodies."""
+    """Train a model of about `rounds` trees, and write it, its text form and all request bodies."""
     table = simulate(20_000, months=2, seed=1).applications
     settings = TrainSettings(folds=2, max_rounds=rounds, early_stopping_rounds=rounds, learning_rate=0.02)
     bundle = train(table.filter(pc.is_valid(table["defaulted"])), load_contract("case"), settings)
@@ -45,7 +45,7 @@ def _applicants(bundle: Bundle) -> list[dict[str, object]]:
 
 def _bodies(scorer: Scorer, rows: list[dict[str, object]]) -> dict[str, bytes]:
     tensors = [_tensor(scorer, name, [row[name] for row in rows]) for name in rows[0]]
-    # KServe's own LightGBM server knows no levels and no nulls: it is given numbers that were encoded beforehand.
+    # KServe's LightGBM server supports neither levels nor nulls, so it gets numbers that are already encoded.
     codes = np.nan_to_num(scorer.reader.matrix(rows), nan=-1.0)
     named = [{name: [value] for name, value in zip(scorer.features, row, strict=True)} for row in codes.tolist()]
     matrix = {"name": "input-0", "shape": [*codes.shape], "datatype": "FP64"}
@@ -61,7 +61,7 @@ def _bodies(scorer: Scorer, rows: list[dict[str, object]]) -> dict[str, bytes]:
 
 
 def _columns(scorer: Scorer, codes: Matrix) -> bytes:
-    """One tensor a column, in the model's order: KServe makes a DataFrame of them where the request says pd."""
+    """Return one tensor per column, in the model's order; KServe builds a DataFrame if the request says pd."""
     shape, parts = [len(codes)], zip(scorer.features, codes.T.tolist(), strict=True)
     inputs = [{"name": name, "shape": shape, "datatype": "FP64", "data": data} for name, data in parts]
     return orjson.dumps({"inputs": inputs, "parameters": {"content_type": "pd"}})
@@ -77,7 +77,7 @@ def _packed(tensor: Tensor) -> bytes:
     if tensor["datatype"] == "BYTES":
         texts = [str(value or "").encode() for value in values]
         return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
-    # Bytes have no null: NaN stands for it.
+    # Binary tensors have no null; NaN stands for it.
     tensor["datatype"] = "FP64"
     return np.array([np.nan if value is None else value for value in values], "<f8").tobytes()
 
@@ -90,5 +90,5 @@ def _binary(tensors: list[tuple[Tensor, bytes]]) -> bytes:
         head = {key: value for key, value in tensor.items() if key != "data"}
         inputs.append(head | {"parameters": {"binary_data_size": len(blob)}})
     document = orjson.dumps({"inputs": inputs})
-    # The length goes into a header, which the load generator takes from the first line.
+    # The length goes into a header; the load generator reads it from the first line.
     return b"".join([b"%d\n" % len(document), document, *(blob for _, blob in tensors)])

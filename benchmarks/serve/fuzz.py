@@ -1,4 +1,4 @@
-"""A long fuzz of a server: `python -m benchmarks.serve.fuzz [--requests 20000]`; 1 when it fails in any way."""
+"""A long fuzz test of a server: `python -m benchmarks.serve.fuzz [--requests 20000]`; exits with 1 on any failure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from typing import Any
 import httpx
 import orjson
 
-from benchmarks.running import Running
 from benchmarks.serve.bodies import prepare
-from benchmarks.serve.measure import V1, V2, running
+from benchmarks.serve.measure import V1, V2, start_server
 
 Request = tuple[str, bytes, dict[str, str]]
 TABLE = "/invocations"
@@ -29,7 +28,7 @@ TEXT = ["NaN", "Infinity", "1e999", "{", "[[[[", '"\\ud800"', "nul", "-", "1.", 
 
 
 class Fuzzer:
-    """Makes requests by breaking good ones."""
+    """Builds requests by corrupting valid ones."""
 
     def __init__(self, golden: list[dict[str, Any]], datatypes: dict[str, str], *, seed: int) -> None:
         self._rows = [g["row"] for g in golden]
@@ -37,7 +36,7 @@ class Fuzzer:
         self._dice = random.Random(seed)
 
     def request(self) -> Request:
-        """Path, body and headers of the next request."""
+        """Return the path, body and headers of the next request."""
         path, body, headers = self._dice.choice([self._v1, self._v2, self._v2, self._binary, self._table])()
         if self._dice.random() < 0.25:
             body = self._torn(body)
@@ -120,14 +119,8 @@ class Fuzzer:
         return body[:place] + self._dice.choice(TEXT).encode() + body[place:]
 
 
-def memory_mib(server: Running) -> float:
-    """Resident memory of the server's process."""
-    status = Path(f"/proc/{server.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
 def fuzz(client: httpx.Client, fuzzer: Fuzzer, count: int) -> Counter[tuple[str, int]]:
-    """Send so many requests and count the answers; every answer but a table must be JSON, and say why it refuses."""
+    """Send `count` requests and count the answers: each is JSON or a table, and each refusal gives a reason."""
     found: Counter[tuple[str, int]] = Counter()
     for _ in range(count):
         path, body, headers = fuzzer.request()
@@ -142,7 +135,7 @@ def fuzz(client: httpx.Client, fuzzer: Fuzzer, count: int) -> Counter[tuple[str,
 
 
 def main() -> int:
-    """Fuzz a server of its own."""
+    """Start a server and fuzz it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve.fuzz", description=__doc__)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
@@ -151,14 +144,14 @@ def main() -> int:
         folder = Path(name)
         prepare(folder, rounds=20)
         golden = json.loads((folder / "model" / "golden.json").read_text())
-        with running("ours", folder, core=0) as server:
+        with start_server("ours", folder, core=0) as server:
             client = httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=20)
             inputs = client.get("/v2/models/credit-model").json()["inputs"]
             fuzzer = Fuzzer(golden, {i["name"]: i["datatype"] for i in inputs}, seed=options.seed)
             found = fuzz(client, fuzzer, options.requests // 2)
-            before = memory_mib(server)
+            before = server.memory_mib()
             found += fuzz(client, fuzzer, options.requests - options.requests // 2)
-            grown = memory_mib(server) / before - 1
+            grown = server.memory_mib() / before - 1
             alive = client.get("/v2/health/ready").status_code == 200
     for (path, status), count in sorted(found.items()):
         print(f"{path} {status}: {count}")

@@ -1,4 +1,4 @@
-"""Starts a server on one core, loads it from another, and reads what it cost from /proc."""
+"""Starts a server on one core, loads it from another, and reads its processor time from /proc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.running import PORT, Running, answering, model_server
+from benchmarks.processes import PORT, ServerProcess, model_server, run_server
 
 _SCRIPT = Path(__file__).with_name("load.lua")
 V1, V2 = "/v1/models/credit-model:predict", "/v2/models/credit-model/infer"
@@ -18,12 +18,12 @@ PATHS = {"names": V1, "tensors": V2, "columns": V2, "binary": V2}
 
 @dataclass(frozen=True)
 class Figures:
-    """What a server did under one load.
+    """Results of one server under one load.
 
     Attributes:
         rate: requests per second.
-        p50: median time of an answer, milliseconds.
-        p99: 99th percentile of it.
+        p50: median response time, milliseconds.
+        p99: 99th percentile of the response time, milliseconds.
         cpu: processor time of the server per request, microseconds.
     """
 
@@ -33,18 +33,18 @@ class Figures:
     cpu: float
 
 
-def running(name: str, folder: Path, *, core: int) -> AbstractContextManager[Running]:
-    """Start a server by name, on one core, and wait until it gives a first answer."""
+def start_server(name: str, folder: Path, *, core: int) -> AbstractContextManager[ServerProcess]:
+    """Start a server by name on one core, and wait for its first answer."""
     peer = ["-m", "benchmarks.serve.peers", name, str(folder), PORT]
     body = (folder / ("stock-names-1" if name == "stock" else "names-1")).read_bytes()
-    return answering(model_server(folder / "model") if name == "ours" else peer, V1, body, core=core)
+    return run_server(model_server(folder / "model") if name == "ours" else peer, V1, body, core=core)
 
 
-def load(server: Running, body: Path, kind: str, *, connections: int, seconds: float, core: int) -> Figures:
-    """Send one body over and over.
+def load(server: ServerProcess, body: Path, kind: str, *, connections: int, seconds: float, core: int) -> Figures:
+    """Send one body repeatedly and return the figures.
 
     Raises:
-        RuntimeError: a request was not answered with 200.
+        RuntimeError: a request got no 200.
     """
     url = f"http://127.0.0.1:{server.port}{PATHS[kind]}"
     wrk(url, body, connections=1, seconds=1, core=core)
@@ -57,7 +57,7 @@ def load(server: Running, body: Path, kind: str, *, connections: int, seconds: f
 
 
 def wrk(url: str, body: Path, *, connections: int, seconds: float, core: int, pause_ms: int = 0) -> dict[str, float]:
-    """Send one body over and over, each connection with a pause between two requests; return wrk's figures."""
+    """Run wrk with one body, and with a pause between the requests of a connection; return its figures."""
     words = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", "-d", f"{max(1, round(seconds))}s"]
     env = os.environ | {"BODY": str(body), "PAUSE_MS": str(pause_ms)}
     command = [*words, "--timeout", "30s", "-s", str(_SCRIPT), url]

@@ -1,4 +1,4 @@
-"""The servers we are compared with, one process each: `python -m benchmarks.serve.peers NAME FOLDER PORT`."""
+"""The servers to compare with, one process each: `python -m benchmarks.serve.peers NAME FOLDER PORT`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEADERS = [(b"content-type", b"application/json")]
 
 
 def stock(folder: Path, port: int) -> None:
-    """KServe's LightGBM server, as its documentation has it: a DataFrame of the request, and `Booster.predict`."""
+    """Run KServe's LightGBM server as documented: a DataFrame from the request, and `Booster.predict`."""
     import kserve  # noqa: PLC0415 - each server imports only what it needs
     import lightgbm as lgb  # noqa: PLC0415
     from kserve.utils.utils import get_predict_input, get_predict_response  # noqa: PLC0415
@@ -36,7 +36,7 @@ def stock(folder: Path, port: int) -> None:
 
 
 def fastapi(folder: Path, port: int) -> None:
-    """What most people write: a pydantic model of the columns, a DataFrame with categories, `Booster.predict`."""
+    """Run a common FastAPI design: a pydantic model of the columns, a DataFrame with categories, `Booster.predict`."""
     import lightgbm as lgb  # noqa: PLC0415
     import pandas as pd  # noqa: PLC0415
     from fastapi import FastAPI  # noqa: PLC0415
@@ -73,7 +73,7 @@ def fastapi(folder: Path, port: int) -> None:
 
 
 def floor(folder: Path, port: int) -> None:
-    """The least that can be done: parse, encode without a check, predict, and write the PD, in bare ASGI."""
+    """Run the minimum in bare ASGI: parse, encode without checks, predict, and write the PD."""
     import numpy as np  # noqa: PLC0415
     import orjson  # noqa: PLC0415
 
@@ -105,7 +105,7 @@ def floor(folder: Path, port: int) -> None:
 
 
 def hello(_folder: Path, port: int) -> None:
-    """Nothing at all: what HTTP itself costs."""
+    """Run an empty handler, to measure HTTP alone."""
     _run(_bare(lambda _body: b'{"hello":"world"}'), port)
 
 

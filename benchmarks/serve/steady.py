@@ -1,4 +1,4 @@
-"""`python -m benchmarks.serve.steady`: a minute at nine tenths of capacity, predictions logged; and cold starts."""
+"""`python -m benchmarks.serve.steady`: measure cold starts, and one minute at nine tenths of capacity with logging."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from benchmarks.running import REGION, Running, aws
+from benchmarks.processes import REGION, ServerProcess, aws
 from benchmarks.serve.bodies import prepare
-from benchmarks.serve.measure import V1, running, wrk
+from benchmarks.serve.measure import V1, start_server, wrk
 
 SHARE = 0.9
 CONNECTIONS = 64
 STARTS = 5
-# Memory may grow by so much once the server has warmed up.
+# Maximum memory growth after the server has warmed up.
 GROWTH = 0.02
 BUCKET = "bench-predictions"
 
 
 def main() -> int:
-    """Measures; 1 when a request fails, memory grows or a prediction is lost."""
+    """Run the benchmark and return the exit code: 1 if a request fails, memory grows or a prediction is lost."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve.steady", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
@@ -38,19 +38,19 @@ def main() -> int:
         folder = Path(name)
         prepare(folder, rounds=500)
         print(f"cold start to the first correct answer: median {_cold_start(folder):.2f} s of {STARTS}", flush=True)
-        with running("ours", folder, core=0) as server:
+        with start_server("ours", folder, core=0) as server:
             return _steadily(server, folder / "names-1", options.seconds)
 
 
 def _cold_start(folder: Path) -> float:
     starts = []
     for _ in range(STARTS):
-        with running("ours", folder, core=0) as server:
+        with start_server("ours", folder, core=0) as server:
             starts.append(server.start_seconds)
     return median(starts)
 
 
-def _steadily(server: Running, body: Path, seconds: int) -> int:
+def _steadily(server: ServerProcess, body: Path, seconds: int) -> int:
     url = f"http://127.0.0.1:{server.port}{V1}"
     full = wrk(url, body, connections=CONNECTIONS, seconds=5, core=1)
     wanted = SHARE * full["requests"] / full["seconds"]
@@ -69,7 +69,7 @@ def _steadily(server: Running, body: Path, seconds: int) -> int:
 
 
 def _pause(url: str, body: Path, wanted: float) -> int:
-    """Whole milliseconds that each connection waits between requests, for about that many requests a second."""
+    """Return the milliseconds that each connection pauses between requests to reach about the wanted rate."""
     rates = {}
     for pause in range(1, 40):
         found = wrk(url, body, connections=CONNECTIONS, seconds=2, core=1, pause_ms=pause)
@@ -79,8 +79,8 @@ def _pause(url: str, body: Path, wanted: float) -> int:
     return min(rates, key=lambda pause: abs(rates[pause] - wanted))
 
 
-def _metrics(server: Running) -> tuple[float, float]:
-    """Predictions logged and dropped so far."""
+def _metrics(server: ServerProcess) -> tuple[float, float]:
+    """Return the numbers of predictions logged and dropped so far."""
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     values = {line.split()[0]: float(line.split()[1]) for line in lines if not line.startswith("#")}
@@ -90,7 +90,7 @@ def _metrics(server: Running) -> tuple[float, float]:
 
 @contextmanager
 def _storage(folder: Path) -> Iterator[None]:
-    """An S3 on loopback, where the server's prediction log goes."""
+    """Run S3 on loopback for the server's prediction log."""
     with aws(folder):
         import boto3  # noqa: PLC0415 - reads the environment
 

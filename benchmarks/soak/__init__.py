@@ -1,1 +1,1 @@
-"""Scenarios that take minutes: what the platform must stand, run against a whole platform on this machine."""
+"""Scenarios that take minutes: failures that the platform must survive, run against a complete sandbox."""

@@ -1,4 +1,4 @@
-"""Flows are killed at random moments and run again; the result is that of undisturbed runs. `make soak-kills`."""
+"""Kill flows at random moments and run them again: the result must match undisturbed runs. `make soak-kills`."""
 
 import argparse
 import random
@@ -24,16 +24,16 @@ from tests.e2e.world import World
 ROWS = 4_000
 FLOWS = ("ingest", "train", "score")
 STARTED_SECONDS = 90.0
-# A kill comes at any moment of this many seconds from the start of the flow's process.
+# A kill comes within this many seconds of the start of the flow's process.
 MOMENTS = {"ingest": 8.0, "train": 40.0, "score": 25.0}
 
 
 class Killer:
-    """Starts runs and kills them.
+    """Starts flow runs and kills them.
 
     Args:
         world: The sandbox.
-        moments: Where random moments come from.
+        moments: Source of the random moments.
     """
 
     def __init__(self, world: World, moments: random.Random) -> None:
@@ -42,14 +42,14 @@ class Killer:
         self.kills: list[tuple[str, float]] = []
 
     def kill(self, flow: str, parameters: dict[str, Any], number: int) -> None:
-        """Kill runs of one flow until so many have died; each is followed by another, the last ends well."""
+        """Kill `number` runs of one flow, starting a new run after each; the last run must succeed."""
         died = 0
         while died < number:
             died += self._kill_once(flow, parameters)
         self._world.runs.completed(flow, **parameters)
 
     def _kill_once(self, flow: str, parameters: dict[str, Any]) -> bool:
-        """Start a run and kill its processes at a random moment; return whether it was still alive then."""
+        """Start a run and kill its processes at a random moment; return whether it was still running."""
         run = self._world.runs.start(flow, **parameters)
         mark = ("PREFECT__FLOW_RUN_ID", str(run))
         eventually(lambda: with_variable(*mark), "the flow's process", seconds=STARTED_SECONDS)
@@ -71,7 +71,7 @@ class Killer:
 
 
 def soak(world: World, kills: int, seed: int) -> bool:
-    """Kill ingest, train and score in turn, then hold what is there against what undisturbed runs leave."""
+    """Kill ingest, train and score in turn, then compare the state with that of undisturbed runs."""
     killer, since = Killer(world, random.Random(seed)), now()
     rows = portfolio.applicants(ROWS, first_id=1, seed=seed)
     uri = world.put(f"import/{portfolio.NAME}/applications/only.csv", portfolio.as_csv(rows))
@@ -108,7 +108,7 @@ def _checks(world: World, rows: list[portfolio.Row]) -> dict[str, tuple[Any, Any
 
 
 def _flows_processes(world: World) -> list[str]:
-    """Return the command lines of this sandbox's flows; another sandbox on the machine may have its own."""
+    """Return the command lines of this sandbox's flow processes, not those of other sandboxes on the machine."""
 
     def flows() -> list[Process]:
         ours = with_variable("PREFECT_API_URL", world.environment["PREFECT_API_URL"])
@@ -119,7 +119,7 @@ def _flows_processes(world: World) -> list[str]:
 
 
 def _still_there(look: Callable[[], list[Process]], seconds: int = 20) -> list[str]:
-    """Return the command lines of processes that have not gone by themselves; a run ends before its process does."""
+    """Return the command lines of processes that do not end by themselves; a run ends before its process does."""
     for _ in range(seconds):
         if not look():
             return []
@@ -142,16 +142,16 @@ def _batches(world: World, name: str) -> set[str]:
 
 
 def _within(state: Path, scenario: Callable[[World], bool]) -> bool:
-    # Not `get_client`: Prefect read its settings before the sandbox was there, and would start a server of its own.
+    # Not `get_client`: Prefect read its settings before the sandbox started, so it would start its own server.
     with Sandbox(state) as sandbox, SyncPrefectClient(sandbox.environment["PREFECT_API_URL"]) as client:
         return scenario(World(state, sandbox.environment, Runs(client)))
 
 
 def main() -> int:
-    """Run the scenario; return the exit code."""
+    """Run the scenario and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak.kills", description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()), help="of the moments")
+    parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()), help="seed of the moments")
     options = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Fifty files in a minute: each is ingested once, and all of them are one training. `make soak-landing`."""
+"""Fifty files within a minute: each is ingested once, and one training covers all of them. `make soak-landing`."""
 
 import argparse
 import json
@@ -33,7 +33,7 @@ FLOWS = ("ingest", "train", "release")
 
 
 class Platform:
-    """What is done to one sandbox, and what is looked up in it."""
+    """The sandbox: files dropped into it, and the state read back from it."""
 
     def __init__(self, client: SyncPrefectClient) -> None:
         self._client = client
@@ -41,19 +41,19 @@ class Platform:
         self._sagemaker: Any = boto3.client("sagemaker")
 
     def drop(self, name: str, content: bytes) -> None:
-        """Write one file under landing/."""
+        """Write a file under landing/."""
         key = f"landing/{PORTFOLIO}/applications/{name}"
         self._s3.put_object(Bucket=estate.BUCKET, Key=key, Body=content)
 
     def runs(self, flow: str, since: DateTime) -> list[FlowRun]:
-        """Return the runs that events have started since then."""
+        """Return the flow runs that events have started since then."""
         asked = FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since))
         named = DeploymentFilter(name=DeploymentFilterName(any_=[flow]))
         found: list[FlowRun] = self._client.read_flow_runs(flow_run_filter=asked, deployment_filter=named, limit=200)
         return [run for run in found if not run.auto_scheduled]
 
     def await_all(self, files: int, since: DateTime) -> None:
-        """Wait until as many ingests as files have ended and nothing else is under way or about to be."""
+        """Wait until every file's ingest run has ended and no other run is running or pending."""
         deadline, calm = time.monotonic() + ENOUGH_SECONDS, 0
         while calm < 5:
             runs = {flow: self.runs(flow, since) for flow in FLOWS}
@@ -64,7 +64,7 @@ class Platform:
             time.sleep(2)
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Return what was noted of each ingested file."""
+        """Return the ledger entries of the ingested files."""
         listed = self._s3.list_objects_v2(Bucket=estate.BUCKET, Prefix=f"ledger/{PORTFOLIO}/").get("Contents", [])
         return [self._json(item["Key"]) for item in listed]
 
@@ -73,7 +73,7 @@ class Platform:
         return [job["TrainingJobName"] for job in self._sagemaker.list_training_jobs()["TrainingJobSummaries"]]
 
     def files_learnt(self) -> int:
-        """Return how many files the largest snapshot was drawn from."""
+        """Return the number of files in the largest snapshot."""
         pages = self._s3.list_objects_v2(Bucket=estate.BUCKET, Prefix="snapshots/").get("Contents", [])
         manifests = [self._json(item["Key"]) for item in pages if item["Key"].endswith("/manifest.json")]
         sets = [{values[-1] for values in manifest["ingested_files"]["applications"]} for manifest in manifests]
@@ -85,7 +85,7 @@ class Platform:
 
 
 def simulated(files: int, folder: Path) -> Iterator[bytes]:
-    """Yield files of simulated applications with outcomes, each with rows of every month."""
+    """Yield files of simulated applications with outcomes; each covers every month."""
     whole = folder / "all.csv"
     rows = ["--rows", str(files * ROWS_A_FILE), "--months", "12"]
     subprocess.run([sys.executable, "-m", "credit_model", "simulate", str(whole), *rows], check=True)
@@ -95,7 +95,7 @@ def simulated(files: int, folder: Path) -> Iterator[bytes]:
 
 
 def soak(platform: Platform, files: list[bytes]) -> bool:
-    """Drop the files, wait, and print what came of them; return whether it is as it should be."""
+    """Drop the files, wait, and print the checks; return whether all hold."""
     since, started = DateTime.now("UTC"), time.monotonic()
     for number, content in enumerate(files):
         time.sleep(max(0.0, started + number * DROPPING_SECONDS / len(files) - time.monotonic()))
@@ -109,7 +109,7 @@ def soak(platform: Platform, files: list[bytes]) -> bool:
         "files in the ledger, each once": (len({entry["source"]["uri"] for entry in ledger}), len(files)),
         "rows in the lake": (sum(entry["accepted"] for entry in ledger), len(files) * ROWS_A_FILE),
         "training jobs": (len(platform.jobs()), 1),
-        "files that the model has learnt": (platform.files_learnt(), len(files)),
+        "files that the model was trained on": (platform.files_learnt(), len(files)),
     }
     for name, (seen, wanted) in checks.items():
         print(f"{'ok' if seen == wanted else 'NOT OK':<7}{name}: {seen} of {wanted}")
@@ -121,7 +121,7 @@ def soak(platform: Platform, files: list[bytes]) -> bool:
 
 
 def main() -> int:
-    """Run the scenario; return the exit code."""
+    """Run the scenario and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak.landing", description=__doc__)
     parser.add_argument("--files", type=int, default=50)
     options = parser.parse_args()

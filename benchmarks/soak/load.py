@@ -1,4 +1,4 @@
-"""Clients that ask the endpoint at a steady rate all the time, and note who failed whom."""
+"""Clients that send requests to the endpoint at a steady rate and count the failures by revision."""
 
 import threading
 import time
@@ -12,16 +12,16 @@ THREADS = 8
 
 
 class Load:
-    """So many requests a second from several clients; use as a context manager.
+    """A steady rate of requests from several clients; use as a context manager.
 
     Attributes:
-        answers: how many good answers each model version gave.
-        failures: how many bad ones each revision gave; no name where there was no answer at all.
+        answers: number of successful answers per model version.
+        failures: number of failed answers per revision; keyed by the error if there was no answer.
     """
 
     def __init__(self, world: World, per_second: float) -> None:
         self._url, body = world.question()
-        # Applicants of clients have an id, golden ones have none: faults can tell them apart.
+        # Client requests have an id and golden applicants do not, so faults can distinguish them.
         self._body = {"instances": [{**body["instances"][0], "ID": 1}]}
         self._pause = THREADS / per_second
         self._enough = threading.Event()
@@ -45,7 +45,7 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Requests a second that were in fact sent."""
+        """Return the requests per second that were actually sent."""
         return (self.answers.total() + self.failures.total()) / (self._ended - self._began)
 
     def _ask(self) -> None:

@@ -24,17 +24,17 @@ from tests.e2e.world import World
 
 ROWS = 4_000
 SECONDS_TO_KILL_IN = 14.0
-QUIET = {"max_slowdown": 20.0, "tolerated_ms": 250.0}  # two cores do everything here: latency is judged in `slow` alone
+QUIET = {"max_slowdown": 20.0, "tolerated_ms": 250.0}  # two cores run everything: only `slow` tests latency
 
 
-class Bad(NamedTuple):
-    """A challenger that must not get through.
+class BadChallenger(NamedTuple):
+    """A challenger that the release must reject.
 
     Attributes:
-        fault: in the words of `tests/e2e/faulty_server.py`; `{half}` is between 10 and 50 % of the load.
-        reason: what the failed run must say.
-        silent: whether no client may see an error.
-        limits: of the release.
+        fault: a fault of `tests/e2e/faulty_server.py`; `{half}` is a rate between 10 and 50 % of the load.
+        reason: text that the failed run's message must contain.
+        silent: whether clients must not see any error.
+        limits: limits of the release.
     """
 
     fault: str
@@ -44,29 +44,29 @@ class Bad(NamedTuple):
 
 
 BAD = {
-    "a crashes on load": Bad("crash", "does not load", True, QUIET),
-    "b answers 500": Bad("errors", "500", False, QUIET),
-    "c answers wrong PDs": Bad("wrong 0.001", "golden applicant", False, QUIET),
-    "d is ten times as slow": Bad("slow 0.05", "times is allowed", False, {"dwell_seconds": 3.0}),
-    "e reports another version": Bad("", "version", True, QUIET),
-    "f never becomes ready": Bad("hang", "not reached within", True, {**QUIET, "ready_seconds": 12.0}),
-    "g fails only at 50 %": Bad("busy {half:.0f}", "at 50 %", False, {**QUIET, "dwell_seconds": 5.0}),
+    "a crashes on load": BadChallenger("crash", "does not load", True, QUIET),
+    "b answers 500": BadChallenger("errors", "500", False, QUIET),
+    "c answers wrong PDs": BadChallenger("wrong 0.001", "golden applicant", False, QUIET),
+    "d is ten times as slow": BadChallenger("slow 0.05", "times is allowed", False, {"dwell_seconds": 3.0}),
+    "e reports another version": BadChallenger("", "version", True, QUIET),
+    "f never becomes ready": BadChallenger("hang", "not reached within", True, {**QUIET, "ready_seconds": 12.0}),
+    "g fails only at 50 %": BadChallenger("busy {half:.0f}", "at 50 %", False, {**QUIET, "dwell_seconds": 5.0}),
 }
 
 
 def report(name: str, fine: bool, detail: object) -> bool:
-    """Print one result and return it."""
+    """Print one result and return whether it is good."""
     print(f"{'ok' if fine else 'NOT OK':<7}{name}: {detail}", flush=True)
     return fine
 
 
 class Soak:
-    """The scenarios on one sandbox.
+    """The scenarios, run against one sandbox.
 
     Args:
-        world: The sandbox, with a champion that serves.
-        rate: Requests a second that clients send.
-        moments: Where random moments come from.
+        world: The sandbox, with a serving champion.
+        rate: Requests per second from clients.
+        moments: Source of the random moments.
     """
 
     def __init__(self, world: World, rate: float, moments: random.Random) -> None:
@@ -74,8 +74,8 @@ class Soak:
         self._rate = rate
         self._moments = moments
 
-    def bad(self, name: str, case: Bad) -> bool:
-        """Release a bad challenger under load; the champion and its clients must not notice."""
+    def bad(self, name: str, case: BadChallenger) -> bool:
+        """Release a bad challenger under load; the champion and its clients must not be affected."""
         world, champion = self._world, self._world.serving()
         spec = world.isvc()["spec"]["predictor"]
         champions = self._revisions_of(champion)
@@ -106,7 +106,7 @@ class Soak:
         )
 
     def kills(self, number: int) -> bool:
-        """Kill releases at random moments; each is followed by one that ends well."""
+        """Kill `number` releases at random moments; the release after each kill must succeed."""
         died, fine = 0, True
         versions = [register_twin(self._world) for _ in range(2)]
         while died < number:
@@ -114,12 +114,10 @@ class Soak:
             moment, alive = self._kill(version)
             died += alive
             self._world.runs.completed("release", portfolio=portfolio.NAME, version=version, limits=QUIET)
-            one = self._settled(version)
+            one = self._deviations(version)
             fine &= one == {} or report("after a kill", False, one)
             print(f"       killed {moment:4.1f} s after its start{'' if alive else ' (it had ended)'}", flush=True)
-        return report(
-            f"{died} kills", fine, "one version at 100 %, one revision's process, nothing left over each time"
-        )
+        return report(f"{died} kills", fine, "each time one version at 100 %, one revision's process, no leftovers")
 
     def _kill(self, version: str) -> tuple[float, bool]:
         run = self._world.runs.start("release", portfolio=portfolio.NAME, version=version, limits=QUIET)
@@ -132,8 +130,8 @@ class Soak:
         state = self._world.runs.end(run).state
         return moment, state is not None and state.is_crashed()
 
-    def _settled(self, version: str) -> dict[str, Any]:
-        """Return what is not as it should be after a release of a version that ended well."""
+    def _deviations(self, version: str) -> dict[str, Any]:
+        """Return the deviations from the expected state after a successful release of a version."""
         wrong = dict(self._world.leftovers())
         if self._world.serving() != version:
             wrong["serving"] = self._world.serving()
@@ -144,7 +142,7 @@ class Soak:
 
 
 def prepare(world: World) -> None:
-    """Bring a first champion to the endpoint."""
+    """Release a first champion to the endpoint."""
     since = now()
     rows = portfolio.applicants(ROWS, first_id=1, seed=11)
     uri = world.put(f"import/{portfolio.NAME}/applications/only.csv", portfolio.as_csv(rows))
@@ -155,7 +153,7 @@ def prepare(world: World) -> None:
 
 
 def within(state: Path, scenario: Callable[[World], bool]) -> bool:
-    """Run a scenario on a sandbox whose serve image can be told to be faulty."""
+    """Run a scenario on a sandbox whose serve image can simulate faults."""
     state.mkdir()
     images = state / "images.json"
     images.write_text(json.dumps({"credit-serve": [sys.executable, "-m", "tests.e2e.faulty_server"]}))
@@ -167,12 +165,12 @@ def within(state: Path, scenario: Callable[[World], bool]) -> bool:
 
 
 def main() -> int:
-    """Run the scenarios; return the exit code."""
+    """Run the scenarios and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak.releases", description=__doc__)
     parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--rate", type=float, default=200.0, help="requests a second")
-    parser.add_argument("--cases", default="abcdefg+", help="letters of the bad challengers, + for the good one")
-    parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()), help="of the moments")
+    parser.add_argument("--rate", type=float, default=200.0, help="requests per second")
+    parser.add_argument("--cases", default="abcdefg+", help="letters of the bad challengers; + for the good one")
+    parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()), help="seed of the moments")
     options = parser.parse_args()
 
     def scenario(world: World) -> bool:

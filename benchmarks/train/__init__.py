@@ -1,1 +1,1 @@
-"""Training time and memory of `credit_model.train` beside bare LightGBM on the same prepared rows."""
+"""Training time and memory of `credit_model.train`, compared with bare LightGBM on the same prepared rows."""

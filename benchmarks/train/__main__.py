@@ -1,4 +1,4 @@
-"""`python -m benchmarks.train`: prints a table of time and peak memory against bare LightGBM, and their ratios."""
+"""`python -m benchmarks.train`: compare time and peak memory with bare LightGBM."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _GOALS = "goal against the same protocol: time at most 1.25 x, peak memory at mo
 
 
 def main() -> int:
-    """Measures; 1 when a goal is missed."""
+    """Run the benchmark and return the exit code: 1 if it misses a goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.train", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a training setting")
-    parser.add_argument("--repeat", type=int, default=1, help="take the fastest of so many turns")
+    parser.add_argument("--repeat", type=int, default=1, help="rounds; the fastest counts")
     options = parser.parse_args()
     settings = TrainSettings.from_hyperparameters(dict(text.split("=", 1) for text in options.set))
     with tempfile.TemporaryDirectory(prefix="bench-train-") as folder:
@@ -41,7 +41,7 @@ def main() -> int:
 def _measure(folder: str, settings: TrainSettings, threads: int, repeat: int) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for _ in range(repeat):
-        # Turn about, so that a busy minute of the machine does not fall on one of them alone.
+        # Take turns, so that a busy moment of the machine does not hit only one of them.
         for piece in _TITLES:
             more = (found["protocol"]["rounds"],) if piece == "single" else ()
             result = _run(piece, folder, settings, threads, *more)

@@ -1,4 +1,4 @@
-"""The work that is measured, each piece in a process of its own: ours, bare LightGBM's, and what both start from."""
+"""The pieces of work that are measured, each in its own process: our training, bare LightGBM, and their preparation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
 
 
 def prepare(folder: Path, settings: TrainSettings, rows: int) -> Numbers:
-    """Simulates the portfolio and leaves it as a table for us and as a matrix for LightGBM."""
+    """Simulate the portfolio and write it as a table for us and as a matrix for LightGBM."""
     table, contract = simulate(rows, seed=41).applications, load_contract("case")
     pq.write_table(table, folder / "rows.parquet")
     checked = check_table(table, contract, settings)
@@ -42,7 +42,7 @@ def prepare(folder: Path, settings: TrainSettings, rows: int) -> Numbers:
 
 
 def ours(folder: Path, settings: TrainSettings, threads: int) -> Numbers:
-    """`credit_model.train` from a table in memory to a bundle with all its evidence."""
+    """Run `credit_model.train` from a table in memory to a bundle with all its evidence."""
     table = pq.read_table(folder / "rows.parquet")
     stages: list[tuple[str, float]] = []
     started = time.perf_counter()
@@ -57,7 +57,7 @@ def ours(folder: Path, settings: TrainSettings, threads: int) -> Numbers:
 
 
 def protocol(folder: Path, settings: TrainSettings, threads: int) -> Numbers:
-    """The same protocol by hand: folds with early stopping, out-of-fold margins, a fit on all rows."""
+    """Run the same protocol by hand: folds with early stopping, out-of-fold margins, a fit on all rows."""
     matrix, outcomes, parameters, categorical = _prepared(folder, settings, threads)
     splitter = StratifiedKFold(settings.folds, shuffle=True, random_state=settings.seed)
     losses, boosters, margins = [], [], np.empty(len(matrix))
@@ -85,7 +85,7 @@ def protocol(folder: Path, settings: TrainSettings, threads: int) -> Numbers:
 
 
 def single(folder: Path, settings: TrainSettings, threads: int, rounds: int) -> Numbers:
-    """One fit of so many rounds on all rows, with nothing around it."""
+    """Fit once for `rounds` rounds on all rows, with nothing else."""
     matrix, outcomes, parameters, categorical = _prepared(folder, settings, threads)
     data = lgb.Dataset(matrix, outcomes, categorical_feature=categorical, params=parameters)
     lgb.train(parameters, data, rounds)
@@ -100,7 +100,7 @@ def _prepared(folder: Path, settings: TrainSettings, threads: int) -> tuple[Any,
 
 
 def main() -> None:
-    """Runs one piece as `work.py PIECE FOLDER SETTINGS NUMBERS…` and prints what it cost as JSON."""
+    """Run one piece as `work.py PIECE FOLDER SETTINGS NUMBERS…` and print what it cost as JSON."""
     piece, folder, text, *numbers = sys.argv[1:]
     pieces: dict[str, Callable[..., Numbers]] = {"prepare": prepare, "ours": ours, "protocol": protocol}
     work = (pieces | {"single": single})[piece]

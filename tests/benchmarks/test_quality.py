@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.quality.data import case, uci
-from benchmarks.quality.measure import cross_validate, of_true_pd, splits
+from benchmarks.quality.measure import cross_validate, measure_true_pd, splits
 from benchmarks.quality.models import Model
 
 pytestmark = pytest.mark.integration
@@ -54,7 +54,7 @@ def test_the_measures_are_scikit_learns_on_the_same_splits(portfolio):
 
 
 def test_the_true_pd_is_measured_on_the_same_splits_and_is_better(portfolio):
-    ceiling = of_true_pd(portfolio, portfolio.true_pd)
+    ceiling = measure_true_pd(portfolio, portfolio.true_pd)
     assert ceiling.auc > cross_validate(portfolio, Model("logistic", "", fit)).auc
     tested = np.concatenate([test for _, test in splits(portfolio.outcomes)])
     assert sorted(tested) == list(range(6000))

@@ -1,4 +1,4 @@
-"""Processes that a benchmark asks: a server on a port of its own, AWS on loopback, and what /proc says of them."""
+"""Processes that benchmarks measure: a server on a free port, and AWS on loopback."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 @dataclass(frozen=True)
-class Running:
-    """A server process that has answered."""
+class ServerProcess:
+    """A server process that answers requests; its memory and time come from /proc."""
 
     pid: int
     port: int
     start_seconds: float
 
     def peak_mib(self) -> float:
-        """Most memory it had at any time."""
+        """Return its peak memory so far, in MiB."""
         return self._mib("VmHWM:")
 
     def memory_mib(self) -> float:
-        """Memory it has now."""
+        """Return its current memory, in MiB."""
         return self._mib("VmRSS:")
 
     def _mib(self, field: str) -> float:
@@ -45,30 +45,30 @@ class Running:
         return int(status.partition(field)[2].split()[0]) / 1024
 
     def cpu_us(self) -> float:
-        """Processor time so far, in user and system mode."""
+        """Return its processor time so far, user plus system, in microseconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) * _TICK
 
 
 def model_server(model: Path) -> list[str]:
-    """Return the words that start our server on a bundle; for `answering`."""
+    """Return the arguments that start our server on a bundle, for `run_server`."""
     return ["-m", "images.serve", "--model_dir", str(model), "--http_port", PORT, "--drain", "0"]
 
 
 @contextmanager
-def answering(
+def run_server(
     words: Sequence[str], path: str = "/v2/health/ready", body: bytes | None = None, *, core: int | None = None
-) -> Iterator[Running]:
+) -> Iterator[ServerProcess]:
     """Start a Python program with a server in it and wait until it answers.
 
     Args:
-        words: After `python`; `{port}` in one of them becomes a free port.
-        path: What is asked, with 200 as the answer.
-        body: JSON to post there; None: a GET.
-        core: The one core that it runs on; None: any.
+        words: Arguments of `python`; `{port}` becomes a free port.
+        path: Path that must answer 200.
+        body: JSON to post there; None sends a GET.
+        core: The processor core to run on; None for any.
 
     Raises:
-        RuntimeError: It ended, or gave no answer.
+        RuntimeError: The process ended or did not answer in time.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -79,7 +79,7 @@ def answering(
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _first_answer(process, f"http://127.0.0.1:{port}{path}", body)
-        yield Running(process.pid, port, time.perf_counter() - began)
+        yield ServerProcess(process.pid, port, time.perf_counter() - began)
     finally:
         process.terminate()
         process.wait(60)
@@ -103,7 +103,7 @@ def _first_answer(process: subprocess.Popen[bytes], url: str, body: bytes | None
 
 @contextmanager
 def aws(folder: Path) -> Iterator[None]:
-    """Run AWS on loopback with its state in a folder; this process and those that it starts find it."""
+    """Run AWS on loopback with its state in a folder, and point this process and its children to it."""
     command = [sys.executable, "-m", "sandbox.aws", "--state", str(folder / "aws")]
     service = Service("aws", command, state=folder, env={}, cwd=ROOT)
     try:
