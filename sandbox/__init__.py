@@ -1,1 +1,1 @@
-"""The embedded default: AWS, Kubernetes and Prefect APIs on loopback, for the whole platform on one machine."""
+"""The default environment: AWS, Kubernetes and Prefect APIs on loopback, so the whole platform runs on one machine."""

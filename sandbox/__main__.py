@@ -1,4 +1,4 @@
-"""Command line of the sandbox: `python -m sandbox demo` runs the whole loop, `python -m sandbox up` only starts it."""
+"""Command line of the sandbox: `python -m sandbox demo` runs the whole loop, `python -m sandbox up` the servers."""
 
 import argparse
 import signal
@@ -12,14 +12,14 @@ STATE = Path(".sandbox")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; Ctrl-C ends it with everything it has started."""
+    """Run the command; Ctrl-C stops it and everything it started."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     asked = _parser().parse_args(arguments)
     try:
         return _up(asked) if asked.command == "up" else _demo(asked)
     except KeyboardInterrupt:
-        print("\nended: every process of the sandbox is gone", file=sys.stderr)
+        print("\nstopped: no process of the sandbox is left", file=sys.stderr)
         return 130
 
 
@@ -30,20 +30,18 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="run the platform's whole loop and show what came of it")
-    demo.add_argument("--data", type=Path, help="CSV or Parquet file of applications; simulated ones when absent")
+    demo = commands.add_parser("demo", help="run the platform's whole loop and show the results")
+    demo.add_argument("--data", type=Path, help="CSV or Parquet file of applications; default: simulated applications")
     demo.add_argument("--portfolio", help="contract that the file follows (default: case)", default="case")
-    demo.add_argument("--exit", action="store_true", help="end after the summary and do not stay up")
+    demo.add_argument("--exit", action="store_true", help="stop after the summary")
     demo.add_argument("--json", type=Path, metavar="PATH", help="write the summary as JSON")
-    for command in (demo, commands.add_parser("up", help="start the sandbox and print its environment")):
-        command.add_argument(
-            "--state", type=Path, help="folder for everything it writes (default: a new one in .sandbox)"
-        )
+    for command in (demo, commands.add_parser("up", help="start the sandbox and print its environment variables")):
+        command.add_argument("--state", type=Path, help="folder for all of its files (default: a new one in .sandbox)")
     return parser
 
 
 def _state(asked: argparse.Namespace) -> Path:
-    """Return the state folder: a new one for each sandbox, so that two on one machine do not collide."""
+    """Return the state folder; each sandbox gets a new one, so that two on one machine do not collide."""
     if asked.state:
         return Path(asked.state)
     STATE.mkdir(exist_ok=True)
@@ -51,7 +49,7 @@ def _state(asked: argparse.Namespace) -> Path:
 
 
 def _demo(asked: argparse.Namespace) -> int:
-    from sandbox import demo  # noqa: PLC0415 - heavy imports would slow --help
+    from sandbox import demo  # noqa: PLC0415 - a slow import, not needed for --help
     from sandbox.drops import DropError  # noqa: PLC0415
     from sandbox.flow_runs import FlowRunError  # noqa: PLC0415
     from sandbox.services import ServiceError  # noqa: PLC0415
@@ -59,13 +57,13 @@ def _demo(asked: argparse.Namespace) -> int:
     try:
         demo.run(data=asked.data, portfolio=asked.portfolio, state=_state(asked), leave=asked.exit, summary=asked.json)
     except (DropError, FlowRunError, ServiceError, demo.NoModelError) as error:
-        print(f"\nthe demo has ended: {error}", file=sys.stderr)
+        print(f"\nthe demo stopped: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _up(asked: argparse.Namespace) -> int:
-    from sandbox.stack import Sandbox  # noqa: PLC0415 - heavy imports would slow --help
+    from sandbox.stack import Sandbox  # noqa: PLC0415 - a slow import, not needed for --help
 
     with Sandbox(_state(asked), say=lambda line: print(line, file=sys.stderr)) as sandbox:
         for name, value in sorted(sandbox.environment.items()):

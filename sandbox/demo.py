@@ -1,4 +1,4 @@
-"""The demo: the platform's whole loop on one machine, stage by stage, and a summary of what came of it."""
+"""The demo: the platform's whole loop on one machine, stage by stage, with a summary of the results."""
 
 import json
 import time
@@ -23,15 +23,15 @@ SHOWN_APPLICANTS = 3
 
 
 class NoModelError(RuntimeError):
-    """The portfolio has no model that may serve, so the loop cannot go on."""
+    """The portfolio has no approved model, so the loop cannot continue."""
 
 
 class Demo:
-    """One pass through the loop for one portfolio.
+    """One run of the loop for one portfolio.
 
     Attributes:
-        seconds: How long each stage took.
-        summary: What scripts read: see `sandbox/README` in docs.
+        seconds: Duration of each stage.
+        summary: The results for scripts; the sandbox page of the documentation describes the fields.
     """
 
     def __init__(self, sandbox: Sandbox, drops: Drops, console: Console) -> None:
@@ -44,7 +44,7 @@ class Demo:
         self._sandbox = sandbox
 
     def run(self) -> None:
-        """Go through the loop: history, first model, answers online, then a file that sets the loop going by itself."""
+        """Run the loop: history, first model, online predictions, then a file that starts the loop by itself."""
         with self.stage("ingest"):
             uri = self._upload("import", self.drops.first)
             self._runs.run("ingest", {"uri": uri, "retrain": False})
@@ -54,7 +54,7 @@ class Demo:
         first = evidence.newest_model(self.portfolio)
         self._show_gate(first)
         if first.status != "Approved":
-            raise NoModelError(f"the gate does not let the first model through ({_failed(first)}): nothing can serve")
+            raise NoModelError(f"the gate rejected the first model ({_failed(first)}): nothing can serve")
         with self.stage("release"):
             self._runs.await_triggered("release", since)
         with self.stage("score"):
@@ -66,9 +66,9 @@ class Demo:
         self._summarise()
 
     def _close_the_loop(self, second: Path) -> None:
-        """Drop a file and only watch: its arrival starts ingest, training, the gate and, for a winner, release."""
+        """Drop a file and only watch: its arrival starts ingest, training, the gate, and release if the model wins."""
         since = now()
-        self._say(f"dropping {second.name} into landing/: what follows starts by itself")
+        self._say(f"dropping {second.name} into landing/: the rest starts by itself")
         self._upload("landing", second)
         with self.stage("ingest again"):
             self._runs.await_triggered("ingest", since)
@@ -91,7 +91,7 @@ class Demo:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Head the stage, time it, and say how long it took."""
+        """Print the stage's heading, time it, and print its duration."""
         self._console.rule(f"[bold]{name}", align="left")
         started = time.perf_counter()
         yield
@@ -163,14 +163,14 @@ def _short(value: object) -> str:
 
 
 def run(*, data: Path | None, portfolio: str, state: Path, leave: bool, summary: Path | None) -> None:
-    """Run the demo; stay up until Ctrl-C unless `leave`; write the summary as JSON where asked.
+    """Run the demo; stay up until Ctrl-C unless `leave`; write the summary as JSON if asked.
 
     Args:
-        data: a real file of applications; simulated ones where None.
-        portfolio: whose contract the file follows.
-        state: folder of everything that the sandbox writes.
-        leave: whether to end after the summary.
-        summary: where to write the summary.
+        data: A file of applications; None simulates them.
+        portfolio: The portfolio whose contract the file follows.
+        state: Folder of all files of the sandbox.
+        leave: Whether to stop after the summary.
+        summary: Where to write the summary; None for nowhere.
     """
     console = Console(soft_wrap=True)
     started = time.perf_counter()
@@ -187,7 +187,7 @@ def run(*, data: Path | None, portfolio: str, state: Path, leave: bool, summary:
             summary.write_text(json.dumps({drops.portfolio: demo.summary}, indent=1))
         console.print(f"whole loop: {time.perf_counter() - started:.0f} s")
         if not leave:
-            console.print("the sandbox stays up: look around, end it with Ctrl-C")
+            console.print("the sandbox is still running: look around, and stop it with Ctrl-C")
             _stay(sandbox)
 
 

@@ -1,4 +1,4 @@
-"""The two files of the demo: one to begin with, one that arrives later; simulated, or a real file cut in two."""
+"""The two files of the demo, one to start with and one that arrives later: simulated, or a real file split in two."""
 
 import gzip
 import subprocess
@@ -16,17 +16,17 @@ GZIP_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
 
 
 class DropError(RuntimeError):
-    """The demo's files cannot be made."""
+    """The demo's files cannot be created."""
 
 
 @dataclass(frozen=True)
 class Drops:
-    """What the demo brings to the lake.
+    """The files that the demo brings to the lake.
 
     Attributes:
-        portfolio: Whose applications they are.
-        first: The file the lake starts with.
-        second: The file that arrives later, None where the first cannot be cut (its faults are for ingest to tell).
+        portfolio: Portfolio of the applications.
+        first: The file that the lake starts with.
+        second: The file that arrives later; None if the first cannot be split (ingest then reports its faults).
         true_pd: CSV of application_id and true PD, for a simulated portfolio.
     """
 
@@ -37,7 +37,7 @@ class Drops:
 
 
 def simulated(folder: Path) -> Drops:
-    """Simulate twelve months of applications, and the extract of a month later: new applications, matured outcomes."""
+    """Simulate twelve months of applications, and an extract one month later with new applications and outcomes."""
     folder.mkdir(parents=True, exist_ok=True)
     first, second, true_pd = folder / "history.csv", folder / "a-month-later.csv", folder / "true_pd.csv"
     _simulate(first, MONTHS, HISTORY_ENDS)
@@ -54,10 +54,10 @@ def _simulate(output: Path, months: int, as_of: str, *further: str) -> None:
 
 
 def check_file(path: Path, portfolio: str) -> None:
-    """Refuse a file that ingest would refuse as a whole, before any server is started for it.
+    """Refuse a file that ingest would reject as a whole, before any server starts.
 
     Raises:
-        DropError: the file cannot be read under the portfolio's contract.
+        DropError: The file cannot be read under the portfolio's contract.
     """
     if not path.is_file():
         raise DropError(f"{path} is not a file: give DATA=path to a CSV or Parquet file of applications")
@@ -68,7 +68,7 @@ def check_file(path: Path, portfolio: str) -> None:
 
 
 def real(path: Path, portfolio: str, folder: Path) -> Drops:
-    """Cut a file in two: four fifths of its rows to begin with, the rest to arrive later."""
+    """Split a file in two: four fifths of its rows to start with, the rest to arrive later."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("rb") as file:
@@ -89,21 +89,21 @@ def _cut_parquet(path: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def _cut_csv(path: Path, folder: Path) -> tuple[Path, Path]:
-    """Cut at a line: the parts keep the file's own bytes, so that ingest sees what the user has written."""
+    """Split at a line: the parts keep the file's own bytes, so ingest sees exactly what the user wrote."""
     content = path.read_bytes()
     if content.startswith(GZIP_MAGIC):
         content = gzip.decompress(content)
     header, *lines = content.splitlines(keepends=True)
     edge = _row_start(lines, int(len(lines) * FIRST_SHARE))
     if not 0 < edge < len(lines):
-        raise ValueError("too few lines to cut")
+        raise ValueError("too few lines to split")
     parts = {"1": lines[:edge], "2": lines[edge:]}
     first, second = (_write(folder / f"{path.stem}-{name}.csv", header, part) for name, part in parts.items())
     return first, second
 
 
 def _row_start(lines: list[bytes], edge: int) -> int:
-    """The first line from `edge` on that begins a row: a quoted field may hold line ends."""
+    """Return the first line from `edge` on that starts a row: quoted fields may contain line breaks."""
     quotes = sum(line.count(b'"') for line in lines[:edge])
     while quotes % 2 and edge < len(lines):
         quotes += lines[edge].count(b'"')

@@ -1,4 +1,4 @@
-"""What an AWS account holds before the first run, made from deployments/aws: the estate's truth stands there, once."""
+"""What an AWS account holds before the first run, created from the templates in deployments/aws."""
 
 import hashlib
 import json
@@ -23,10 +23,10 @@ IMAGE_SOURCES = {
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 TAG = "sandbox"
 RETRAIN_OUTCOMES = 100
-# What AWS itself knows, and the stage's own values.
+# Values that AWS itself provides, and those of the stage.
 HERE = {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::Partition": "aws"}
 STAGE = {**HERE, "Stage": "sandbox", "BucketName": BUCKET}
-# Of the templates' resources, those that have an effect here.
+# The templates' resources that have an effect here.
 DATA = ("Bucket", "Database", "Workgroup", "OnlineCase", "OnlineUciCreditCard")
 TRAINING = ("TrainRepository", "ServeRepository", "WorkerRepository", "SageMakerRole")
 EVENTS = ("PrefectConnection", "PrefectDestination", "NotifyRole", "DeadLetters", "LandingRule", "ApprovalRule")
@@ -34,11 +34,11 @@ RUNS = ("FlowRole", "ExecutionRole", "FlowLogs", "Cluster", "TaskEvents", "TaskR
 
 
 def build(root: Path, prefect_api_url: str) -> dict[str, str]:
-    """Create the estate of deployments/aws and return the `CREDIT_*` settings that name it.
+    """Create the resources of deployments/aws and return the `CREDIT_*` settings that name them.
 
     Args:
-        root: the repository, whose files are what the images hold.
-        prefect_api_url: where events go.
+        root: The repository, whose files are the contents of the images.
+        prefect_api_url: Where events go.
     """
     data, training = Formation("data", STAGE), Formation("training", STAGE)
     data.make(DATA)
@@ -57,7 +57,7 @@ def build(root: Path, prefect_api_url: str) -> dict[str, str]:
         "CREDIT_SERVE_IMAGE": pushed["ServeImage"],
         "CREDIT_GIT_COMMIT": _git_commit(root),
         "CREDIT_ONLINE_TABLES": made["OnlineTables"],
-        "CREDIT_ONLINE_TIMEOUT_MS": "1000",  # this DynamoDB is one Python process that does much else
+        "CREDIT_ONLINE_TIMEOUT_MS": "1000",  # the sandbox's DynamoDB shares one busy Python process
         "CREDIT_PREDICTION_LOG": f"s3://{made['Bucket']}/predictions",
         "CREDIT_POLL_SECONDS": "0.5",
         "CREDIT_RELEASE_DWELL_SECONDS": "1",
@@ -69,10 +69,10 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
     """Create what the Prefect worker needs to run flows as ECS tasks.
 
     Args:
-        environment: What a flow's container sees besides what the template gives it.
+        environment: Variables of a flow's container in addition to those of the template.
 
     Returns:
-        Prefect variables by name, which the work pool's template refers to.
+        Prefect variables by name, for the work pool's template.
     """
     runs = Formation("orchestration", {**STAGE, **images.find(TAG)})
     runs.make(RUNS)
@@ -95,7 +95,7 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
 
 
 def _push(root: Path, name: str) -> None:
-    """Register an image whose digest follows from the files it would hold."""
+    """Register an image with a digest of the files that it would contain."""
     ecr: Any = boto3.client("ecr")
     files = [
         root / "requirements.lock",

@@ -1,4 +1,4 @@
-"""What the demo reads back from the platform's systems, through their own APIs: models, scores, and online answers."""
+"""What the demo reads back from the platform through its APIs: models, scores and online predictions."""
 
 import json
 import os
@@ -26,7 +26,7 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Model:
-    """A package of the model registry."""
+    """A package in the model registry."""
 
     version: str
     status: str
@@ -43,7 +43,7 @@ class Model:
         }
 
     def verdict(self) -> dict[str, Any]:
-        """Return the gate's verdict on it."""
+        """Return the gate's verdict on the model."""
         found: dict[str, Any] = json.loads(_object(self.metadata["gate_uri"]))
         return found
 
@@ -63,24 +63,24 @@ def _model(package: dict[str, Any]) -> Model:
 
 
 def newest_model(portfolio: str) -> Model:
-    """Return the model registered last."""
+    """Return the most recently registered model."""
     return models(portfolio)[-1]
 
 
 def outcomes_of_newest_file(portfolio: str) -> int:
-    """Return how many known outcomes the file ingested last has brought, as the lake's ledger has it."""
+    """Return the number of outcomes in the most recently ingested file, from the lake's ledger."""
     listed = boto3.client("s3").list_objects_v2(Bucket=estate.BUCKET, Prefix=f"ledger/{portfolio}/")["Contents"]
     newest = max(listed, key=lambda item: item["LastModified"])
     return int(json.loads(_object(f"s3://{estate.BUCKET}/{newest['Key']}"))["labelled"])
 
 
 def champion(portfolio: str) -> Model:
-    """Return the model released last."""
+    """Return the most recently released model."""
     return max((m for m in models(portfolio) if "released_at" in m.metadata), key=lambda m: m.metadata["released_at"])
 
 
 def scores_uri(portfolio: str) -> str:
-    """Return where the newest published scores lie."""
+    """Return the location of the newest published scores."""
     glue: Any = boto3.client("glue")
     expression = f"portfolio = '{portfolio}'"
     found = glue.get_partitions(DatabaseName=estate.DATABASE, TableName="scores", Expression=expression)["Partitions"]
@@ -94,14 +94,14 @@ def published_scores(portfolio: str) -> pa.Table:
 
 
 def applicants(portfolio: str, number: int = ASKED) -> list[dict[str, Any]]:
-    """Return applicants of the newest batch with the columns that the endpoint says it takes, and their id."""
+    """Return applicants of the newest batch: their ids and the columns that the endpoint accepts."""
     asked = _tables(scores_uri(portfolio).replace("/scores/", "/input/")).slice(0, number)
     columns = {tensor["name"] for tensor in _get(portfolio, "/v2/models/credit-model")["inputs"]} | {"application_id"}
     return [{k: v for k, v in row.items() if k in columns and v is not None} for row in asked.to_pylist()]
 
 
 def online_matches(portfolio: str, scores: pa.Table) -> bool:
-    """Return whether the endpoint gives applicants the PD, by the same model, that the batch has published."""
+    """Return whether the endpoint gives the applicants the published PDs, with the same model."""
     rows = applicants(portfolio)
     answer = predict(portfolio, rows)
     columns = (scores[name].to_pylist() for name in ("application_id", "pd", "model_version"))
@@ -123,7 +123,7 @@ def endpoint(portfolio: str) -> str:
 
 
 def predict(portfolio: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Ask the endpoint for applicants."""
+    """Send applicants to the endpoint and return its predictions."""
     reply = httpx.post(f"{endpoint(portfolio)}/v1/models/credit-model:predict", json={"instances": rows}, timeout=30)
     reply.raise_for_status()
     answer: dict[str, Any] = reply.json()
@@ -131,15 +131,15 @@ def predict(portfolio: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def fetch_report(model: Model, folder: Path) -> str:
-    """Put a model's report where a browser can open it; return its path."""
+    """Download a model's report so that a browser can open it; return its path."""
     path = folder / f"report-{model.version}.html"
     path.write_bytes(_object(f"{model.metadata['bundle_uri']}report.html"))
     return str(path)
 
 
 def true_auc(model: Model, true_pd: Path) -> float:
-    """Return the ROC AUC that the simulator's true PD reaches on a model's holdout: the best to be hoped for."""
-    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 - a second's import that only the simulated demo needs
+    """Return the ROC AUC of the simulator's true PD on a model's holdout: the upper limit for any model."""
+    from sklearn.metrics import roc_auc_score  # noqa: PLC0415 - a slow import that only the simulated demo needs
 
     holdout = _tables(f"s3://{estate.BUCKET}/snapshots/{model.metadata['snapshot_id']}/holdout/")
     truth = pyarrow.csv.read_csv(true_pd)

@@ -1,4 +1,4 @@
-"""Runs deployments through the Prefect API and shows their logs as they come."""
+"""Runs deployments through the Prefect API and shows their logs as they arrive."""
 
 import time
 from collections.abc import Callable
@@ -25,11 +25,11 @@ RUN_TIMEOUT_SECONDS = 900.0
 PAGE = 200
 RUN_LINES = 10_000
 DULL = ("Finished in state Completed", "Downloading flow code", "Worker '", "Flow run '")
-TRACEBACK = "\nTraceback (most recent call last)"  # for the UI: whoever watches is told what is wrong in one line
+TRACEBACK = "\nTraceback (most recent call last)"  # the UI shows the traceback; the demo shows only the message
 
 
 class FlowRunError(RuntimeError):
-    """A flow run did not start, or did not end well."""
+    """A flow run did not start, or did not complete."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class FlowRuns:
     """The flow runs of one Prefect server.
 
     Attributes:
-        say: Where log lines go.
-        check: Called between looks; raises where waiting on makes no sense.
+        say: Prints log lines.
+        check: Called between polls; raises if waiting is pointless.
     """
 
     say: Callable[[str], None]
@@ -48,7 +48,7 @@ class FlowRuns:
         """Start `flow/deployment` and follow it to its end.
 
         Raises:
-            FlowRunError: it did not complete.
+            FlowRunError: It did not complete.
         """
         with get_client(sync_client=True) as client:
             found = client.read_deployment_by_name(f"{deployment}/{deployment}")
@@ -56,10 +56,10 @@ class FlowRuns:
             return self._follow(client, started.id)
 
     def await_triggered(self, deployment: str, since: DateTime) -> FlowRun:
-        """Wait for a run of `deployment` that an event has started since then, and follow it to its end.
+        """Wait for a run of `deployment` that an event started since then, and follow it to its end.
 
         Raises:
-            FlowRunError: none started, or it did not complete.
+            FlowRunError: No run started, or it did not complete.
         """
         with get_client(sync_client=True) as client:
             deadline = time.monotonic() + START_TIMEOUT_SECONDS
@@ -68,7 +68,7 @@ class FlowRuns:
                 if runs:
                     return self._follow(client, runs[0].id)
                 self._pause()
-        raise FlowRunError(f"no event has started {deployment} within {START_TIMEOUT_SECONDS:.0f} s")
+        raise FlowRunError(f"no event started {deployment} within {START_TIMEOUT_SECONDS:.0f} s")
 
     def _since(self, client: SyncPrefectClient, deployment: str, since: DateTime) -> list[FlowRun]:
         runs: list[FlowRun] = client.read_flow_runs(
@@ -96,7 +96,7 @@ class FlowRuns:
         return run
 
     def _show_logs(self, client: SyncPrefectClient, flow_run_id: UUID, shown: set[UUID]) -> None:
-        """Show the lines that have arrived since; several processes' lines do not arrive in the order of their time."""
+        """Show the new lines; lines of different processes do not arrive in the order of their times."""
         chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id]))
         for offset in range(0, RUN_LINES, PAGE):
             logs: list[Log] = client.read_logs(chosen, limit=PAGE, offset=offset, sort=LogSort.TIMESTAMP_ASC)
@@ -113,5 +113,5 @@ class FlowRuns:
 
 
 def now() -> DateTime:
-    """Return the time as Prefect's filters take it."""
+    """Return the current time in the type of Prefect's filters."""
     return DateTime.now("UTC")

@@ -1,7 +1,7 @@
-"""Runs one command and leaves nothing of it behind: `python -m sandbox.guard COMMAND…` with a pipe as standard input.
+"""Runs one command and leaves no process behind: `python -m sandbox.guard COMMAND…` with a pipe as standard input.
 
-The command and everything that descends from it ends when the guard is told to stop, and also when the guard's standard
-input closes, which it does when the process that started the guard dies in whatever way.
+The command and its descendants end when the guard gets a signal to stop, and also when its standard input closes. That
+happens when the process that started the guard ends, however it ends.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: the request to stop
-    """Somebody wants the command to end."""
+    """A signal asks the guard to stop."""
 
 
 def main(command: list[str]) -> int:
-    """Run `command` until it ends or has to end; return its exit code."""
+    """Run `command` until it ends or has to stop; return its exit code."""
     _adopt_orphans()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
@@ -43,7 +43,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _adopt_orphans() -> None:
-    """On Linux, become the parent of whatever the command orphans, so that it can be found."""
+    """On Linux, adopt orphans of the command, so that they can be found."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -56,7 +56,7 @@ def _wait(child: "subprocess.Popen[bytes]") -> None:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """Ask the command to end and to end its own; then end whatever is left of its descendants."""
+    """Ask the command to end itself and its children; then kill its remaining descendants."""
     me = psutil.Process()
     known = set(me.children(recursive=True))
     child.terminate()

@@ -1,4 +1,4 @@
-"""Which local process stands for a container image: the sandbox runs an image's entry point, not a container."""
+"""Which local process stands for a container image: the sandbox runs an image's entry point without a container."""
 
 import json
 import os
@@ -9,7 +9,7 @@ MODULES = {"credit-train": "images.train", "credit-serve": "images.serve", "cred
 
 
 class UnknownImageError(ValueError):
-    """The image URI names a repository for which the sandbox has no process (a pull would fail)."""
+    """The image URI names a repository that the sandbox has no process for; a pull would fail."""
 
 
 def repository(image_uri: str) -> str:
@@ -22,12 +22,12 @@ def repository(image_uri: str) -> str:
 
 
 def command(image_uri: str) -> list[str]:
-    """Return the command line that an image's `ENTRYPOINT` stands for.
+    """Return the command line of an image's `ENTRYPOINT`.
 
-    `SANDBOX_IMAGES` may name a JSON file of further `{repository: [command, …]}`; tests add faulty images this way.
+    `SANDBOX_IMAGES` may name a JSON file of more `{repository: [command, …]}`; tests add faulty images this way.
 
     Raises:
-        UnknownImageError: no process stands for that repository.
+        UnknownImageError: No process stands for that repository.
     """
     name = repository(image_uri)
     extra = os.environ.get("SANDBOX_IMAGES")

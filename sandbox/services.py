@@ -1,4 +1,4 @@
-"""Starts the sandbox's servers as guarded processes and stops them in the reverse order."""
+"""Starts the sandbox's servers as guarded processes and stops them."""
 
 import json
 import os
@@ -16,11 +16,11 @@ STOP_TIMEOUT_SECONDS = 30.0
 
 
 class ServiceError(RuntimeError):
-    """A server of the sandbox did not start, or ended before its time."""
+    """A server of the sandbox did not start, or ended unexpectedly."""
 
 
 class Service:
-    """One guarded process with its log file; nothing of it outlives this process."""
+    """One guarded process with its log file; it never outlives this process."""
 
     def __init__(self, name: str, command: list[str], *, state: Path, env: dict[str, str], cwd: Path) -> None:
         self.name = name
@@ -38,10 +38,10 @@ class Service:
         )
 
     def announced(self) -> dict[str, Any]:
-        """Return the JSON line that the server prints on standard output when it is ready.
+        """Return the JSON line that the server prints on standard output when ready.
 
         Raises:
-            ServiceError: it ended first.
+            ServiceError: The server ended first.
         """
         if self.process.stdout is None:
             raise ServiceError(f"{self.name}: no standard output")
@@ -52,10 +52,10 @@ class Service:
         return found
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Poll until `ready`.
+        """Poll until `ready` returns true.
 
         Raises:
-            ServiceError: the server ended, or is not ready in time.
+            ServiceError: The server ended, or is not ready in time.
         """
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while not ready():
@@ -64,14 +64,14 @@ class Service:
             time.sleep(0.1)
 
     def failure(self) -> ServiceError:
-        """Return the error that tells how the server ended and what it last said."""
+        """Return an error with the server's exit code and the end of its log."""
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
         return ServiceError(
             f"{self.name} did not start or has ended (exit code {self.process.poll()}); {self.log} ends:\n{tail}"
         )
 
     def stop(self) -> None:
-        """End the process and its descendants; returns when they are gone."""
+        """End the process and its descendants, and wait for them."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""The whole sandbox: AWS, Kubernetes and Prefect on loopback, an estate in them, and a worker that runs the flows."""
+"""The whole sandbox: AWS, Kubernetes and Prefect on loopback, with their resources and a worker that runs the flows."""
 
 import json
 import os
@@ -24,10 +24,10 @@ Say = Callable[[str], None]
 
 
 class Sandbox:
-    """All servers of one sandbox, its state in one folder; use as a context manager.
+    """All servers of one sandbox, with its state in one folder; use as a context manager.
 
     Attributes:
-        environment: What every client reads: endpoints, keys and `CREDIT_*` settings.
+        environment: Variables that clients read: endpoints, keys and `CREDIT_*` settings.
     """
 
     def __init__(self, state: Path, *, say: Say = print) -> None:
@@ -50,7 +50,7 @@ class Sandbox:
         self.stop()
 
     def start(self) -> None:
-        """Start the servers, build the estate, deploy the flows and start their worker."""
+        """Start the servers, create the resources, deploy the flows and start their worker."""
         self.state.mkdir(parents=True, exist_ok=True)
         self._forget_the_users_account()
         self._say("starting Prefect, AWS and Kubernetes")
@@ -69,7 +69,7 @@ class Sandbox:
             self._say(f"  {name:<11} {address}")
 
     def addresses(self) -> dict[str, str]:
-        """Return the addresses a person may want."""
+        """Return the addresses that a person may open."""
         return {
             "AWS": self.environment["AWS_ENDPOINT_URL"],
             "Kubernetes": f"KUBECONFIG={self.environment['KUBECONFIG']}",
@@ -78,18 +78,18 @@ class Sandbox:
         }
 
     def check(self) -> None:
-        """Raise ServiceError where a server has ended."""
+        """Raise ServiceError if a server has ended."""
         for service in self._services:
             if service.process.poll() is not None:
                 raise service.failure()
 
     def stop(self) -> None:
-        """Stop everything, the worker first; no process stays behind."""
+        """Stop all processes, the worker first."""
         while self._services:
             self._services.pop().stop()
 
     def _forget_the_users_account(self) -> None:
-        """Let nothing of the user's own AWS, Prefect or cluster settings lead a client out of the sandbox."""
+        """Remove the user's own AWS, Prefect and cluster settings, so that no client leaves the sandbox."""
         for name in [name for name in os.environ if name.startswith(FOREIGN)]:
             del os.environ[name]
         nowhere = str(self.state / "none")
@@ -135,10 +135,10 @@ class Sandbox:
         return True
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
-        """Ask Prefect's API; like Prefect's own clients, patiently while its database is busy.
+        """Call Prefect's API; like Prefect's own clients, wait while its database is busy.
 
         Raises:
-            ServiceError: no answer, or not a good one.
+            ServiceError: There is no answer, or it is an error.
         """
         url, data = self.environment["PREFECT_API_URL"] + path, json.dumps(body).encode() if body else None
         headers = {"Content-Type": "application/json"}
@@ -155,8 +155,8 @@ class Sandbox:
         raise AssertionError("the last attempt returns or raises")
 
     def _deploy(self) -> None:
-        """Make the pool and what it needs in AWS, start its worker, and deploy everything in prefect.yaml to it."""
-        variables = estate.build_orchestration(self._of_containers())
+        """Create the work pool and its AWS resources, start its worker, and deploy prefect.yaml to it."""
+        variables = estate.build_orchestration(self._container_variables())
         for name, value in variables.items():
             self._ask("POST", "/variables/", {"name": name, "value": value})
         template = json.loads((ROOT / "deployments" / "prefect" / "ecs-base-job-template.json").read_text())
@@ -165,8 +165,8 @@ class Sandbox:
         self._run("worker", [sys.executable, "-m", "prefect", *arguments], credentials(WORKER_ROLE))
         self._prefect("--no-prompt", "deploy", "--all")
 
-    def _of_containers(self) -> dict[str, str]:
-        """What a flow's container is told; where AWS and Prefect are, the service and the worker tell it."""
+    def _container_variables(self) -> dict[str, str]:
+        """Return the variables of flow containers; the service and the worker add the addresses of AWS and Prefect."""
         told = ("CREDIT_", "KUBECONFIG", "PREFECT_LOGGING_", "PREFECT_SERVER_ANALYTICS", "NO_PROXY", "no_proxy")
         return {name: value for name, value in self.environment.items() if name.startswith(told)}
 

@@ -35,7 +35,7 @@ def main() -> int:
         drifted = range(first, first + options.drifted)
         rate = watch(bundles, seeds=drifted, months=4, rows=2_000, **more)  # type: ignore[arg-type]
         print(
-            f"| {drift.name} | {rate.seen / rate.months:.0%} of {rate.months} months | {_alarms_by_measure(rate)} |",
+            f"| {drift.name} | {rate.seen / rate.months:.0%} of {rate.months} months | {_alarms(rate)} |",
             flush=True,
         )
     print(f"\n{options.models} models of {options.training:,} applications; {time.monotonic() - started:.0f} s")
@@ -46,10 +46,10 @@ def _false_alarms(rows: int, rate: Rate) -> str:
     low, high = interval(rate.alarmed, rate.months)
     share = f"{rate.alarmed / rate.months:.2%} ({low:.2%} to {high:.2%})"
     portfolios = f"{rate.portfolios_alarmed} of {rate.portfolios}"
-    return f"| {rows:,} | {rate.months:,} | {rate.mature:,} | {share} | {portfolios} | {_alarms_by_measure(rate) or 'none'} |"
+    return f"| {rows:,} | {rate.months:,} | {rate.mature:,} | {share} | {portfolios} | {_alarms(rate) or 'none'} |"
 
 
-def _alarms_by_measure(rate: Rate) -> str:
+def _alarms(rate: Rate) -> str:
     return ", ".join(f"{name} {hits / rate.months:.1%}" for name, hits in rate.by_measure.most_common())
 
 

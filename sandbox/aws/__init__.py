@@ -1,1 +1,1 @@
-"""AWS on loopback: moto's server for what it does well, extended in place for what it only pretends."""
+"""AWS on loopback: moto's server, with real implementations of the services that moto only imitates."""

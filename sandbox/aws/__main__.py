@@ -11,9 +11,9 @@ from sandbox.aws.server import AwsServer
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; print one JSON line with the endpoint when ready."""
+    """Serve until SIGTERM or SIGINT; when ready, print the endpoint as one JSON line."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.aws", description="AWS on loopback")
-    parser.add_argument("--state", type=Path, required=True, help="folder for everything the sandbox writes")
+    parser.add_argument("--state", type=Path, required=True, help="folder for all of the sandbox's files")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: any free one)")
     arguments = parser.parse_args(argv)
     over = threading.Event()

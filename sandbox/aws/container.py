@@ -1,4 +1,4 @@
-"""A container that is a local process group: started from an image's command, followed, and surely ended."""
+"""A container as a local process group: started with its image's command, watched, and always ended."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from sandbox.images import UnknownImageError, command
 
 REPOSITORY = Path(sandbox.__file__).resolve().parent.parent
 
-# Settings of whoever started the sandbox: a container is told such things by its job or not at all.
+# Variables of the parent process that a container must not inherit; its job sets them if needed.
 MACHINES_OWN = ("CREDIT_", "PREFECT_", "KUBECONFIG")
 
 
@@ -23,15 +23,15 @@ class Container:
     """One process group that stands for a container.
 
     Args:
-        image: URI; `sandbox.images` says which local command it stands for.
-        arguments: what the service passes, `train` or `serve`.
-        environment: variables on top of this process's own.
-        folder: working directory.
-        on_line: called with each line of output (stdout and stderr, merged), from a thread of its own.
-        foreign: variables that begin like this are not handed on from this process.
+        image: URI; `sandbox.images` maps it to a local command.
+        arguments: What the service passes: `train` or `serve`.
+        environment: Variables in addition to this process's own.
+        folder: Working directory.
+        on_line: Called with each line of output (stdout and stderr merged) on a separate thread.
+        foreign: Prefixes of variables that are not inherited from this process.
 
     Raises:
-        JobError: no local command stands for the image.
+        JobError: No local command stands for the image.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Container:
             raise JobError(f"ClientError: Cannot find repository of image {image}: {error}") from error
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign or ("\0",))}
         path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-        # An image has the commands of its Python environment in the path.
+        # An image's PATH includes the commands of its Python environment.
         programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         self._process = subprocess.Popen(
             words,
@@ -69,20 +69,20 @@ class Container:
 
     @property
     def pid(self) -> int:
-        """The leading process's id, which is also its group's."""
+        """Id of the leading process and of its group."""
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Exit code, or None while it runs (negative: ended by that signal)."""
+        """Return the exit code, negative if a signal ended the process; None while it runs."""
         return self._process.poll()
 
     def interrupt(self) -> None:
-        """SIGTERM the leading process, as a container's first process gets it, and return at once."""
+        """Send SIGTERM to the leading process, as to a container's first process, and return at once."""
         if self._process.poll() is None:
             self._process.terminate()
 
     def end(self, grace: float) -> int:
-        """SIGTERM the leading process, SIGKILL the whole group after `grace` seconds at most; return the exit code."""
+        """Send SIGTERM to the leader, then SIGKILL to the group after `grace` seconds; return the exit code."""
         if self._process.poll() is None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -93,7 +93,7 @@ class Container:
         return code
 
     def _signal(self, number: int) -> None:
-        # The group outlives its leader, so children that the entry point left behind are reached as well.
+        # The group outlives its leader, so this also reaches children that the entry point left behind.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 

@@ -1,4 +1,4 @@
-"""What every extended service of the AWS sandbox shares: its state folder, its endpoint, and clients of itself."""
+"""What the extended services of the AWS sandbox share: the state folder, the endpoint and clients."""
 
 import threading
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ _CONFIG = Config(
 
 @dataclass
 class Context:
-    """The sandbox seen from inside: the services talk to each other as any client would, through the endpoint.
+    """The sandbox as its own services see it; they call each other through the endpoint like any client.
 
     Attributes:
-        state: folder that holds everything the sandbox writes.
-        endpoint: base URL, known once the server listens.
+        state: Folder of all files of the sandbox.
+        endpoint: Base URL, set once the server listens.
     """
 
     state: Path
@@ -34,12 +34,12 @@ class Context:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def client(self, service: str, region: str, key: str = NOBODY) -> Any:  # noqa: ANN401 - boto3 clients are untyped
-        """Return a boto3 client of this sandbox's own endpoint (thread-safe, one per service, region and key).
+        """Return a boto3 client of this sandbox (thread-safe, one per service, region and key).
 
         Args:
             service: For example `s3`.
             region: For example `eu-west-1`.
-            key: On whose behalf; a service that works with a role's permissions gives that role's key.
+            key: Access key; a service that acts with a role's permissions passes that role's key.
         """
         identity = (service, region, key)
         with self._lock:
@@ -49,7 +49,7 @@ class Context:
             return self._clients[identity]
 
     def folder(self, *parts: str) -> Path:
-        """Return `state/parts…`, created when missing."""
+        """Return `state/parts…`, created if missing."""
         path = self.state.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
         return path

@@ -1,4 +1,4 @@
-"""DynamoDB as moto has it, with transactions that hold against other writers and do not copy whole tables."""
+"""Moto's DynamoDB with transactions that are atomic against other writers and do not copy whole tables."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from moto.dynamodb.responses import DynamoHandler, validate_attributes_used, val
 
 from sandbox.aws.context import Context
 
-MAX_ITEM_BYTES = 405_000  # where moto has it
+MAX_ITEM_BYTES = 405_000  # moto's limit
 MAX_ACTIONS = 100
 DIRECT = {"BatchGetItem", "TransactWriteItems"}
 MAX_ANSWER_BYTES = 16 << 20
@@ -29,10 +29,10 @@ _writing = threading.RLock()
 
 
 class DynamoApi(DynamoHandler):
-    """DynamoDB's actions: writes come one after the other, as moto's own checks and writes are two steps."""
+    """DynamoDB's actions; writes run one at a time, because moto checks and writes in two steps."""
 
     def parse_parameters(self, request: Any) -> None:  # noqa: ANN401 - moto's kind of request
-        """Read the busiest actions' JSON as it is: moto's walk through it takes as long as all the rest."""
+        """Parse the busiest actions' JSON directly; moto's own walk through it would double their time."""
         body = request.get_data()
         if self._get_action() in DIRECT and b'"B"' not in body and b'"BS"' not in body:
             self.params = orjson.loads(body)
@@ -60,7 +60,7 @@ class DynamoApi(DynamoHandler):
             return super().batch_write_item()
 
     def transact_write_items(self) -> ActionResult:
-        """TransactWriteItems: of puts alone without moto's copy of each table for each of them."""
+        """TransactWriteItems: for puts only, skip moto's copy of each table per put."""
         actions = self.body["TransactItems"]
         with _writing:
             if not all(self._is_simple_put(action) for action in actions):
@@ -70,8 +70,8 @@ class DynamoApi(DynamoHandler):
             _put_together([(self._table(action["Put"]), action["Put"]) for action in actions])
         return ActionResult({"ConsumedCapacity": [], "ItemCollectionMetrics": {}})
 
-    def batch_get_item(self) -> Any:  # noqa: ANN401 - moto takes a whole answer as well, and its types do not say so
-        """BatchGetItem: of whole items of one table without moto's serializer, which takes 2 ms for each."""
+    def batch_get_item(self) -> Any:  # noqa: ANN401 - moto accepts a complete response too, unlike its types
+        """BatchGetItem: for whole items of one table, skip moto's serializer, which takes 2 ms per item."""
         (name, request), *others = self.body["RequestItems"].items()
         if others or set(request) - {"Keys", "ConsistentRead"} or len(request["Keys"]) > MAX_ACTIONS:
             return super().batch_get_item()
@@ -95,7 +95,7 @@ class DynamoApi(DynamoHandler):
 
 
 def _put_together(puts: list[tuple[Table, dict[str, Any]]]) -> None:
-    """Put every item, or none where one's condition does not hold."""
+    """Put all items, or none if a condition fails."""
     conditions: dict[bytes, Any] = {}
     keys = set()
     errors: list[tuple[Any, Any, Any]] = []
@@ -115,7 +115,7 @@ def _put_together(puts: list[tuple[Table, dict[str, Any]]]) -> None:
 
 
 def _condition(put: dict[str, Any], known: dict[bytes, Any]) -> Any:  # noqa: ANN401 - moto's own kind
-    """Parse a put's condition; puts of one transaction mostly share it."""
+    """Parse a put's condition; the puts of a transaction usually share it."""
     expression = put.get("ConditionExpression")
     names, values = put.get("ExpressionAttributeNames", {}), put.get("ExpressionAttributeValues", {})
     identity = orjson.dumps([expression, names, values])
@@ -128,7 +128,7 @@ def _condition(put: dict[str, Any], known: dict[bytes, Any]) -> Any:  # noqa: AN
 
 
 def _put_all(puts: Iterable[tuple[Table, dict[str, Any]]]) -> None:
-    """Put items; on an item that DynamoDB would refuse, take those before it back."""
+    """Put all items; if DynamoDB would refuse one, undo the earlier ones."""
     undo: list[Callable[[], object]] = []
     try:
         for table, put in puts:
@@ -150,7 +150,7 @@ def _undo(table: Table, key: DynamoType) -> Callable[[], object]:
 
 
 def _fill(item: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:
-    """Moto's `Item.__init__`, which weighs the whole item again for each attribute; this one weighs it once."""
+    """Initialise an item as moto's `Item.__init__` does, but compute its size once and not once per attribute."""
     item.hash_key, item.range_key, item.attrs = hash_key, range_key, LimitedSizeDict()
     size = 0
     for key, value in attrs.items():
@@ -162,7 +162,7 @@ def _fill(item: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs:
 
 
 def install(_: Context) -> Callable[[], None]:
-    """Put our actions in place of moto's; nothing has to be ended."""
+    """Replace moto's DynamoDB actions; the returned function does nothing."""
     Item.__init__ = _fill  # type: ignore[assignment,method-assign]
     urls.url_paths["{0}/"] = DynamoApi.dispatch
     return lambda: None

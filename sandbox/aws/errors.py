@@ -1,33 +1,33 @@
-"""The error family of the AWS sandbox and the service exceptions its APIs answer with."""
+"""Errors of the AWS sandbox, and the error responses of its APIs."""
 
 from moto.core.exceptions import JsonRESTError
 
 
 class SandboxAwsError(Exception):
-    """Base of everything the AWS sandbox raises; the message says what is wrong, where, and what to do."""
+    """Base of the AWS sandbox's errors; the message says what is wrong, where, and what to do."""
 
 
 class ServerError(SandboxAwsError):
-    """The server cannot start or stop as asked."""
+    """The server cannot start or stop."""
 
 
 class QueryError(SandboxAwsError):
-    """A statement fails; the message is the `StateChangeReason` that Athena would give."""
+    """A statement failed; the message is Athena's `StateChangeReason`."""
 
 
 class UnsupportedSqlError(QueryError):
-    """The statement uses something whose Athena meaning the sandbox cannot reproduce, so it is refused."""
+    """The statement uses a feature whose Athena meaning the sandbox cannot reproduce."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"NOT_SUPPORTED: {what} (Athena may accept this; the sandbox refuses what it cannot match)")
+        super().__init__(f"NOT_SUPPORTED: {what} (Athena may accept this; the sandbox cannot reproduce it)")
 
 
 class JobError(SandboxAwsError):
-    """A SageMaker job fails; the message is its `FailureReason`."""
+    """A SageMaker job failed; the message is its `FailureReason`."""
 
 
 class ApiError(JsonRESTError):
-    """An error answer of a JSON-protocol service: HTTP 400 with `__type` and `message`."""
+    """An error response of a JSON-protocol service: HTTP 400 with `__type` and `message`."""
 
     code = 400
 

@@ -1,4 +1,4 @@
-"""A job's output in CloudWatch Logs, line by line, as it is written."""
+"""A job's output in CloudWatch Logs, line by line as it is written."""
 
 import contextlib
 import threading
@@ -10,13 +10,13 @@ _FLUSH_LINES = 500
 
 
 class LogStream:
-    """One log stream that lines are appended to; sent in batches at most a fifth of a second old.
+    """A log stream to append lines to; batches are sent at least every fifth of a second.
 
     Args:
-        client: a boto3 CloudWatch Logs client, of whoever writes.
-        owner: one that may make the group where nobody has made it.
-        group: e.g. `/aws/sagemaker/TrainingJobs`.
-        name: e.g. `<job>/algo-1-<epoch>`.
+        client: The writer's boto3 CloudWatch Logs client.
+        owner: A client that may create the log group if it is missing.
+        group: For example `/aws/sagemaker/TrainingJobs`.
+        name: For example `<job>/algo-1-<epoch>`.
     """
 
     def __init__(self, client: Any, owner: Any, *, group: str, name: str) -> None:  # noqa: ANN401 - boto3 clients
@@ -40,7 +40,7 @@ class LogStream:
             self.flush()
 
     def flush(self) -> None:
-        """Send what is pending."""
+        """Send the pending lines."""
         with self._lock:
             lines, self._pending = self._pending, []
             self._sent = time.monotonic()

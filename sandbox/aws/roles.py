@@ -1,15 +1,15 @@
-"""Who asks: a role's fake access key is the role's name, so that every request says whose permissions it needs."""
+"""Callers: the access key of a role is its name, so that each request shows whose permissions it needs."""
 
 import re
 
-# Of whoever is no role: the person at the keyboard, the tests, and the sandbox itself.
+# The key of callers without a role: a person, the tests, and the sandbox itself.
 NOBODY = "test"
 SECRET = "test"  # noqa: S105 - nothing here checks a signature
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
 
 
 def key_of(role: str | None) -> str:
-    """Return the access key id of a role, given by ARN or name; without a role, that of nobody in particular.
+    """Return the access key id of a role, given by ARN or name; without a role, the key `NOBODY`.
 
     >>> key_of("arn:aws:iam::123456789012:role/credit-flows")
     'credit-flows'
@@ -23,6 +23,6 @@ def credentials(role: str | None) -> dict[str, str]:
 
 
 def caller(authorization: str | None) -> str:
-    """Return the access key id that a request is signed with; of an unsigned one, nobody's."""
+    """Return the access key id that signed a request; `NOBODY` if it is unsigned."""
     found = _CREDENTIAL.search(authorization or "")
     return found[1] if found else NOBODY

@@ -1,4 +1,4 @@
-"""The one process that stands for AWS: moto's threaded server with Athena, SageMaker, ECS and EventBridge made real."""
+"""The process that stands for AWS: moto's threaded server with working Athena, SageMaker, ECS and EventBridge."""
 
 import logging
 from pathlib import Path
@@ -13,12 +13,13 @@ from sandbox.aws.errors import ServerError
 class AwsServer:
     """AWS on 127.0.0.1.
 
-    Moto keeps its state in the process, so start one server per process; the state is gone when the process ends.
+    Moto keeps its state in the process, so start one server per process; the state is lost when the process ends.
 
-    Example:
-        >>> server = AwsServer(state=Path("/tmp/aws"), port=0)
-        >>> server.start()
-        >>> boto3.client("s3", endpoint_url=server.endpoint)
+    Example::
+
+        server = AwsServer(state=Path("/tmp/aws"), port=0)
+        server.start()
+        boto3.client("s3", endpoint_url=server.endpoint)
     """
 
     def __init__(self, *, state: Path, port: int = 0) -> None:
@@ -28,15 +29,15 @@ class AwsServer:
 
     @property
     def state(self) -> Path:
-        """The folder that holds everything the sandbox writes."""
+        """Folder of all files of the sandbox."""
         return self._context.state
 
     @property
     def endpoint(self) -> str:
-        """Base URL of every service.
+        """Base URL of all services.
 
         Raises:
-            ServerError: the server has not been started.
+            ServerError: The server has not been started.
         """
         if not self._context.endpoint:
             raise ServerError("the AWS sandbox is not listening yet: call start() first")
@@ -55,7 +56,7 @@ class AwsServer:
         self._context.endpoint = f"http://{host}:{port}"
 
     def stop(self) -> None:
-        """Stop every job and query under way, then stop listening; no process of ours stays behind."""
+        """Stop all running jobs and queries, then stop listening; no process is left behind."""
         for stop in self._stops:
             stop()
         self._stops = []

@@ -1,4 +1,4 @@
-"""Reading and writing the sandbox's own S3: locations, listings, and a local cache of objects by ETag."""
+"""Access to the sandbox's own S3: locations, listings, and a local cache of objects by ETag."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from sandbox.aws.errors import SandboxAwsError
 
 @dataclass(frozen=True)
 class Location:
-    """An S3 place: `bucket` and `key` (or key prefix, possibly empty)."""
+    """A location in S3: `bucket` and `key`, or a key prefix, which may be empty."""
 
     bucket: str
     key: str
@@ -23,7 +23,11 @@ class Location:
         """Parse `s3://bucket/key`.
 
         Raises:
-            SandboxAwsError: the URI is not an S3 URI.
+            SandboxAwsError: It is not an S3 URI.
+
+        Example:
+            >>> Location.parse("s3://bucket/a/b").folder
+            Location(bucket='bucket', key='a/b/')
         """
         for scheme in ("s3://", "s3a://", "s3n://"):
             if uri.startswith(scheme):
@@ -33,7 +37,7 @@ class Location:
 
     @property
     def folder(self) -> "Location":
-        """The same place with exactly one trailing slash (none for a whole bucket)."""
+        """The same location with exactly one trailing slash (none for a whole bucket)."""
         return Location(self.bucket, self.key.rstrip("/") + "/" if self.key.strip("/") else "")
 
     def __truediv__(self, name: str) -> "Location":
@@ -45,7 +49,7 @@ class Location:
 
 @dataclass(frozen=True)
 class Object:
-    """One listed S3 object; `size` in bytes."""
+    """One object in an S3 listing; `size` in bytes."""
 
     place: Location
     etag: str
@@ -53,21 +57,21 @@ class Object:
 
 
 class Storage:
-    """The sandbox's S3 seen through a boto3 client, with downloads kept under `cache` by bucket, key and ETag."""
+    """The sandbox's S3 through a boto3 client; downloads are cached under `cache` by bucket, key and ETag."""
 
     def __init__(self, client: Any, cache: Path) -> None:  # noqa: ANN401 - boto3 clients are untyped
         self._client = client
         self._cache = cache
 
     def objects(self, prefix: Location) -> Iterator[Object]:
-        """List every object whose key starts with `prefix.key`, in key order."""
+        """Yield all objects whose key starts with `prefix.key`, in key order."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
         for page in pages:
             for item in page.get("Contents", []):
                 yield Object(Location(prefix.bucket, item["Key"]), item["ETag"].strip('"'), item["Size"])
 
     def stage(self, item: Object) -> Path:
-        """Return a local copy of an object, downloaded at most once per ETag."""
+        """Return a local copy of an object; each ETag is downloaded at most once."""
         identity = f"{item.place}#{item.etag}#{item.size}".encode()
         target = self._cache / hashlib.sha256(identity).hexdigest()
         if not target.exists():
@@ -78,7 +82,7 @@ class Storage:
         return target
 
     def download(self, place: Location, target: Path) -> None:
-        """Write an object's bytes to a local file, making its folder."""
+        """Download an object to a local file, creating its folder."""
         target.parent.mkdir(parents=True, exist_ok=True)
         body = self._client.get_object(Bucket=place.bucket, Key=place.key)["Body"]
         with target.open("wb") as file:
@@ -91,11 +95,11 @@ class Storage:
         return body
 
     def write(self, place: Location, body: bytes | Path, *, content_type: str = "application/octet-stream") -> None:
-        """Put bytes, or a file's bytes, as one object."""
+        """Write bytes, or a file's bytes, as one object."""
         data = body.read_bytes() if isinstance(body, Path) else body
         self._client.put_object(Bucket=place.bucket, Key=place.key, Body=data, ContentType=content_type)
 
     def delete(self, places: list[Location]) -> None:
-        """Delete objects one by one (missing ones are ignored)."""
+        """Delete objects one by one; missing ones are ignored."""
         for place in places:
             self._client.delete_object(Bucket=place.bucket, Key=place.key)

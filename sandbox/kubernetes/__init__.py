@@ -1,1 +1,1 @@
-"""A Kubernetes API with KServe's Knative-mode controller, whose revisions are processes behind a weighted gateway."""
+"""A Kubernetes API with KServe's Knative mode: revisions are processes behind a weighted gateway."""

@@ -1,4 +1,4 @@
-"""Command line of the sandbox's Kubernetes: serves until SIGTERM or SIGINT."""
+"""Command line of the sandbox's Kubernetes: serve until SIGTERM or SIGINT."""
 
 import argparse
 import asyncio
@@ -16,7 +16,7 @@ from sandbox.kubernetes.server import Cluster
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.kubernetes", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="folder for the kubeconfig, logs and models")
-    parser.add_argument("--port", type=int, default=0, help="port of the API server (0: a free one)")
+    parser.add_argument("--port", type=int, default=0, help="port of the API server (0: any free one)")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The whole sandbox cluster in one event loop: API, controller and gateway, with the kubeconfig that leads to it."""
+"""The whole sandbox cluster in one event loop: API, controller, gateway and its kubeconfig."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ class Cluster:
         self.store = Store()
         self._port = port
         self._controller: Controller | None = None
-        # An open watch must not hold the shutdown up.
+        # An open watch must not delay the shutdown.
         self._runner = web.AppRunner(
             create_app(self.store), access_log=None, handler_cancellation=True, shutdown_timeout=0.2
         )
@@ -41,7 +41,7 @@ class Cluster:
         self.kubeconfig.write_text(json.dumps(self._kubeconfig(), indent=1))
 
     async def stop(self) -> None:
-        """Stop serving and end every process that a revision started."""
+        """Stop serving and end the processes of all revisions."""
         if self._controller:
             await self._controller.close()
         await self._runner.cleanup()

@@ -1,4 +1,4 @@
-"""Athena that executes: DuckDB runs the statements, over the tables that Glue describes."""
+"""Athena that runs queries: DuckDB executes the statements on the tables that Glue describes."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Stop = Callable[[], None]
 
 
 def install(context: Context) -> Stop:
-    """Put our actions in place of moto's; return what stops the queries under way."""
+    """Replace moto's Athena actions; return a function that stops the running queries."""
     services: dict[str, AthenaService] = {}
     bound = type("AthenaApi", (AthenaApi,), {"context": context, "services": services})
     urls.url_paths["{0}/$"] = getattr(bound, "dispatch")  # noqa: B009 - `type(...)` hides the attribute from mypy

@@ -1,4 +1,4 @@
-"""Athena's HTTP actions: moto's for workgroups, names and catalogs, ours wherever a query or its tables are meant."""
+"""Athena's HTTP actions: moto's for named queries and data catalogs, ours for queries, workgroups and tables."""
 
 import json
 from typing import Any, ClassVar
@@ -16,21 +16,21 @@ _CATALOG = "AwsDataCatalog"
 
 
 class AthenaApi(AthenaResponse):
-    """Athena's actions; `context` is set by `sandbox.aws.athena.install`."""
+    """Athena's actions; `sandbox.aws.athena.install` sets `context`."""
 
     context: ClassVar[Context]
     services: ClassVar[dict[str, AthenaService]]
 
     @property
     def service(self) -> AthenaService:
-        """The Athena of the request's region."""
+        """The Athena service of the request's region."""
         if self.region not in self.services:
             self.services[self.region] = AthenaService(self.context, self.region)
         return self.services[self.region]
 
     @property
     def request(self) -> dict[str, Any]:
-        """The request's JSON body."""
+        """The JSON body of the request."""
         body: dict[str, Any] = json.loads(self.body or "{}")
         return body
 
@@ -56,7 +56,7 @@ class AthenaApi(AthenaResponse):
         return json.dumps({"QueryExecutions": found, "UnprocessedQueryExecutionIds": missing})
 
     def list_query_executions(self) -> str:
-        """ListQueryExecutions, newest first."""
+        """ListQueryExecutions: newest first."""
         request = self.request
         start, count = int(request.get("NextToken") or 0), int(request.get("MaxResults") or 50)
         identifiers = self.service.identifiers(request.get("WorkGroup") or "primary")
@@ -74,7 +74,7 @@ class AthenaApi(AthenaResponse):
         return json.dumps(self.service.results(request["QueryExecutionId"], start, count))
 
     def get_work_group(self) -> str:
-        """GetWorkGroup; unlike moto, an unknown one is an error."""
+        """GetWorkGroup: unlike moto, refuse an unknown workgroup."""
         self._require_group(self.request["WorkGroup"])
         return str(super().get_work_group())
 
@@ -96,7 +96,7 @@ class AthenaApi(AthenaResponse):
         return "{}"
 
     def get_database(self) -> str:
-        """GetDatabase, from Glue."""
+        """GetDatabase: read from Glue."""
         name = self.request["DatabaseName"]
         for item in self.service.catalog.databases():
             if item["Name"] == name.lower():
@@ -104,7 +104,7 @@ class AthenaApi(AthenaResponse):
         raise ApiError("MetadataException", f"Database {name} not found.")
 
     def list_databases(self) -> str:
-        """ListDatabases, from Glue."""
+        """ListDatabases: read from Glue."""
         found = [_database(item) for item in self.service.catalog.databases()]
         request = self.request
         return json.dumps(
@@ -112,7 +112,7 @@ class AthenaApi(AthenaResponse):
         )
 
     def get_table_metadata(self) -> str:
-        """GetTableMetadata, from Glue."""
+        """GetTableMetadata: read from Glue."""
         request = self.request
         raw = self.service.catalog.raw(request["DatabaseName"].lower(), request["TableName"].lower())
         if raw is None:
@@ -120,7 +120,7 @@ class AthenaApi(AthenaResponse):
         return json.dumps({"TableMetadata": _metadata(raw)})
 
     def list_table_metadata(self) -> str:
-        """ListTableMetadata, from Glue."""
+        """ListTableMetadata: read from Glue."""
         request = self.request
         found = [_metadata(item) for item in self.service.catalog.tables(request["DatabaseName"].lower())]
         return json.dumps(

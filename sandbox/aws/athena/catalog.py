@@ -1,4 +1,4 @@
-"""What Glue says about tables, and the changes that statements make there."""
+"""Descriptions of tables in Glue, and the changes that statements make to them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _TEXT_STORAGE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Partition:
-    """One registered partition: its values in key order, and where its files are."""
+    """One registered partition: its values in the order of the keys, and the location of its files."""
 
     values: tuple[str, ...]
     location: Location
@@ -32,7 +32,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Table:
-    """A Glue table as a query sees it; `columns` and `keys` map a name to its Glue type, in order."""
+    """A Glue table as a query sees it; `columns` and `keys` map names to Glue types, in order."""
 
     database: str
     name: str
@@ -45,22 +45,22 @@ class Table:
 
     @property
     def schema(self) -> dict[str, str]:
-        """Every column a query can name: the stored ones, then the partition keys."""
+        """All columns that a query can name: the stored columns, then the partition keys."""
         return {**self.columns, **self.keys}
 
 
 class Catalog:
-    """Glue, through its API, with Athena's error messages."""
+    """Glue through its API, with Athena's error messages."""
 
     def __init__(self, glue: Any) -> None:  # noqa: ANN401 - boto3 clients are untyped
         self._glue = glue
 
     def table(self, database: str, name: str) -> Table:
-        """Read a table's description.
+        """Return a table's description.
 
         Raises:
-            QueryError: no such database or table.
-            UnsupportedSqlError: a view, or a file format the sandbox cannot read.
+            QueryError: The database or the table does not exist.
+            UnsupportedSqlError: It is a view, or the sandbox cannot read its file format.
         """
         raw = self.raw(database, name)
         if raw is None:
@@ -81,7 +81,7 @@ class Catalog:
         )
 
     def raw(self, database: str, name: str) -> dict[str, Any] | None:
-        """Return Glue's own description, or None when there is no such table."""
+        """Return Glue's own description, or None if the table does not exist."""
         try:
             found: dict[str, Any] = self._glue.get_table(DatabaseName=database, Name=name)["Table"]
         except ClientError as error:
@@ -94,7 +94,7 @@ class Catalog:
         """Return a database's description.
 
         Raises:
-            QueryError: no such database.
+            QueryError: The database does not exist.
         """
         try:
             found: dict[str, Any] = self._glue.get_database(Name=database)["Database"]
@@ -103,7 +103,7 @@ class Catalog:
         return found
 
     def partitions(self, table: Table) -> list[Partition]:
-        """Return every registered partition of a table."""
+        """Return the registered partitions of a table."""
         pages = self._glue.get_paginator("get_partitions").paginate(DatabaseName=table.database, TableName=table.name)
         return [
             Partition(tuple(item["Values"]), Location.parse(item["StorageDescriptor"]["Location"]).folder)
@@ -116,12 +116,12 @@ class Catalog:
         return [item["Name"] for item in self.tables(database)]
 
     def tables(self, database: str) -> list[dict[str, Any]]:
-        """Return Glue's description of every table of a database."""
+        """Return Glue's descriptions of the tables of a database."""
         pages = self._glue.get_paginator("get_tables").paginate(DatabaseName=database)
         return [item for page in pages for item in page["TableList"]]
 
     def databases(self) -> list[dict[str, Any]]:
-        """Return Glue's description of every database."""
+        """Return Glue's descriptions of all databases."""
         pages = self._glue.get_paginator("get_databases").paginate()
         return [item for page in pages for item in page["DatabaseList"]]
 
@@ -129,7 +129,7 @@ class Catalog:
         """Create a database.
 
         Raises:
-            QueryError: it exists already and `if_absent` is false.
+            QueryError: It already exists and `if_absent` is false.
         """
         try:
             self._glue.create_database(DatabaseInput={"Name": name})
@@ -138,10 +138,10 @@ class Catalog:
                 raise QueryError(f"FAILED: SemanticException Database {name} already exists") from error
 
     def drop_database(self, name: str, *, if_present: bool, cascade: bool) -> None:
-        """Drop a database, with its tables when `cascade`.
+        """Drop a database, and its tables too if `cascade`.
 
         Raises:
-            QueryError: it does not exist, or is not empty.
+            QueryError: It does not exist, or it is not empty.
         """
         if name not in {item["Name"] for item in self.databases()}:
             if not if_present:
@@ -173,11 +173,11 @@ class Catalog:
         )
 
     def drop_table(self, database: str, name: str) -> None:
-        """Forget a table (its files stay)."""
+        """Remove a table from Glue; its files stay."""
         self._glue.delete_table(DatabaseName=database, Name=name)
 
     def add_partitions(self, table: Table, partitions: Iterable[Partition]) -> list[Partition]:
-        """Register partitions that are not registered yet; return those that were added."""
+        """Register the partitions that are not registered yet, and return them."""
         known = {item.values for item in self.partitions(table)}
         added = [item for item in partitions if item.values not in known]
         for item in added:
@@ -196,7 +196,7 @@ class Catalog:
         )
 
     def drop_partition(self, table: Table, values: tuple[str, ...]) -> None:
-        """Forget a partition (its files stay)."""
+        """Remove a partition from Glue; its files stay."""
         self._glue.delete_partition(DatabaseName=table.database, TableName=table.name, PartitionValues=list(values))
 
     def _input(self, table: Table, partition: Partition) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _TEXT_OR_PAIR = re.compile(r"['\"]([^'\"]+)['\"]\s*=\s*['\"]([^'\"]*)['\"]")
 
 
 class Ddl:
-    """One DDL statement's executor; each answers the lines of the `.txt` result."""
+    """Executes DDL statements; each handler returns the rows of the `.txt` result."""
 
     def __init__(self, catalog: Catalog, storage: Storage, database: str | None) -> None:
         self._catalog = catalog
@@ -25,11 +25,11 @@ class Ddl:
         self._database = database
 
     def run(self, sql: str) -> list[Row]:
-        """Execute a statement and return the rows it answers with.
+        """Execute a statement and return the rows of its result.
 
         Raises:
-            QueryError: Athena would fail it.
-            UnsupportedSqlError: it is none of those the sandbox knows.
+            QueryError: Athena would reject the statement.
+            UnsupportedSqlError: The sandbox does not support the statement.
         """
         for pattern, handler in _HANDLERS:
             found = re.match(pattern, sql, re.IGNORECASE | re.DOTALL)
@@ -80,7 +80,7 @@ class Ddl:
         return []
 
     def add_partitions(self, found: re.Match[str]) -> list[Row]:
-        """ALTER TABLE ADD PARTITION, at its own location or below the table."""
+        """ALTER TABLE ADD PARTITION, at the given location or below the table."""
         table = self._table(found)
         wanted = []
         for item in re.finditer(r"PARTITION\s*\((.*?)\)(?:\s*LOCATION\s*'([^']*)')?", found["rest"], re.I | re.S):
@@ -117,7 +117,7 @@ class Ddl:
         added = self._catalog.add_partitions(table, [Partition(values, place) for values, place in places.items()])
         return [[f"Repair: Added partition to metastore {table.name}:{'/'.join(item.values)}"] for item in added]
 
-    def show_databases(self, found: re.Match[str]) -> list[Row]:  # noqa: ARG002 - one signature for all handlers
+    def show_databases(self, found: re.Match[str]) -> list[Row]:  # noqa: ARG002 - all handlers share one signature
         """SHOW DATABASES."""
         return [[item["Name"]] for item in self._catalog.databases()]
 

@@ -1,4 +1,4 @@
-"""Running one query in DuckDB: stage what it reads, translate it, and hand out typed record batches."""
+"""One query in DuckDB: stage its tables, translate it, and return typed record batches."""
 
 import re
 import threading
@@ -31,7 +31,7 @@ _CODES: list[tuple[type[duckdb.Error], str]] = [
 
 @dataclass(frozen=True)
 class Column:
-    """A result column: its name and its (Trino-like) DuckDB type; `untyped` marks a bare NULL."""
+    """A result column: its name and its DuckDB type, as close to Trino's as possible; `untyped` marks a bare NULL."""
 
     name: str
     kind: str
@@ -39,10 +39,10 @@ class Column:
 
 
 class Run:
-    """One query under way: its own in-memory DuckDB, which another thread may interrupt.
+    """One running query in its own in-memory DuckDB; another thread may interrupt it.
 
     Attributes:
-        scanned: bytes of the objects read, by the columns the query names.
+        scanned: Bytes of the objects read, counting only the columns that the query names.
     """
 
     def __init__(self, catalog: Catalog, storage: Storage, scratch: Path) -> None:
@@ -71,14 +71,14 @@ class Run:
         self._duck.interrupt()
 
     def close(self) -> None:
-        """Free the engine."""
+        """Close DuckDB."""
         self._duck.close()
 
     def prepare(self, sql: str, database: str | None) -> tuple[str, list[Column]]:
-        """Translate a query, make its tables readable, and return DuckDB's text of it with the result columns.
+        """Make a query's tables readable and translate it; return the DuckDB text and the result columns.
 
         Raises:
-            QueryError: as Athena would refuse it.
+            QueryError: Athena would reject the query.
         """
         tree = dialect.parse_query(sql)
         described = {name: self._catalog.table(*name) for name in dialect.tables(tree, database)}
@@ -93,7 +93,7 @@ class Run:
         return text, [Column(row[0], NARROWED.get(row[1], row[1]), row[1] == '"NULL"') for row in described_rows]
 
     def batches(self, text: str, columns: list[Column], size: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a prepared query, at most `size` a batch, in the types of `columns`."""
+        """Yield the rows of a prepared query in the types of `columns`, at most `size` rows per batch."""
         try:
             for batch in self._duck.sql(text).to_arrow_reader(size):
                 yield _narrow(batch, columns)
@@ -101,11 +101,11 @@ class Run:
             raise self._translated(error) from error
 
     def execute(self, text: str) -> None:
-        """Run a DuckDB statement of our own."""
+        """Run a DuckDB statement of the sandbox itself."""
         self._execute(text)
 
     def rows(self, text: str) -> list[tuple[object, ...]]:
-        """Run a DuckDB query of our own and return its rows."""
+        """Run a DuckDB query of the sandbox itself and return its rows."""
         rows: list[tuple[object, ...]] = self._execute(text).fetchall()
         return rows
 
@@ -139,7 +139,7 @@ class Run:
 
 
 def _narrow(batch: pa.RecordBatch, columns: list[Column]) -> pa.RecordBatch:
-    """Bring DuckDB's wider types (128-bit sums) back to the types Trino has."""
+    """Cast DuckDB's wider types, such as 128-bit sums, to the types that Trino has."""
     arrays = []
     for array, column in zip(batch.columns, columns, strict=True):
         wanted = _ARROW.get(column.kind)

@@ -1,4 +1,4 @@
-"""One query execution: its request, its state, its clock, and what GetQueryExecution says about it."""
+"""One query execution: its request, its state, its times, and its GetQueryExecution answer."""
 
 import threading
 import time
@@ -13,14 +13,14 @@ FINAL = {"SUCCEEDED", "FAILED", "CANCELLED"}
 
 @dataclass
 class Execution:
-    """A query that was started; times are seconds since the epoch.
+    """A started query; times are seconds since the epoch.
 
     Attributes:
-        query: the statement as sent (parameters still as `?`).
-        caller: access key id of whoever asks; Glue and S3 are read and written with their permissions.
+        query: The statement as sent, with `?` for parameters.
+        caller: Access key id of the caller; Glue and S3 are accessed with the caller's permissions.
         kind: QUERY, CTAS, UNLOAD, INSERT or DDL.
-        output: result configuration as it took effect, without the object's name.
-        location: where the result object, or the stem of the manifest, goes.
+        output: Effective result configuration, without the object's name.
+        location: Where the result object, or the stem of the manifest, goes.
     """
 
     query: str
@@ -49,7 +49,7 @@ class Execution:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self) -> bool:
-        """Move from QUEUED to RUNNING; false when it was cancelled before."""
+        """Move from QUEUED to RUNNING; return false if the query was cancelled first."""
         with self.lock:
             if self.state != "QUEUED":
                 return False
@@ -57,7 +57,7 @@ class Execution:
             return True
 
     def end(self, state: str, reason: str | None = None) -> None:
-        """Move to a final state, once."""
+        """Move to a final state; later calls have no effect."""
         with self.lock:
             if self.state not in FINAL:
                 self.state, self.reason, self.finished = state, reason, time.time()

@@ -1,4 +1,4 @@
-"""Which partitions a query can touch: the conjuncts of its WHERE clauses that compare a partition key to a literal."""
+"""Which partitions a query can read: the conjuncts of its WHERE clauses that compare a partition key with a literal."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,7 +19,7 @@ Test = Callable[[dict[str, str]], bool]
 
 
 def prune(tree: exp.Query, table: Table, partitions: list[Partition]) -> list[Partition]:
-    """Return the partitions that some use of `table` in the qualified `tree` can read (never too few)."""
+    """Return the partitions that `table` can need in the qualified `tree`; some may be unneeded, none is missing."""
     uses = list(_uses(tree, table))
     if not uses:
         return partitions

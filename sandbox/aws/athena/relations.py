@@ -1,4 +1,4 @@
-"""Glue tables as DuckDB relations: the files of their partitions, staged locally, cast to the declared types."""
+"""Glue tables as DuckDB relations: the files of their partitions, staged locally and cast to the declared types."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from sandbox.aws.errors import QueryError
 from sandbox.aws.storage import Object, Storage
 
 _GZIP = b"\x1f\x8b"
-# Which stored Parquet type may stand for which declared one; anything else is HIVE_BAD_DATA, as in Athena.
+# Which stored Parquet types may stand for which declared type; anything else is HIVE_BAD_DATA, as in Athena.
 _READABLE: list[tuple[Callable[[pa.DataType], bool], set[str]]] = [
     (pa.types.is_boolean, {"BOOLEAN"}),
     (pa.types.is_integer, {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DECIMAL"}),
@@ -32,7 +32,7 @@ _READABLE: list[tuple[Callable[[pa.DataType], bool], set[str]]] = [
 
 @dataclass
 class Relation:
-    """A table's FROM text for DuckDB and the bytes a query that reads `columns` of it scans."""
+    """A table's FROM text for DuckDB, and the bytes that a query of its `columns` scans."""
 
     sql: str
     scanned: int = 0
@@ -43,13 +43,13 @@ def relation(storage: Storage, table: Table, partitions: list[Partition], used: 
     """Stage the table's visible files and describe them to DuckDB.
 
     Args:
-        storage: where the files are.
-        table: the Glue table.
-        partitions: the partitions to read (a table without keys: one with no values).
-        used: column names the query mentions, for the bytes scanned.
+        storage: Where the files are.
+        table: The Glue table.
+        partitions: The partitions to read; a table without keys has one partition without values.
+        used: The column names in the query, to count the bytes scanned.
 
     Raises:
-        QueryError: a file is not what the table declares.
+        QueryError: A file does not match the table's declaration.
     """
     groups: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...], bool], list[Path]] = defaultdict(list)
     result = Relation("")
@@ -74,7 +74,7 @@ def relation(storage: Storage, table: Table, partitions: list[Partition], used: 
 
 
 def visible(storage: Storage, partition: Partition) -> Iterator[Object]:
-    """List the files Athena reads: not empty, and no part of the path below the location begins with `_` or `.`."""
+    """List the files that Athena reads: not empty, no part of the path below the location starts with `_` or `.`."""
     for item in storage.objects(partition.location):
         parts = item.place.key[len(partition.location.key) :].split("/")
         if item.size and parts[-1] and not any(part.startswith(("_", ".")) for part in parts):
@@ -108,7 +108,7 @@ def _empty(table: Table) -> str:
 
 @lru_cache(maxsize=4096)
 def _metadata(path: Path) -> tuple[pa.Schema, dict[str, int], int]:
-    """A Parquet file's schema, compressed bytes per top-level column, and rows."""
+    """Return a Parquet file's schema, compressed bytes per top-level column, and number of rows."""
     with pq.ParquetFile(path) as file:
         sizes: dict[str, int] = defaultdict(int)
         for group in range(file.metadata.num_row_groups):
@@ -119,7 +119,7 @@ def _metadata(path: Path) -> tuple[pa.Schema, dict[str, int], int]:
 
 
 def _parquet(path: Path, table: Table, item: Object, used: frozenset[str]) -> tuple[tuple[tuple[str, str], ...], int]:
-    """Match the declared columns to a file's by name, case-insensitively, and add up the bytes of the used ones."""
+    """Match the declared columns to a file's by name, ignoring case, and sum the bytes of the used ones."""
     try:
         schema, sizes, _ = _metadata(path)
     except pa.ArrowInvalid as error:

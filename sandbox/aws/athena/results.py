@@ -1,4 +1,4 @@
-"""Results as Athena gives them: text of every value, the CSV object, and the pages of GetQueryResults."""
+"""Results in Athena's formats: text of values, the CSV object, and the pages of GetQueryResults."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,11 @@ Row = list[str | None]
 
 
 def double_text(value: float) -> str:
-    """Return Java's text of a double: `1.0`, `1.0E10`, `NaN`, `Infinity`."""
+    """Return Java's text of a double.
+
+    >>> [double_text(value) for value in (1.0, 1e10, 0.00012, float("inf"))]
+    ['1.0', '1.0E10', '1.2E-4', 'Infinity']
+    """
     return _java_text(value, repr(abs(value)))
 
 
@@ -40,14 +44,22 @@ def _java_text(value: float, shortest: str) -> str:
 
 
 def timestamp_text(value: datetime) -> str:
-    """Return `2020-01-02 03:04:05.678`, with microseconds only where there are any; a zone is written as UTC."""
+    """Return Athena's text of a timestamp, with microseconds only if it has any, and in UTC if it has a zone.
+
+    >>> timestamp_text(datetime(2020, 1, 2, 3, 4, 5, 678_000))
+    '2020-01-02 03:04:05.678'
+    """
     micro = f"{value.microsecond:06d}"
     text = f"{value:%Y-%m-%d %H:%M:%S}.{micro if micro[3:] != '000' else micro[:3]}"
     return f"{text} UTC" if value.tzinfo else text
 
 
 def value_text(value: Any) -> str | None:  # noqa: ANN401 - any value a column can hold
-    """Return the text of a value of any type, nested ones in Athena's `[a, b]`, `{k=v}` notation."""
+    """Return Athena's text of a value of any type.
+
+    >>> value_text([1, None, {"a": True}])
+    '[1, null, {a=true}]'
+    """
     if value is None:
         return None
     if isinstance(value, list) and value and isinstance(value[0], tuple):
@@ -85,7 +97,11 @@ def rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
 
 
 def csv_line(row: Iterable[str | None]) -> str:
-    """Return one line of the CSV object: every value quoted, NULL empty and unquoted."""
+    r"""Return one line of the CSV object: values are quoted; NULL is empty and unquoted.
+
+    >>> csv_line(["a", None, "b"])
+    '"a",,"b"\n'
+    """
     return ",".join("" if value is None else '"' + value.replace('"', '""') + '"' for value in row) + "\n"
 
 
@@ -95,18 +111,18 @@ def text_line(row: Iterable[str | None]) -> str:
 
 
 class RowFile:
-    """The rows of one result, one JSON list per line, for GetQueryResults to page through."""
+    """The rows of one result, one JSON list per line, from which GetQueryResults takes its pages."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Add rows at the end."""
+        """Append rows."""
         with self._path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def page(self, start: int, count: int) -> list[Row]:
-        """Return up to `count` rows from row `start` on."""
+        """Return up to `count` rows, starting at row `start`."""
         if not self._path.exists():
             return []
         with self._path.open(encoding="utf-8") as file:

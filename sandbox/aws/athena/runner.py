@@ -1,4 +1,4 @@
-"""Carrying one execution out: SELECT to a CSV object, CTAS/UNLOAD/INSERT to data files, DDL to Glue."""
+"""Executes one statement: SELECT to a CSV object, CTAS, UNLOAD and INSERT to data files, DDL to Glue."""
 
 import re
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ class Runner:
     Args:
         catalog: Glue.
         storage: S3.
-        scratch: local folder for temporary files.
-        rows: where the rows of a result are kept for GetQueryResults.
+        scratch: Local folder for temporary files.
+        rows: Folder of the result rows for GetQueryResults.
     """
 
     def __init__(self, catalog: Catalog, storage: Storage, scratch: Path, rows: Path) -> None:
@@ -43,10 +43,10 @@ class Runner:
         self._rows = rows
 
     def run(self, execution: Execution) -> None:
-        """Execute to the end.
+        """Run an execution to its end.
 
         Raises:
-            SandboxAwsError: it failed; the message is the reason.
+            SandboxAwsError: It failed; the message is the reason.
         """
         sql = substitute(statements.clean(execution.query), execution.parameters or [])
         if execution.kind == "DDL":
@@ -187,7 +187,7 @@ class Runner:
         keys: list[str],
         known: dict[tuple[str, ...], Location] | None = None,
     ) -> list[tuple[str, ...]]:
-        """Write a prepared query's rows, one folder per combination of `keys`; return the combinations written."""
+        """Write the rows of a prepared query, one folder per combination of `keys`; return the combinations."""
         if not keys:
             writer.write(folder, run.batches(text, columns, ROWS_PER_FILE))
             return []
@@ -207,7 +207,7 @@ class Runner:
 
 
 def row_file(folder: Path, execution: Execution) -> RowFile:
-    """Return the kept rows of an execution, whose file is in `folder`."""
+    """Return the row file of an execution in `folder`."""
     return RowFile(folder / f"{execution.identifier}.jsonl")
 
 
@@ -223,10 +223,10 @@ def _combinations(run: Run, keys: list[str]) -> Iterator[tuple[tuple[str, ...], 
 
 
 def _aligned(table: Table, columns: list[Column], text: str, named: list[str]) -> str:
-    """Bring a query's columns into a table's order and types.
+    """Return a query with its columns in the order and types of a table.
 
     Raises:
-        QueryError: their number or types do not fit, with Athena's message.
+        QueryError: The number or the types of the columns do not match; the message is Athena's.
     """
     targets = named or list(table.schema)
     unknown = [name for name in targets if name not in table.schema]

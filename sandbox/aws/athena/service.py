@@ -1,4 +1,4 @@
-"""Athena of one region: starts executions on a pool of threads, stops them, and answers about them."""
+"""Athena in one region: runs executions in a thread pool, stops them, and describes them."""
 
 import logging
 import time
@@ -21,16 +21,16 @@ _log = logging.getLogger(__name__)
 
 
 def invalid(message: str) -> ApiError:
-    """The error Athena answers a bad request with."""
+    """Return Athena's error for an invalid request."""
     return ApiError("InvalidRequestException", message)
 
 
 class AthenaService:
-    """Query executions of one region.
+    """The query executions of one region.
 
     Args:
-        context: the sandbox.
-        region: e.g. `eu-west-1`.
+        context: The sandbox.
+        region: For example `eu-west-1`.
     """
 
     def __init__(self, context: Context, region: str) -> None:
@@ -42,10 +42,10 @@ class AthenaService:
         self._executions: dict[str, Execution] = {}
 
     def start(self, request: dict[str, Any], backend: AthenaBackend, caller: str) -> str:
-        """Accept a StartQueryExecution request; return the execution's id.
+        """Start an execution for a StartQueryExecution request; return its id.
 
         Raises:
-            ApiError: InvalidRequestException, as the service would answer.
+            ApiError: The request is invalid (InvalidRequestException).
         """
         token = request.get("ClientRequestToken")
         for known in self._executions.values():
@@ -60,7 +60,7 @@ class AthenaService:
         """Return an execution.
 
         Raises:
-            ApiError: there is none of that id.
+            ApiError: No execution has that id.
         """
         try:
             return self._executions[identifier]
@@ -68,12 +68,12 @@ class AthenaService:
             raise invalid(f"QueryExecution {identifier} was not found") from None
 
     def identifiers(self, workgroup: str) -> list[str]:
-        """Ids of a workgroup's executions, newest first."""
+        """Return the ids of a workgroup's executions, newest first."""
         found = [item for item in self._executions.values() if item.workgroup == workgroup]
         return [item.identifier for item in sorted(found, key=lambda item: item.submitted, reverse=True)]
 
     def stop(self, identifier: str) -> None:
-        """Cancel an execution (a finished one stays as it is)."""
+        """Cancel an execution; an ended one does not change."""
         execution = self.get(identifier)
         execution.end("CANCELLED", "Query cancelled by user")
         with execution.lock:
@@ -81,10 +81,10 @@ class AthenaService:
                 execution.run.cancel()
 
     def results(self, identifier: str, start: int, count: int) -> dict[str, Any]:
-        """Return one page of GetQueryResults from row `start` on.
+        """Return one page of GetQueryResults, starting at row `start`.
 
         Raises:
-            ApiError: the query has not succeeded.
+            ApiError: The query has not succeeded.
         """
         execution = self.get(identifier)
         if execution.state not in FINAL:
@@ -109,14 +109,14 @@ class AthenaService:
         return answer
 
     def close(self) -> None:
-        """Cancel everything under way and end the threads."""
+        """Cancel all running queries and stop the threads."""
         for execution in list(self._executions.values()):
             if execution.state not in FINAL:
                 self.stop(execution.identifier)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _runner(self, caller: str) -> Runner:
-        """As Athena does, work with the permissions of whoever asks."""
+        """Return a runner with the caller's permissions, as Athena has."""
         here = self._context
         catalog = Catalog(here.client("glue", self._region, caller))
         storage = Storage(here.client("s3", self._region, caller), here.folder("athena", "objects"))
@@ -129,7 +129,7 @@ class AthenaService:
             self._runner(execution.caller).run(execution)
         except SandboxAwsError as error:
             execution.end("FAILED", str(error))
-        except Exception as error:  # a bug of ours must end the query, not hang its client
+        except Exception as error:  # a bug in the sandbox must fail the query and not block its client
             _log.exception("query %s", execution.identifier)
             execution.end("FAILED", f"GENERIC_INTERNAL_ERROR: {type(error).__name__}: {error}")
         else:
@@ -174,7 +174,7 @@ def _execution(request: dict[str, Any], backend: AthenaBackend, caller: str) -> 
 
 
 def _location(execution: Execution) -> str:
-    """Athena's rule: `<id>.csv` for SELECT, `<id>.txt` for DDL, `tables/<id>` for CTAS, `<id>` for the other writes."""
+    """Return the result: `<id>.csv` for SELECT, `<id>.txt` for DDL, `tables/<id>` for CTAS, else `<id>`."""
     try:
         folder = Location.parse(execution.output["OutputLocation"]).folder
     except SandboxAwsError as error:

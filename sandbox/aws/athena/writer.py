@@ -1,4 +1,4 @@
-"""Files that UNLOAD, CTAS and INSERT write: named, split and compressed as Athena does."""
+"""Files that UNLOAD, CTAS and INSERT write: named, split and compressed as in Athena."""
 
 import gzip
 import json
@@ -22,17 +22,17 @@ _CODECS = {"GZIP": "gzip", "SNAPPY": "snappy", "ZSTD": "zstd", "NONE": "none"}
 
 
 class Writer:
-    """Writes record batches below S3 locations and remembers the files for the manifest.
+    """Writes record batches below S3 locations and collects the files for the manifest.
 
     Args:
-        storage: where to write.
-        scratch: local folder for the file being written.
+        storage: Where to write.
+        scratch: Local folder for the current file.
         format: PARQUET, JSON or TEXTFILE.
         compression: GZIP (Athena's default), SNAPPY, ZSTD or NONE.
-        delimiter: between the fields of a TEXTFILE.
+        delimiter: Separator of the fields of a TEXTFILE.
 
     Raises:
-        UnsupportedSqlError: a format or compression the sandbox does not write.
+        UnsupportedSqlError: The sandbox does not write this format or compression.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Writer:
         self.rows = 0
 
     def write(self, folder: Location, batches: Iterable[pa.RecordBatch]) -> None:
-        """Write each batch as one file of `folder`; empty batches leave none."""
+        """Write each batch as one file in `folder`; skip empty batches."""
         for batch in batches:
             if not batch.num_rows:
                 continue
@@ -87,10 +87,10 @@ class Writer:
 
 
 def check_columns(columns: list[Column], *, creates_table: bool) -> None:
-    """Refuse result columns that cannot be stored in a Hive table.
+    """Refuse result columns that a Hive table cannot store.
 
     Raises:
-        QueryError: with the message Athena gives.
+        QueryError: A column cannot be stored; the message is Athena's.
     """
     seen: set[str] = set()
     for position, column in enumerate(columns, start=1):
@@ -110,10 +110,10 @@ def check_columns(columns: list[Column], *, creates_table: bool) -> None:
 
 
 def require_empty(storage: Storage, folder: Location, what: str) -> None:
-    """Refuse to write where files are already.
+    """Refuse to write into a folder that already has files.
 
     Raises:
-        QueryError: HIVE_PATH_ALREADY_EXISTS, as Athena says it.
+        QueryError: HIVE_PATH_ALREADY_EXISTS, with Athena's message.
     """
     if next(storage.objects(folder), None) is not None:
         raise QueryError(

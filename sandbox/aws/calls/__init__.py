@@ -1,4 +1,4 @@
-"""Every AWS call made under a role, noted once in `calls.jsonl`, so that policies can be held against it."""
+"""A record of the AWS calls of each role in `calls.jsonl`, which the tests compare with the policies."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ FILE = "calls.jsonl"
 
 
 def install(context: Context) -> Callable[[], None]:
-    """Note calls where moto could check permissions; return what closes the file."""
+    """Record calls where moto can check permissions; return a function that closes the file."""
     recorder = Recorder(context.folder() / FILE)
     ask = ActionAuthenticatorMixin._authenticate_and_authorize_action
 

@@ -1,4 +1,4 @@
-"""Notes each combination of role, operation and resource once, as a line of JSON."""
+"""Writes each combination of role, operation and resource once, as a line of JSON."""
 
 import json
 import threading
@@ -11,11 +11,11 @@ from sandbox.aws.roles import NOBODY, caller
 
 
 class Recorder:
-    """The calls of all roles; those of nobody in particular are not noted.
+    """Records the calls of roles; calls without a role are not recorded.
 
     Args:
         path: Where the lines go: `{"role": …, "operation": "s3:HeadObject", "resource": …}`. `resource` is an ARN, `*`
-            where the operation names none, null where it names one by an id that no ARN follows from.
+            if the operation has no resource, or null if the request names it by an id that does not give the ARN.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,11 +24,11 @@ class Recorder:
         self._seen: set[tuple[str, str, Call]] = set()
 
     def note(self, request: Any, resource: str) -> None:  # noqa: ANN401 - moto's response classes
-        """Note one request.
+        """Record one request.
 
         Args:
             request: Moto's response object, before it acts.
-            resource: The ARN that moto has for it, of S3 only.
+            resource: Moto's ARN of the resource, for S3 only.
         """
         role = caller(request.headers.get("Authorization"))
         if role == NOBODY:
@@ -43,7 +43,7 @@ class Recorder:
             self._write(fresh)
 
     def close(self) -> None:
-        """Close the file; later calls are not noted."""
+        """Close the file; later calls are not recorded."""
         with self._lock:
             self._file.close()
 

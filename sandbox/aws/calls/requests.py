@@ -1,4 +1,4 @@
-"""Reads a request to any service but S3: its operation, its parameters, and what follows from them."""
+"""Reads requests to all services except S3: the operation and its parameters as calls on resources."""
 
 import json
 from collections.abc import Iterator
@@ -6,17 +6,17 @@ from typing import Any
 
 from sandbox.aws.calls.resources import ANY, NAMED, Call, Parameters, Place
 
-# Handing one of these over to a service needs leave to do so.
+# Parameters that hand a role to a service, which needs the permission `iam:PassRole`.
 _ROLES = ("RoleArn", "ExecutionRoleArn", "taskRoleArn", "executionRoleArn")
 
 
 def calls(service: str, request: Any, place: Place) -> list[Call]:  # noqa: ANN401 - moto's response class
-    """Return what a request asks for: one call for each resource it names, and `PassRole` for each role handed over.
+    """Return the calls of a request: one per resource, and `iam:PassRole` for each role handed over.
 
     Args:
-        service: As policies name it.
+        service: Name of the service in policies.
         request: Moto's response object, before it acts.
-        place: Where the request went.
+        place: Account and region of the request.
     """
     operation = str(request._get_action())
     given = _parameters(request)

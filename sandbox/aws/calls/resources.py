@@ -1,4 +1,4 @@
-"""Which resources a call names, service by service, as ARNs that policies are written about."""
+"""Which resources a call names, per service, as ARNs in the form that policies use."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ class Call(NamedTuple):
     """One operation on one resource.
 
     Attributes:
-        operation: Of the service that was asked, unless it names another: `iam:PassRole`.
-        resource: An ARN; None where the request names it by an id that no ARN follows from.
+        operation: An operation of the requested service, or a qualified one such as `iam:PassRole`.
+        resource: An ARN; None if the request names the resource by an id that does not give the ARN.
     """
 
     operation: str
@@ -20,14 +20,14 @@ class Call(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a request went."""
+    """The account and region of a request."""
 
     partition: str
     region: str
     account: str
 
     def arn(self, service: str, rest: str) -> str:
-        """Return the ARN of a resource that stands here."""
+        """Return the ARN of a resource in this account and region."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
 
 
@@ -35,7 +35,7 @@ Named = Callable[[str, Parameters, Place], Iterator[Call]]
 
 
 def dynamodb(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
-    """Tables; what a transaction does to each is what must be allowed."""
+    """Yield calls on tables; a transaction needs the permission of each of its actions."""
     for action in given.get("TransactItems") or ():
         for kind, what in action.items():
             name = "ConditionCheckItem" if kind == "ConditionCheck" else f"{kind}Item"
@@ -47,7 +47,7 @@ def dynamodb(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
 
 
 def glue(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
-    """Glue asks for the catalog, the database and the table alike."""
+    """Yield calls on the catalog, the database and the table, because Glue checks all three."""
     yield Call(operation, place.arn("glue", "catalog"))
     of_databases = operation.endswith(("Database", "Databases"))
     database = given.get("Name") if of_databases else given.get("DatabaseName")
@@ -61,7 +61,7 @@ def glue(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
 
 
 def athena(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
-    """Workgroups; a query's id does not say which one it runs in."""
+    """Yield calls on workgroups; the id of a query does not give its workgroup."""
     group = given.get("WorkGroup")
     yield Call(operation, place.arn("athena", f"workgroup/{group}") if group else None)
 
@@ -75,7 +75,7 @@ _SAGEMAKER_NAMES = {
 
 
 def sagemaker(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
-    """Jobs, models, packages; a tag is put on what is made with it."""
+    """Yield calls on jobs, models and packages; tags in a create request count as a call of their own."""
     arn = _sagemaker_arn(operation, given, place)
     yield Call(operation, arn)
     if given.get("Tags") and operation != "AddTags":
@@ -95,15 +95,15 @@ def _sagemaker_arn(operation: str, given: Parameters, place: Place) -> str | Non
 
 
 def logs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
-    """Log groups and their streams."""
+    """Yield calls on log groups and their streams."""
     group = given.get("logGroupName")
-    # Without a stream the ARN ends where its name would stand; that is how refusals write it.
+    # Without a stream the ARN ends before the stream's name, as in AWS's refusals.
     stream = given.get("logStreamName", "")
     yield Call(operation, place.arn("logs", f"log-group:{group}:log-stream:{stream}") if group else ANY)
 
 
 def ecs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
-    """Clusters, tasks and task definitions, named by ARN or by name alone."""
+    """Yield calls on clusters, tasks and task definitions, named by ARN or by name."""
     cluster = str(given.get("cluster") or "default").rsplit("/", 1)[-1]
     tasks = [*(given.get("tasks") or ()), *([given["task"]] if "task" in given else [])]
     if operation == "RunTask":
@@ -122,7 +122,7 @@ def ecs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
 
 
 def sqs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
-    """Queues, by URL or name."""
+    """Yield calls on queues, by URL or name."""
     queue = str(given.get("QueueUrl") or given.get("QueueName") or "").rsplit("/", 1)[-1]
     yield Call(operation, place.arn("sqs", queue) if queue else ANY)
 

@@ -1,4 +1,4 @@
-"""What a request to S3 is in S3's own words: operations follow from method, query and headers."""
+"""S3 operations of a request, derived from its method, query and headers."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from xml.sax.saxutils import unescape
 
 from sandbox.aws.calls.resources import Call
 
-# First match wins; a marker is a name in the query.
+# The first match decides; a marker is a name in the query.
 _OF_BUCKET = {
     "GET": (
         ("location", "GetBucketLocation"),
@@ -41,11 +41,11 @@ _KEYS = re.compile(r"<Key>(.*?)</Key>", re.DOTALL)
 
 
 def calls(request: Any, resource: str) -> list[Call]:  # noqa: ANN401 - moto's response class
-    """Return what a request asks for: one call, more where it copies or deletes several objects.
+    """Return the calls of a request: one, or more if it copies or deletes several objects.
 
     Args:
         request: Moto's S3 response, before it acts.
-        resource: ARN of bucket or object.
+        resource: ARN of the bucket or object.
     """
     operation = _operation(request.method, "/" in resource, request.parsed_url.query)
     if operation == "DeleteObjects":
@@ -59,7 +59,7 @@ def calls(request: Any, resource: str) -> list[Call]:  # noqa: ANN401 - moto's r
 def _operation(method: str, of_object: bool, query: str) -> str:
     names = {part.partition("=")[0] for part in query.split("&")}
     choices = (_OF_OBJECT if of_object else _OF_BUCKET).get(method, ())
-    # What is not in the tables is noted under a name that no policy grants, and so is seen.
+    # An unknown request gets a name that no policy grants, so that the tests notice it.
     return next((name for marker, name in choices if not marker or marker in names), f"{method}?{query}")
 
 

@@ -1,4 +1,4 @@
-"""Moto's ECS with RunTask and StopTask that start and end processes."""
+"""Moto's ECS backend with RunTask and StopTask that start and end processes."""
 
 import copy
 from typing import Any, ClassVar
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from moto.ecs.exceptions import EcsClientException
 from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 
-from sandbox.aws.ecs.running import RunningTasks
+from sandbox.aws.ecs.tasks import RunningTasks
 
 
 class EcsBackend(EC2ContainerServiceBackend):
@@ -16,24 +16,24 @@ class EcsBackend(EC2ContainerServiceBackend):
 
     @staticmethod
     def _calculate_task_resource_requirements(task_definition: TaskDefinition) -> dict[str, Any]:
-        """What a task takes of an instance; on Fargate a container need not say how much of the task is its own."""
+        """Return the resources that a task needs; on Fargate a container may leave out its share."""
         sized = copy.copy(task_definition)
         sized.container_definitions = [{"cpu": 0, "memory": 0, **c} for c in task_definition.container_definitions]
         found: dict[str, Any] = EC2ContainerServiceBackend._calculate_task_resource_requirements(sized)
         return found
 
     def run_task(self, *arguments: Any, **named: Any) -> list[Task]:  # noqa: ANN401 - moto's signature
-        """RunTask: the tasks are PROVISIONING in the answer, and go on from there by themselves."""
+        """RunTask: return the tasks in state PROVISIONING; they advance in the background."""
         tasks: list[Task] = super().run_task(*arguments, **named)
         for task in tasks:
             self.running.launch(task, self.describe_task_definition(task.task_definition_arn))
         return tasks
 
     def stop_task(self, cluster_str: str, task_str: str, reason: str) -> Task:
-        """StopTask: SIGTERM, and SIGKILL after the container's stop timeout; the answer does not wait for either.
+        """StopTask: send SIGTERM, and SIGKILL after the container's stop timeout, without waiting.
 
         Raises:
-            EcsClientException: There is no such task.
+            EcsClientException: The task does not exist.
         """
         cluster = self._get_cluster(cluster_str)
         wanted = task_str.rsplit("/", 1)[-1]

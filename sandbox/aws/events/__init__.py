@@ -1,4 +1,4 @@
-"""EventBridge that delivers: S3 object events reach rules, and rules reach API destinations over HTTP."""
+"""EventBridge that delivers events: S3 object events match rules, and rules call API destinations over HTTP."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from sandbox.aws.events.courier import Courier
 
 
 def install(_: Context) -> Callable[[], None]:
-    """Connect S3, rules and API destinations; return what ends the deliveries."""
+    """Connect S3, rules and API destinations; return a function that stops the deliveries."""
     courier = Courier()
     attach(courier)
     return courier.close

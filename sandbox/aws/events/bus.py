@@ -1,4 +1,4 @@
-"""The default event bus made real: rules see every event, and API destinations receive them."""
+"""The default event bus: matches all events against the rules and sends them to API destinations."""
 
 import contextlib
 import copy
@@ -25,14 +25,14 @@ _complete_upload: Callable[..., Any] = S3Backend.complete_multipart_upload
 
 
 def publish(event: Event) -> None:
-    """Put an event of an AWS service on the default bus of its account and region."""
+    """Publish an AWS service's event on the default bus of its account and region."""
     bus = events_backends[event["account"]][event["region"]].event_buses["default"]
     for rule in list(bus.rules.values()):
         rule.send_to_targets(cast("Any", copy.deepcopy(event)))
 
 
 def attach(courier: Courier) -> None:
-    """Make moto's rules deliver through `courier`, and S3 publish its object events."""
+    """Make moto's rules deliver through `courier`, and make S3 publish its object events."""
 
     def send_to_targets(rule: Any, original_event: Event, transform_input: bool = True) -> None:  # noqa: ANN401 - moto
         if rule.state == "ENABLED" and rule.event_pattern.matches_event(original_event):
@@ -43,7 +43,7 @@ def attach(courier: Courier) -> None:
     def object_changed(account_id: str, bucket: Any, event_name: Any, key: Any) -> None:  # noqa: ANN401 - moto
         name = str(getattr(event_name, "value", event_name))
         if name == "s3:ObjectCreated:Put" and _completing.get():
-            return  # moto announces the assembled object twice; the service only as CompleteMultipartUpload
+            return  # moto announces the assembled object twice, S3 only as CompleteMultipartUpload
         with _logged(f"event {name} of s3://{bucket.name}"):
             event = object_event(account_id, bucket, name, key)
             if event is not None:
@@ -66,7 +66,7 @@ def attach(courier: Courier) -> None:
 
 @contextlib.contextmanager
 def _logged(what: str) -> Any:  # noqa: ANN401 - a context manager
-    """Events are sent behind the back of a request that has succeeded, so a failure is logged and goes no further."""
+    """Log a failure and continue: the request that caused the event has already succeeded."""
     try:
         yield
     except Exception:
@@ -101,7 +101,7 @@ def _body(target: dict[str, Any], event: Event, rule: dict[str, str]) -> str:
 
 
 def _clean(event: Event) -> Event:
-    """An event as a target sees it: an ISO time, none of moto's own members."""
+    """Return an event as a target sees it: with an ISO time and without moto's own fields."""
     cleaned = {name: value for name, value in event.items() if name != "ingestion-time"}
     if not isinstance(cleaned["time"], str):
         cleaned["time"] = f"{datetime.fromtimestamp(float(cleaned['time']), UTC):%Y-%m-%dT%H:%M:%SZ}"

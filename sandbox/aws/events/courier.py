@@ -1,4 +1,4 @@
-"""Delivering events to API destinations over HTTP: the connection's authorization, parameters, and retries."""
+"""Delivery of events to API destinations over HTTP: authorization, parameters and retries."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ import httpx
 _THREADS = 4
 _ATTEMPTS = 6
 _FIRST_PAUSE = 0.2
-_TIMEOUT = 5.0  # seconds EventBridge waits for an API destination
+_TIMEOUT = 5.0  # EventBridge's timeout for an API destination, in seconds
 _RETRIED = {401, 407, 409, 429}
 _log = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ class Delivery:
 
 
 def delivery(destination: Any, connection: Any, target: dict[str, Any], body: str) -> Delivery:  # noqa: ANN401 - moto
-    """Put a request together.
+    """Build the request of a delivery.
 
     Args:
-        destination: moto's API destination.
-        connection: moto's connection of that destination.
-        target: the rule's target, with its `HttpParameters`.
-        body: the (transformed) event.
+        destination: Moto's API destination.
+        connection: Moto's connection of that destination.
+        target: The rule's target, with its `HttpParameters`.
+        body: The event, transformed if the target asks for it.
     """
     parameters = target.get("HttpParameters") or {}
     auth = connection.auth_parameters or {}
@@ -59,18 +59,18 @@ def delivery(destination: Any, connection: Any, target: dict[str, Any], body: st
 
 
 class Courier:
-    """Makes deliveries in the background, retrying what may yet succeed."""
+    """Makes deliveries in the background and retries the failures that may be temporary."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="events")
         self._over = threading.Event()
 
     def send(self, item: Delivery, attempts: int = _ATTEMPTS) -> None:
-        """Queue a delivery; at most `attempts` tries."""
+        """Queue a delivery with at most `attempts` attempts."""
         self._pool.submit(self._deliver, item, attempts)
 
     def close(self) -> None:
-        """Give up what is queued and end."""
+        """Drop the queued deliveries and stop."""
         self._over.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -87,7 +87,7 @@ class Courier:
 
 
 def _attempt(item: Delivery) -> str | None:
-    """Try once; None when delivered, else what happened (`refused …` is final)."""
+    """Try once; return None on success, otherwise the outcome (`refused …` is final)."""
     try:
         answer = httpx.request(
             item.method,

@@ -1,4 +1,4 @@
-"""Events that AWS services emit by themselves: S3's object events, in the shape EventBridge gives them."""
+"""Events that AWS services emit themselves: S3's object events in EventBridge's form."""
 
 import secrets
 import time
@@ -20,7 +20,7 @@ _DELETED = {
 
 
 def event(*, kind: str, source: str, account: str, region: str, resources: list[str], detail: dict[str, Any]) -> Event:
-    """Return an event envelope, members in the order of the service."""
+    """Return an event envelope, with its fields in the service's order."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -35,13 +35,13 @@ def event(*, kind: str, source: str, account: str, region: str, resources: list[
 
 
 def object_event(account: str, bucket: Any, name: str, key: Any) -> Event | None:  # noqa: ANN401 - moto's models
-    """Return S3's event for an object that was created or deleted; None for what is not forwarded.
+    """Return S3's event for a created or deleted object; None for events that S3 does not forward.
 
     Args:
-        account: the bucket's.
-        bucket: moto's bucket.
-        name: e.g. `s3:ObjectCreated:Put`.
-        key: moto's object.
+        account: Account of the bucket.
+        bucket: Moto's bucket.
+        name: For example `s3:ObjectCreated:Put`.
+        key: Moto's object.
     """
     if name not in _CREATED and name not in _DELETED:
         return None

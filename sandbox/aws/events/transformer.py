@@ -11,7 +11,11 @@ MISSING = object()
 
 
 def find(path: str, event: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return what a JSON path (`$.detail.object.key`, `$.resources[0]`) finds, or `MISSING`."""
+    """Return the value at a JSON path, or `MISSING`.
+
+    >>> find("$.resources[0]", {"resources": ["arn:aws:s3:::b"]})
+    'arn:aws:s3:::b'
+    """
     value, position = event, 1
     while position < len(path):
         step = _STEP.match(path, position)
@@ -29,16 +33,16 @@ def find(path: str, event: Any) -> Any:  # noqa: ANN401 - any JSON value
 def transform(transformer: dict[str, Any], event: dict[str, Any], rule: dict[str, str]) -> str:
     """Render an `InputTransformer` for an event.
 
-    A placeholder outside quotes becomes a JSON value (a string gets its quotes), one inside a quoted text becomes the
-    bare text, escaped. `<aws.events.event.json>` is the whole event, `<aws.events.event>` the event without detail.
+    A placeholder outside quotes becomes a JSON value (strings are quoted); inside a quoted text it becomes the bare
+    text, escaped. `<aws.events.event.json>` is the whole event, `<aws.events.event>` the event without its detail.
 
     Args:
         transformer: `InputPathsMap` and `InputTemplate`.
-        event: the event.
+        event: The event.
         rule: `arn` and `name` of the rule.
 
     Returns:
-        The text that the target gets.
+        The text for the target.
     """
     values = {name: find(path, event) for name, path in (transformer.get("InputPathsMap") or {}).items()}
     values |= {

@@ -1,4 +1,4 @@
-"""SageMaker that runs: training and transform jobs are subprocesses of the image's real entry point."""
+"""SageMaker that runs jobs: training and transform jobs are subprocesses of the image's real entry point."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from sandbox.aws.sagemaker.api import Region, SageMakerApi
 
 
 def install(context: Context) -> Callable[[], None]:
-    """Put our actions in place of moto's; return what ends every job's processes."""
+    """Replace moto's SageMaker actions; return a function that ends the processes of all jobs."""
     regions: dict[str, Region] = {}
     bound = type("SageMakerApi", (SageMakerApi,), {"context": context, "regions": regions})
     urls.url_paths["{0}/$"] = getattr(bound, "dispatch")  # noqa: B009 - `type(...)` hides the attribute from mypy

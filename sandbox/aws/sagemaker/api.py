@@ -24,7 +24,7 @@ class Region:
 
 
 class SageMakerApi(RegistryActions):
-    """SageMaker's actions; `context` and `regions` are set by `sandbox.aws.sagemaker.install`."""
+    """SageMaker's actions; `sandbox.aws.sagemaker.install` sets `context` and `regions`."""
 
     context: ClassVar[Context]
     regions: ClassVar[dict[str, Region]]
@@ -81,7 +81,7 @@ class SageMakerApi(RegistryActions):
         return EmptyResult()
 
     def add_tags(self) -> ActionResult:
-        """AddTags; a key given again takes the new value."""
+        """AddTags: a key that already exists takes the new value."""
         request = self.request
         holder = self._tagged(request["ResourceArn"])
         merged = {tag["Key"]: tag for tag in [*(holder.tags or []), *request["Tags"]]}

@@ -7,7 +7,7 @@ from sandbox.aws.errors import JobError
 
 
 def pack(folder: Path, target: Path) -> bool:
-    """Pack a folder's contents; false (and no archive) when it holds nothing."""
+    """Pack a folder's contents; return false, without an archive, if the folder is empty."""
     entries = sorted(folder.iterdir()) if folder.is_dir() else []
     if entries:
         with tarfile.open(target, "w:gz") as archive:
@@ -17,12 +17,12 @@ def pack(folder: Path, target: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack an archive's plain files into a folder; nothing may leave it.
+    """Unpack an archive's plain files into a folder.
 
-    By hand: `extractall` has no safe filter before Python 3.11.4, which Debian 12's own Python is.
+    Not with `extractall`: it has no safe filter before Python 3.11.4, and Debian 12 has an older Python.
 
     Raises:
-        JobError: not an archive, or an unsafe one.
+        JobError: It is not an archive, or a member would land outside the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

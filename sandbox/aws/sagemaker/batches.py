@@ -1,4 +1,4 @@
-"""Cutting input objects into the requests of a batch transform."""
+"""Splits input objects into the requests of a batch transform."""
 
 import json
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from sandbox.aws.storage import Location, Object, Storage
 
 @dataclass(frozen=True)
 class Batch:
-    """One request: its body, and the records it was made of (none when the object is sent whole)."""
+    """One request: its body and its records (none if the object is sent whole)."""
 
     body: bytes
     lines: list[str]
 
 
 def inputs(storage: Storage, kind: str, uri: str) -> list[tuple[Object, str]]:
-    """List the input objects with the key of each below the prefix or manifest root.
+    """List the input objects, each with its key relative to the prefix or manifest root.
 
     Raises:
-        JobError: nothing is there, or the manifest cannot be read.
+        JobError: There are no objects, or the manifest cannot be read.
     """
     if kind == "ManifestFile":
         return list(_manifest(storage, uri))
@@ -51,17 +51,21 @@ def _manifest(storage: Storage, uri: str) -> Iterator[tuple[Object, str]]:
 
 
 def cut(data: bytes, *, split: str, strategy: str, limit: int, name: str) -> Iterator[Batch]:
-    """Cut an object into batches of at most `limit` bytes.
+    r"""Split an object into batches of at most `limit` bytes.
 
     Args:
-        data: the object.
-        split: `None` (whole object) or `Line`.
+        data: The object's bytes.
+        split: `None` for the whole object, or `Line`.
         strategy: `SingleRecord` or `MultiRecord`.
-        limit: MaxPayloadInMB in bytes.
-        name: of the object, for messages.
+        limit: MaxPayloadInMB, in bytes.
+        name: Name of the object for messages.
 
     Raises:
-        JobError: a record does not fit, or the split is one the sandbox does not know.
+        JobError: A record exceeds the limit, or the sandbox does not support the split type.
+
+    Example:
+        >>> [part.body for part in cut(b"1\n2\n", split="Line", strategy="SingleRecord", limit=9, name="a.csv")]
+        [b'1\n', b'2\n']
     """
     if split == "None":
         _fits(len(data), limit, name)

@@ -1,4 +1,4 @@
-"""What SageMaker does about checkpoints: the container's folder starts as the S3 prefix, and goes back there."""
+"""SageMaker's checkpoints: the container's folder starts as a copy of the S3 prefix and is copied back at the end."""
 
 import shutil
 from pathlib import Path, PurePosixPath
@@ -11,9 +11,9 @@ _OPT_ML = PurePosixPath("/opt/ml")
 
 
 class Checkpoints:
-    """A job's `CheckpointConfig`; without one, nothing is kept.
+    """A job's `CheckpointConfig`; without one, nothing is copied.
 
-    SageMaker copies while the container runs as well; here once it has ended, however it has.
+    SageMaker also copies while the container runs; the sandbox copies after it has ended, for whatever reason.
     """
 
     def __init__(self, config: dict[str, Any] | None, storage: Storage) -> None:
@@ -22,10 +22,10 @@ class Checkpoints:
         self._storage = storage
 
     def fetch(self, base: Path) -> None:
-        """Make the folder hold what the prefix holds.
+        """Copy the prefix to the folder.
 
         Raises:
-            JobError: the local path lies outside what the sandbox gives a container.
+            JobError: The local path is not below /opt/ml.
         """
         if self._prefix is None:
             return
@@ -36,7 +36,7 @@ class Checkpoints:
             self._storage.download(item.place, folder / item.place.key[len(self._prefix.key) :])
 
     def keep(self, base: Path) -> None:
-        """Write the folder's files to the prefix."""
+        """Copy the folder to the prefix."""
         if self._prefix is None:
             return
         folder = self._folder(base)

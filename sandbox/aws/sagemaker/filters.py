@@ -19,7 +19,11 @@ def compile_path(path: str) -> Callable[[Record], Record]:
     """Compile SageMaker's subset of JSONPath: `$`, `$.a.b`, `$['a']`, `$[1]`, `$[1:]`, `$[0,2]`.
 
     Raises:
-        JobError: another expression.
+        JobError: The expression is not in that subset.
+
+    Example:
+        >>> compile_path("$[1:]")(["id-7", 0.25, 3])
+        [0.25, 3]
     """
     if not path.startswith("$"):
         raise JobError(f"ClientError: filter {path!r} is not a JSONPath: it starts with $")
@@ -27,7 +31,7 @@ def compile_path(path: str) -> Callable[[Record], Record]:
     while position < len(path):
         found = _STEP.match(path, position)
         if not found:
-            raise JobError(f"ClientError: filter {path!r} is not understood from {path[position:]!r} on")
+            raise JobError(f"ClientError: filter {path!r} cannot be read at {path[position:]!r}")
         steps.append(_step(found))
         position = found.end()
 
@@ -57,14 +61,14 @@ def _step(found: re.Match[str]) -> Callable[[Record], Record]:
 
 
 class Processing:
-    """The three stages for one content type.
+    """Filters before and after the model, for one content type.
 
     Args:
-        settings: the job's `DataProcessing`.
-        content_type: of the input; CSV and JSON (Lines) can be processed.
+        settings: The job's `DataProcessing`.
+        content_type: Content type of the input; CSV and JSON (Lines) can be processed.
 
     Raises:
-        JobError: filters are asked of another content type.
+        JobError: The job asks for filters on another content type.
     """
 
     def __init__(self, settings: dict[str, Any], content_type: str) -> None:
@@ -77,14 +81,14 @@ class Processing:
         self._join = settings.get("JoinSource", "None") == "Input"
 
     def before(self, lines: list[str]) -> list[str]:
-        """Filter the records that are sent."""
+        """Filter the records to send."""
         return [self._write(self._input(self._read(line))) for line in lines] if self.active else lines
 
     def after(self, sent: list[str], answer: bytes) -> bytes:
-        """Join answers to their inputs and filter the result.
+        """Join the answers to their inputs and filter the result.
 
         Raises:
-            JobError: the numbers of records differ.
+            JobError: The numbers of records differ.
         """
         if not self.active:
             return answer

@@ -1,4 +1,4 @@
-"""The hosts of a training job on one machine: a folder each as `/opt/ml`, and one process group each."""
+"""The hosts of a training job on one machine: one folder as `/opt/ml` and one process group per host."""
 
 import json
 import socket
@@ -16,13 +16,13 @@ _FOLDERS = ("input/config", "input/data", "model", "output/data", "checkpoints")
 
 @dataclass(frozen=True)
 class Host:
-    """One host: its name and what its container sees as `/opt/ml`."""
+    """One host: its name, and its folder that stands for `/opt/ml`."""
 
     name: str
     base: Path
 
     def lay_out(self, request: dict[str, Any], names: list[str]) -> None:
-        """Make the folders and write the configuration files."""
+        """Create the folders and write the configuration files."""
         for folder in _FOLDERS:
             (self.base / folder).mkdir(parents=True, exist_ok=True)
         instance = request.get("ResourceConfig", {}).get("InstanceType", "ml.m5.large")
@@ -44,36 +44,36 @@ class Host:
             (self.base / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
 
 
-class Crew:
-    """The containers of a job's hosts, waited for and ended together."""
+class ContainerGroup:
+    """The containers of a job's hosts, awaited and ended together."""
 
     def __init__(self) -> None:
         self._containers: list[Container] = []
 
     def add(self, container: Container) -> None:
-        """Take in a started container."""
+        """Add a started container."""
         self._containers.append(container)
 
     def poll(self) -> int | None:
-        """Exit code once all have ended well (0) or one has not (its own); None before."""
+        """Return 0 once all have succeeded, or the exit code of one that failed; None before."""
         codes = [container.poll() for container in self._containers]
         failed = next((code for code in codes if code), None)
         return failed if failed or None in codes else 0
 
     def interrupt(self) -> None:
-        """SIGTERM all and return at once."""
+        """Send SIGTERM to all and return at once."""
         for container in self._containers:
             container.interrupt()
 
     def wait(self, stop: threading.Event, deadline: float | None = None) -> int | None:
-        """Wait for the end; None when `stop` was set or the monotonic `deadline` passed first."""
+        """Wait for the end; return None if `stop` is set or the monotonic `deadline` passes first."""
         while (code := self.poll()) is None:
             if stop.wait(_POLL_SECONDS) or (deadline is not None and time.monotonic() > deadline):
                 return None
         return code
 
     def end(self, grace: float) -> int:
-        """SIGTERM all, SIGKILL after `grace` seconds; the first exit code that is not 0."""
+        """Send SIGTERM to all, then SIGKILL after `grace` seconds; return the first exit code other than 0."""
         self.interrupt()
         deadline = time.monotonic() + grace
         codes = [container.end(max(0.0, deadline - time.monotonic())) for container in self._containers]
@@ -81,12 +81,12 @@ class Crew:
 
 
 def addresses(names: list[str]) -> str:
-    """Where hosts that share this machine's loopback are found, as the train image takes it (name=host:port,…)."""
+    """Return loopback addresses of the hosts in the train image's format (name=host:port,…)."""
     return ",".join(f"{name}=127.0.0.1:{_two_free_ports()}" for name in names)
 
 
 def _two_free_ports() -> int:
-    """A free port whose successor is free as well."""
+    """Return a free port whose successor is also free."""
     while True:
         with socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What training and transform jobs share: names, states, tags, the worker thread, listing."""
+"""What training and transform jobs share: names, states, tags, worker threads and listing."""
 
 import logging
 import math
@@ -18,35 +18,35 @@ from sandbox.aws.storage import Storage
 
 FINAL = {"Completed", "Failed", "Stopped"}
 SERVER_GRACE = 5.0
-STOP_GRACE = 120.0  # seconds SageMaker leaves between SIGTERM and SIGKILL
+STOP_GRACE = 120.0  # SageMaker's seconds between SIGTERM and SIGKILL
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _log = logging.getLogger(__name__)
 
 
 def now() -> datetime:
-    """The present, with a zone."""
+    """Return the current time with a time zone."""
     return datetime.now(UTC)
 
 
-class Running(Protocol):
-    """What a job has running: one container or several."""
+class Workload(Protocol):
+    """The running part of a job: one container or several."""
 
     def poll(self) -> int | None:
-        """Exit code, or None while it runs."""
+        """Return the exit code, or None while it runs."""
 
     def interrupt(self) -> None:
-        """SIGTERM, and return at once."""
+        """Send SIGTERM and return at once."""
 
     def end(self, grace: float) -> int:
-        """SIGTERM, and SIGKILL after `grace` seconds; the exit code."""
+        """Send SIGTERM, then SIGKILL after `grace` seconds; return the exit code."""
 
 
 class Job:
     """One job of either kind.
 
     Attributes:
-        request: the create request as sent.
-        status: InProgress, Stopping, or a final one.
+        request: The create request as sent.
+        status: InProgress, Stopping or a final status.
     """
 
     kind = ""
@@ -66,34 +66,34 @@ class Job:
         self.ended: datetime | None = None
         self.stopping = threading.Event()
         self.grace = STOP_GRACE
-        self.container: Running | None = None
+        self.container: Workload | None = None
         self.thread = threading.Thread(target=self._work, name=f"{self.noun}-{self.name}", daemon=True)
 
     @property
     def role(self) -> str | None:
-        """The role that SageMaker and the containers of a job work under."""
+        """The role of the job and its containers."""
         found: str | None = self.request.get("RoleArn")
         return found
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 clients are untyped
-        """A client with the permissions of the job's role."""
+        """Return a client with the permissions of the job's role."""
         return self.context.client(service, self.region, key_of(self.role))
 
     def log(self, group: str, name: str) -> LogStream:
-        """A log stream of the job's role."""
+        """Return a log stream written with the job's role."""
         return LogStream(self.client("logs"), self.context.client("logs", self.region), group=group, name=name)
 
     @property
     def storage(self) -> Storage:
-        """The sandbox's S3."""
+        """S3 of the sandbox."""
         return Storage(self.client("s3"), self.context.folder("sagemaker", "cache"))
 
     def folder(self) -> Path:
-        """The job's own folder under the state folder."""
+        """Return the job's own folder in the state folder."""
         return self.context.folder("sagemaker", f"{self.noun}s", self.name)
 
     def environment(self) -> dict[str, str]:
-        """What every container of a job finds in its environment."""
+        """Return the environment variables of all containers of the job."""
         return {
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
@@ -103,17 +103,17 @@ class Job:
         }
 
     def stop(self, grace: float = STOP_GRACE) -> None:
-        """Ask the job to stop; SIGTERM now, SIGKILL after `grace` seconds."""
+        """Ask the job to stop: SIGTERM now, SIGKILL after `grace` seconds."""
         self.grace = grace
         if self.status not in FINAL:
             self.status, self.modified = "Stopping", now()
         self.stopping.set()
 
     def perform(self) -> None:
-        """Do the job.
+        """Run the job.
 
         Raises:
-            SandboxAwsError: it failed; the message is the reason.
+            SandboxAwsError: It failed; the message is the reason.
         """
         raise NotImplementedError
 
@@ -123,11 +123,11 @@ class Job:
         self.status = status
 
     def describe(self) -> dict[str, Any]:
-        """The Describe answer."""
+        """Return the Describe response."""
         raise NotImplementedError
 
     def summary(self) -> dict[str, Any]:
-        """The List entry."""
+        """Return the entry in List responses."""
         kind = self.kind
         found = {
             f"{kind}JobName": self.name,
@@ -145,7 +145,7 @@ class Job:
             self.perform()
         except SandboxAwsError as error:
             self.finish("Failed", str(error) if isinstance(error, JobError) else f"ClientError: {error}")
-        except Exception as error:  # a bug of ours must end the job, not hang its client
+        except Exception as error:  # a bug in the sandbox must fail the job and not block its client
             _log.exception("%s %s", self.noun, self.name)
             self.finish("Failed", f"InternalServerError: {type(error).__name__}: {error}")
         finally:
@@ -154,10 +154,10 @@ class Job:
 
 
 class Jobs:
-    """Every job of one kind and region, by name.
+    """All jobs of one kind and region, by name.
 
     Args:
-        make: builds a job from its create request.
+        make: Builds a job from its create request.
     """
 
     def __init__(self, make: Callable[[dict[str, Any]], Job]) -> None:
@@ -169,7 +169,7 @@ class Jobs:
         """Start a job.
 
         Raises:
-            ApiError: the name is taken (ResourceInUse) or not allowed (ValidationException).
+            ApiError: The name is taken (ResourceInUse) or invalid (ValidationException).
         """
         job = self._make(request)
         if not _NAME.fullmatch(job.name):
@@ -194,7 +194,7 @@ class Jobs:
         """Return a job.
 
         Raises:
-            ApiError: ValidationException, as the service answers.
+            ApiError: The job does not exist (ValidationException).
         """
         try:
             return self._jobs[name]
@@ -205,7 +205,7 @@ class Jobs:
         """Ask a job to stop.
 
         Raises:
-            ApiError: there is none, or it has ended.
+            ApiError: The job does not exist or has ended.
         """
         job = self.get(name)
         if job.status in FINAL:
@@ -220,11 +220,11 @@ class Jobs:
         return list(self._jobs.values())
 
     def by_arn(self, arn: str) -> Job | None:
-        """Return the job of an ARN."""
+        """Return the job with an ARN, if there is one."""
         return next((job for job in self.all() if job.arn == arn), None)
 
     def list(self, request: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
-        """Filter, sort and page as the List actions do; return summaries and the next token."""
+        """Filter, sort and page like the List actions; return summaries and the next token."""
         found = [job for job in self.all() if _listed(job, request)]
         by = {"Name": "name", "Status": "status"}.get(request.get("SortBy") or "", "created")
         found.sort(
@@ -236,7 +236,7 @@ class Jobs:
         return [job.summary() for job in found[start : start + count]], token
 
     def close(self) -> None:
-        """Stop every job and wait until its processes are gone."""
+        """Stop all jobs and wait until their processes have ended."""
         under_way = [job for job in self.all() if job.thread.is_alive()]
         for job in under_way:
             job.stop(SERVER_GRACE)

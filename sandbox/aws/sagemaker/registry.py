@@ -1,4 +1,4 @@
-"""Models and the model registry: moto's metadata with the service's own answers and refusals."""
+"""Models and the model registry: moto's metadata with SageMaker's own answers and refusals."""
 
 import json
 from typing import Any, cast
@@ -11,7 +11,7 @@ from sandbox.aws.events.bus import publish
 from sandbox.aws.events.sources import event
 from sandbox.aws.storage import Location
 
-# What the event of an update names as changed, as the service's documentation lists it.
+# The fields that an update's event can list as changed, from the service's documentation.
 ANNOUNCED_UPDATES = (
     "ModelApprovalStatus",
     "ApprovalDescription",
@@ -25,16 +25,16 @@ def _named(request: dict[str, Any], field: str) -> bool:
 
 
 class RegistryActions(SageMakerResponse):
-    """Actions on models, model packages and groups; the rest is moto's."""
+    """Actions on models, model packages and groups; moto handles the rest."""
 
     @property
     def request(self) -> dict[str, Any]:
-        """The request's JSON body."""
+        """The JSON body of the request."""
         body: dict[str, Any] = json.loads(self.body or "{}")
         return body
 
     def create_model(self) -> ActionResult:
-        """CreateModel; a name is taken once, and the model's archive must exist."""
+        """CreateModel: the name must be new and the model's archive must exist."""
         request = self.request
         if request["ModelName"] in self.sagemaker_backend._models:
             raise ApiError("ValidationException", f'Cannot create already existing model "{self._arn("model")}".')
@@ -44,19 +44,19 @@ class RegistryActions(SageMakerResponse):
         return super().create_model()
 
     def describe_model(self) -> ActionResult:
-        """DescribeModel, without the members that were never given."""
+        """DescribeModel: leave out the fields that were not given."""
         answer = self.sagemaker_backend.describe_model(self.request["ModelName"]).response_object
         return ActionResult({name: value for name, value in answer.items() if value not in ({}, [], None)})
 
     def create_model_package_group(self) -> ActionResult:
-        """CreateModelPackageGroup; a name is taken once."""
+        """CreateModelPackageGroup: the name must be new."""
         name = self.request["ModelPackageGroupName"]
         if name in self.sagemaker_backend.model_package_groups:
             raise ApiError("ValidationException", f"Model Package Group already exists: {name}")
         return super().create_model_package_group()
 
     def create_model_package(self) -> ActionResult:
-        """CreateModelPackage; EventBridge hears of it. A version takes no tags, its group does."""
+        """CreateModelPackage: publish an event; refuse tags on a version, because only its group takes them."""
         if self.request.get("ModelPackageGroupName") and self.request.get("Tags"):
             raise ApiError("ValidationException", "Tags can not be provided when creating a model package version.")
         others = dict(self.sagemaker_backend.model_packages)
@@ -66,9 +66,9 @@ class RegistryActions(SageMakerResponse):
         return ActionResult({"ModelPackageArn": package.arn})
 
     def _number(self, arn: str, others: dict[str, Any]) -> Any:  # noqa: ANN401 - moto's untyped model
-        """Give a new version the next number of its group, one that no other has or had.
+        """Give a new version a number that its group has never used.
 
-        moto counts the group's versions, so that after a deletion the new one would take another's place.
+        moto counts the existing versions, so after a deletion the next one would reuse a number.
         """
         backend = self.sagemaker_backend
         package = backend.model_packages.pop(arn)
@@ -82,11 +82,11 @@ class RegistryActions(SageMakerResponse):
         return package
 
     def describe_model_package(self) -> ActionResult:
-        """DescribeModelPackage; like the service, a versioned package has no `ModelPackageName`."""
+        """DescribeModelPackage: as in SageMaker, a versioned package has no `ModelPackageName`."""
         return ActionResult(self._package(self._find_package(self.request["ModelPackageName"])))
 
     def update_model_package(self) -> ActionResult:
-        """UpdateModelPackage: what is not named stays (moto forgets it)."""
+        """UpdateModelPackage: keep the fields that the request does not name (moto drops them)."""
         request = self.request
         package = self._find_package(request["ModelPackageArn"])
         if request.get("ModelApprovalStatus"):
@@ -109,7 +109,7 @@ class RegistryActions(SageMakerResponse):
         return ActionResult({})
 
     def delete_model_package_group(self) -> ActionResult:
-        """DeleteModelPackageGroup; refused while it holds packages."""
+        """DeleteModelPackageGroup: refuse it while the group has packages."""
         backend, name = self.sagemaker_backend, self.request["ModelPackageGroupName"]
         if name not in backend.model_package_groups:
             raise ApiError("ValidationException", f"ModelPackageGroup {name} does not exist.")

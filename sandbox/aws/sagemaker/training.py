@@ -1,4 +1,4 @@
-"""Training jobs that run: the container contract of /opt/ml, one process group, real states, real artifacts."""
+"""Training jobs that run: SageMaker's contract of /opt/ml, one process group per host, real states and artifacts."""
 
 import re
 import shutil
@@ -12,18 +12,18 @@ from sandbox.aws.errors import JobError
 from sandbox.aws.logs import LogStream
 from sandbox.aws.sagemaker.archives import pack
 from sandbox.aws.sagemaker.checkpoints import Checkpoints
-from sandbox.aws.sagemaker.hosts import Crew, Host, addresses
+from sandbox.aws.sagemaker.hosts import ContainerGroup, Host, addresses
 from sandbox.aws.sagemaker.jobs import Job, now
 from sandbox.aws.storage import Location
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-# What a container ends with when its instance is taken away: SIGTERM, caught by its entry point or not.
+# Exit codes of a container whose instance was reclaimed: SIGTERM, whether or not its entry point handles it.
 _TAKEN_AWAY = {128 + signal.SIGTERM, -signal.SIGTERM}
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading the training image",
     "Training": "Training image download completed. Training in progress.",
-    "Interrupted": "Instances were reclaimed; the job starts again when there are some",
+    "Interrupted": "Instances were reclaimed; the job restarts when instances are available",
     "Stopping": "Stopping the training job",
     "Uploading": "Uploading generated training model",
     "Completed": "Training job completed",
@@ -54,13 +54,13 @@ class TrainingJob(Job):
 
     @property
     def hosts(self) -> list[Host]:
-        """The job's hosts, the first in the job's own folder."""
+        """The job's hosts; the first uses the job's own folder."""
         count = int(self.request.get("ResourceConfig", {}).get("InstanceCount") or 1)
         base = self.folder()
         return [Host(f"algo-{n}", base if n == 1 else base / "hosts" / f"algo-{n}") for n in range(1, count + 1)]
 
     def perform(self) -> None:
-        """Download, train, upload."""
+        """Download the data, train, and upload the artifacts."""
         base = self.folder()
         self.started = now()
         self._enter("Downloading")
@@ -82,7 +82,7 @@ class TrainingJob(Job):
         self.finish("Completed" if reason is None else "Stopped")
 
     def _train_until_done(self) -> tuple[int, str | None]:
-        """Train; a spot job whose container was ended by SIGTERM starts again on fresh instances."""
+        """Train; restart a spot job on new instances if SIGTERM ended its container."""
         checkpoints = Checkpoints(self.request.get("CheckpointConfig"), self.storage)
         limit = (self.request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
         deadline = time.monotonic() + limit if limit else None
@@ -102,7 +102,7 @@ class TrainingJob(Job):
             self._prepare()
 
     def finish(self, status: str, reason: str | None = None) -> None:
-        """Enter a final state, in the transitions as well."""
+        """Enter a final state and record it as a transition."""
         if status == "Failed":
             self._enter("Failed", reason)
         if self.transitions:
@@ -144,7 +144,7 @@ class TrainingJob(Job):
         return answer
 
     def summary(self) -> dict[str, Any]:
-        """The ListTrainingJobs entry."""
+        """Return the entry in ListTrainingJobs."""
         return {**super().summary(), "SecondaryStatus": self.secondary}
 
     def _enter(self, secondary: str, message: str | None = None) -> None:
@@ -160,7 +160,7 @@ class TrainingJob(Job):
         return Location.parse(self.request["OutputDataConfig"]["S3OutputPath"]) / f"{self.name}/output/{name}"
 
     def _prepare(self) -> None:
-        """Write what the containers read: configuration files and the channels' data."""
+        """Write the containers' inputs: configuration files and the channels' data."""
         names = [host.name for host in self.hosts]
         for position, host in enumerate(self.hosts):
             host.lay_out(self.request, names)
@@ -168,7 +168,7 @@ class TrainingJob(Job):
                 self._download(channel, host.base / "input" / "data" / channel["ChannelName"], position, len(names))
 
     def _download(self, channel: dict[str, Any], folder: Path, position: int, hosts: int) -> None:
-        """Copy a host's objects of a channel; keys below the last slash of the prefix keep their relative path."""
+        """Copy a host's objects of a channel; keys keep their path relative to the prefix's last slash."""
         source = channel["DataSource"].get("S3DataSource")
         if source is None or source.get("S3DataType", "S3Prefix") != "S3Prefix":
             raise JobError(f"ClientError: channel {channel['ChannelName']}: the sandbox reads S3Prefix sources only")
@@ -187,22 +187,22 @@ class TrainingJob(Job):
             )
 
     def _train(self, deadline: float | None) -> tuple[int, str | None]:
-        """Run the containers; return the exit code, and Stopped or MaxRuntimeExceeded when they were ended early."""
-        crew, logs, hosts = Crew(), [], self.hosts
-        self.container = crew
+        """Run the containers; return the exit code, and Stopped or MaxRuntimeExceeded if they were ended early."""
+        group, logs, hosts = ContainerGroup(), [], self.hosts
+        self.container = group
         epoch = int(time.time() * 1000)
         places = addresses([host.name for host in hosts]) if len(hosts) > 1 else ""
         self._enter("Training")
         for host in hosts:
             stream = f"{self.name}/{host.name}-{epoch}"
             logs.append(self.log(LOG_GROUP, stream))
-            crew.add(self._start(host, logs[-1], {"CREDIT_TRAIN_ADDRESSES": places} if places else {}))
-        code = crew.wait(self.stopping, deadline)
+            group.add(self._start(host, logs[-1], {"CREDIT_TRAIN_ADDRESSES": places} if places else {}))
+        code = group.wait(self.stopping, deadline)
         reason = None
         if code is None:
             reason = "Stopped" if self.stopping.is_set() else "MaxRuntimeExceeded"
             self._enter("Stopping")
-        ended = crew.end(self.grace)
+        ended = group.end(self.grace)
         for log in logs:
             log.flush()
         return (ended if code is None else code), reason

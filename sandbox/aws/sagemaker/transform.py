@@ -1,4 +1,4 @@
-"""Batch transform jobs that run: the serve container on a free port, the service's requests, `.out` objects."""
+"""Batch transform jobs that run: the serve container on a free port, SageMaker's requests, `.out` objects."""
 
 import contextlib
 import socket
@@ -31,7 +31,7 @@ _KEPT = (
 
 
 class TransformJob(Job):
-    """One batch transform job; `request` has the model's `_Container` and `_Role` too."""
+    """One batch transform job; `request` also has the model's `_Container` and `_Role`."""
 
     kind = "Transform"
     noun = "transform-job"
@@ -43,7 +43,7 @@ class TransformJob(Job):
         return found
 
     def perform(self) -> None:
-        """Serve the model, send every input object through it, stop the server."""
+        """Serve the model, send it all input objects, and stop the server."""
         base = self.folder()
         self.started = now()
         source = self.request["TransformInput"]["DataSource"]["S3DataSource"]
@@ -60,11 +60,11 @@ class TransformJob(Job):
                         break
                     self._transform(server, settings, item, key)
         except JobError:
-            if not self.stopping.is_set():  # a request that was cut off by the stop is no failure
+            if not self.stopping.is_set():  # a request that the stop interrupted is not a failure
                 raise
         finally:
             if self.container is not None:
-                # a container is told to end only once its work is over, so an orderly one needs no long grace
+                # the container's work is done, so it needs no long grace period
                 self.container.end(min(self.grace, 10.0) if self.stopping.is_set() else 10.0)
             self._log.flush()
             self._data_log.flush()
@@ -137,7 +137,7 @@ class TransformJob(Job):
             raise JobError(f"AlgorithmError: the model server did not answer /ping within {_PING_SECONDS:g} seconds")
 
     def _settings(self, server: httpx.Client) -> dict[str, Any]:
-        """The request's own settings over what the container offers at /execution-parameters."""
+        """Return the request's own settings on top of what the container offers at /execution-parameters."""
         offered: dict[str, Any] = {}
         with contextlib.suppress(httpx.TransportError, ValueError):
             answer = server.get("/execution-parameters", timeout=10)
@@ -199,7 +199,7 @@ class TransformJob(Job):
         raise JobError(f"AlgorithmError: {_SEE_LOGS}")
 
     def stop(self, grace: float = STOP_GRACE) -> None:
-        """Ask the job to stop; a request under way is cut off with its server."""
+        """Ask the job to stop; ending the server interrupts a running request."""
         super().stop(grace)
         if self.container is not None:
             self.container.interrupt()

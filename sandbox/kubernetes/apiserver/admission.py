@@ -1,4 +1,4 @@
-"""KServe's webhook rules for InferenceServices: what the definition's schema does not say."""
+"""KServe's webhook rules for InferenceServices, which the schema of the definition does not cover."""
 
 import re
 
@@ -25,20 +25,20 @@ FRAMEWORKS = (
 
 
 def deployment_mode(isvc: Object) -> str:
-    """Return `Knative` or `Standard`: the annotation of the object, else KServe's default."""
+    """Return `Knative` or `Standard`: the object's annotation, or KServe's default."""
     annotation = (isvc.get("metadata", {}).get("annotations") or {}).get(MODE_ANNOTATION, "Knative")
     return MODES.get(annotation, "Knative")
 
 
 def inference_service(new: Object, old: Object | None) -> None:
-    """Default `new` in place as KServe's mutating webhook does, then refuse what its validating webhook refuses.
+    """Set defaults in `new` in place as KServe's mutating webhook does, then apply the rules of its validating webhook.
 
     Raises:
-        ForbiddenError: a rule is broken; the message says which.
+        ForbiddenError: The object breaks a rule; the message names it.
     """
     predictor = new.get("spec", {}).get("predictor")
     if not isinstance(predictor, dict):
-        return  # the schema check that follows names the field
+        return  # the later schema check names the field
     _default_container(predictor)
     for fault in (_name_fault(new), _implementation_fault(predictor), _replica_fault(predictor), _mode_fault(new, old)):
         if fault:
@@ -92,7 +92,7 @@ def _mode_fault(new: Object, old: Object | None) -> str | None:
 
 
 def _check_component(component: Json, name: str) -> None:
-    """Rules shared by all components."""
+    """Check the rules shared by all components."""
     if not isinstance(component, dict):
         return
     percent = component.get("canaryTrafficPercent")

@@ -1,4 +1,4 @@
-"""The HTTP face of the store: verbs on resources, watches, patches, and `Status` objects for every fault."""
+"""The HTTP API of the store: verbs on resources, watches and patches, with `Status` objects for errors."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ MERGE_PATCHES = ("application/merge-patch+json", "application/strategic-merge-pa
 
 
 def create_app(store: Store) -> web.Application:
-    """Return the API server's application over a store."""
+    """Return the API server's application for a store."""
     app = web.Application(middlewares=[_status_objects], client_max_size=3 * 1024 * 1024)
     add_discovery(app)
     for resource in TYPES:
@@ -51,7 +51,7 @@ def create_app(store: Store) -> web.Application:
 async def _status_objects(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer every error as a Kubernetes client expects it."""
+    """Answer errors in the form that Kubernetes clients expect."""
     try:
         return await handler(request)
     except ApiError as error:
@@ -64,7 +64,7 @@ async def _status_objects(
 
 
 class _Handlers:
-    """The verbs on one resource type."""
+    """The verbs of one resource type."""
 
     def __init__(self, store: Store, resource: ResourceType) -> None:
         self.store = store
@@ -109,7 +109,7 @@ class _Handlers:
 
     async def patch(self, request: web.Request) -> web.Response:
         document = await _json(request)
-        current = self._current(request)  # after the wait for the body: nothing may come between it and the store
+        current = self._current(request)  # read after awaiting the body: no other task may run before it is stored
         if request.content_type == "application/json-patch+json":
             patched = json_patch(current, document)
         elif request.content_type in MERGE_PATCHES[: 1 if self.resource.custom else 2]:
@@ -148,14 +148,14 @@ class _Handlers:
         )
 
     def _check_identity(self, current: Object, patched: Object) -> None:
-        """A patch cannot move an object to another name, namespace or kind."""
+        """Refuse a patch that changes an object's name, namespace or kind."""
         for key in ("name", "namespace"):
             if patched.get("metadata", {}).get(key) != current["metadata"].get(key):
                 raise BadRequestError(f"metadata.{key} of {self.resource.qualified} is immutable")
         self._check_type(patched)
 
     def _check_type(self, thing: Object) -> None:
-        """Core resources may leave version and kind out, as the generated clients do."""
+        """Check apiVersion and kind; core resources may omit them, as the generated clients do."""
         default = None if self.resource.custom else self.resource
         version = thing.get("apiVersion", default and default.api_version)
         if version != self.resource.api_version:
@@ -192,7 +192,7 @@ class _Handlers:
 
 
 class _Watch:
-    """One open watch: where it stands and whom it tells."""
+    """One open watch: its position and its client."""
 
     def __init__(
         self,
@@ -207,13 +207,13 @@ class _Watch:
         self.response = response
 
     async def run(self, query: Mapping[str, str]) -> None:
-        """Send changes until the time-out that the request names."""
+        """Send changes until the timeout in the request."""
         deadline = asyncio.get_running_loop().time() + float(query.get("timeoutSeconds", WATCH_SECONDS))
         version = await self._start(query.get("resourceVersion", ""))
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             for event in self.store.after(version):
                 version = event.version
-                await self._tell(event)
+                await self._send_event(event)
             try:
                 await asyncio.wait_for(self.store.wait(version), min(left, BOOKMARK_SECONDS))
             except TimeoutError:
@@ -223,11 +223,11 @@ class _Watch:
                     await self.send("BOOKMARK", {**bookmark, "metadata": metadata})
 
     async def send(self, kind: str, thing: Object) -> None:
-        """Write one line."""
+        """Write one event as a line."""
         await self.response.write(json.dumps({"type": kind, "object": thing}).encode() + b"\n")
 
     async def _start(self, version: str) -> int:
-        """Without a version the watch begins with what is there now."""
+        """Return the version to start from; without one, first send the existing objects."""
         if version not in ("", "0"):
             if not version.isdigit():
                 raise BadRequestError(f"Invalid value: {version!r}: invalid resourceVersion")
@@ -237,8 +237,8 @@ class _Watch:
             await self.send("ADDED", thing)
         return start
 
-    async def _tell(self, event: Event) -> None:
-        """An object that comes into the selection is ADDED to this watcher, one that leaves it is DELETED."""
+    async def _send_event(self, event: Event) -> None:
+        """Send an event: ADDED for an object that enters the selection, DELETED for one that leaves it."""
         if event.resource is not self.resource:
             return
         before, after = event.before is not None and self.matches(event.before), self.matches(event.thing)

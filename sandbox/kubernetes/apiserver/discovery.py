@@ -1,4 +1,4 @@
-"""Discovery documents: which groups, versions and resources the API has, its version and its health."""
+"""Discovery documents: the API's groups, versions and resources, its own version and its health."""
 
 from aiohttp import web
 
@@ -36,7 +36,7 @@ def add_discovery(app: web.Application) -> None:
 
 
 def _serve(app: web.Application, path: str, body: Object) -> None:
-    """Answer with a fixed document; the official client asks with a trailing slash."""
+    """Serve a fixed document, also with a trailing slash, because the official client adds one."""
 
     async def handler(_request: web.Request) -> web.Response:
         return web.json_response(body)

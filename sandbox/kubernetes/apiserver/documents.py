@@ -1,4 +1,4 @@
-"""JSON documents as the API holds them: their types, the patches that change them, and time as they write it."""
+"""JSON documents of the API: their types, patches and time format."""
 
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -12,12 +12,16 @@ Object: TypeAlias = dict[str, Any]
 
 
 def now() -> str:
-    """Return the present as Kubernetes writes it, in whole seconds."""
+    """Return the current time in Kubernetes' format, in whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def merge_patch(target: Json, patch: Json) -> Json:
-    """Apply a JSON merge patch (RFC 7386) to a copy of `target`."""
+    """Apply a JSON merge patch (RFC 7386) to a copy of `target`.
+
+    >>> merge_patch({"a": 1, "b": {"c": 2}}, {"a": None, "b": {"d": 3}})
+    {'b': {'c': 2, 'd': 3}}
+    """
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}
@@ -33,8 +37,12 @@ def json_patch(target: Object, patch: Json) -> Object:
     """Apply a JSON patch (RFC 6902) to a copy of `target`.
 
     Raises:
-        BadRequestError: the patch is malformed.
-        InvalidError: a `test` fails or a path is not there.
+        BadRequestError: The patch is malformed.
+        InvalidError: A `test` fails or a path does not exist.
+
+    Example:
+        >>> json_patch({"metadata": {"name": "m"}}, [{"op": "replace", "path": "/metadata/name", "value": "n"}])
+        {'metadata': {'name': 'n'}}
     """
     try:
         return dict(jsonpatch.apply_patch(target, patch))

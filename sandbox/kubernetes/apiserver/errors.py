@@ -1,4 +1,4 @@
-"""The errors an API server answers, each of which renders itself as a Kubernetes `Status` object."""
+"""Errors of the API server; each renders itself as a Kubernetes `Status` object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FieldError:
-    """One fault of one field, as the API server words it.
+    """One fault of one field, in the API server's wording.
 
     Attributes:
-        field: path such as `spec.predictor.minReplicas`.
-        reason: a cause of the API, such as `FieldValueInvalid`.
-        message: what is wrong, without the field.
+        field: Path such as `spec.predictor.minReplicas`.
+        reason: Cause such as `FieldValueInvalid`.
+        message: What is wrong, without the field.
     """
 
     field: str
@@ -21,12 +21,12 @@ class FieldError:
 
     @property
     def text(self) -> str:
-        """The fault as it stands in a `Status` message."""
+        """The fault as written in a `Status` message."""
         return f"{self.field}: {self.message}"
 
 
 class ApiError(Exception):
-    """An answer other than success; subclasses fix code and reason."""
+    """An error response; subclasses set the code and reason."""
 
     code = 500
     reason = "InternalError"
@@ -57,60 +57,60 @@ class ApiError(Exception):
 
 
 class BadRequestError(ApiError):
-    """The request cannot be understood."""
+    """The request cannot be read."""
 
     code, reason = 400, "BadRequest"
 
 
 class ForbiddenError(ApiError):
-    """An admission webhook refused the object."""
+    """An admission webhook denied the object."""
 
     code, reason = 403, "Forbidden"
 
 
 class NotFoundError(ApiError):
-    """No such object, resource or namespace."""
+    """The object, resource or namespace does not exist."""
 
     code, reason = 404, "NotFound"
 
 
 class MethodNotAllowedError(ApiError):
-    """The verb does not exist for this resource."""
+    """The resource does not support the verb."""
 
     code, reason = 405, "MethodNotAllowed"
 
 
 class AlreadyExistsError(ApiError):
-    """An object of that name is there already."""
+    """An object with that name already exists."""
 
     code, reason = 409, "AlreadyExists"
 
 
 class ConflictError(ApiError):
-    """The object changed since the caller read it."""
+    """The object has changed since the caller read it."""
 
     code, reason = 409, "Conflict"
 
 
 class ExpiredError(ApiError):
-    """The resourceVersion asked for is no longer in the history."""
+    """The requested resourceVersion is no longer in the history."""
 
     code, reason = 410, "Expired"
 
 
 class UnsupportedMediaTypeError(ApiError):
-    """The patch type is not served for this resource."""
+    """The resource does not support the patch type."""
 
     code, reason = 415, "UnsupportedMediaType"
 
 
 class InvalidError(ApiError):
-    """The object breaks its schema or a rule; every fault is a cause."""
+    """The object breaks its schema or a rule; each fault is a cause."""
 
     code, reason = 422, "Invalid"
 
 
 class TooLargeResourceVersionError(ApiError):
-    """The resourceVersion asked for lies in the future."""
+    """The requested resourceVersion is in the future."""
 
     code, reason = 504, "Timeout"

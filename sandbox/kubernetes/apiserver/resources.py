@@ -1,4 +1,4 @@
-"""The resource types this API serves, and the objects that a cluster with KServe holds from the start."""
+"""The resource types of this API, and the initial objects of a cluster with KServe."""
 
 import json
 from collections.abc import Callable
@@ -12,18 +12,18 @@ GROUP = "serving.kserve.io"
 
 
 def _admit_all(_new: Object, _old: Object | None) -> None:
-    """Core resources have no webhook here."""
+    """Accept every object: core resources have no webhook here."""
 
 
 @dataclass(frozen=True)
 class ResourceType:
-    """One resource as discovery lists it.
+    """One resource type in discovery.
 
     Attributes:
-        prefix: path up to the version, such as `/api/v1`.
-        model: generated model that gives the schema; empty for one that takes anything.
-        custom: a custom resource: no strategic merge patch, and a status subresource isolated both ways.
-        admit: mutating and validating webhook; gets the new and the old object, raises `ApiError`.
+        prefix: Path up to the version, such as `/api/v1`.
+        model: Generated model with the schema; empty for a resource that accepts anything.
+        custom: Whether it is a custom resource: no strategic merge patch, and a status subresource isolated both ways.
+        admit: Mutating and validating webhook; takes the new and the old object, raises `ApiError`.
     """
 
     prefix: str
@@ -37,7 +37,7 @@ class ResourceType:
 
     @property
     def group(self) -> str:
-        """API group; empty for the core group."""
+        """The API group; empty for the core group."""
         parts = self.prefix.split("/")
         return parts[2] if parts[1] == "apis" else ""
 
@@ -48,12 +48,12 @@ class ResourceType:
 
     @property
     def qualified(self) -> str:
-        """`plural.group`, as error messages name the resource."""
+        """`plural.group`, the resource's name in error messages."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
     def schema(self) -> Schema:
-        """OpenAPI schema of its objects."""
+        """The OpenAPI schema of its objects."""
         return schema_of(self.model) if self.model else ANYTHING
 
     def discovery(self) -> list[Object]:
@@ -96,7 +96,7 @@ TYPES = (INFERENCE_SERVICES, NAMESPACES, CONFIG_MAPS, DEFINITIONS)
 
 
 def definition() -> Object:
-    """Return the custom resource definition of InferenceServices, ready to be created on any API server."""
+    """Return the custom resource definition of InferenceServices, ready to create on any API server."""
     kind = INFERENCE_SERVICES
     names = {"plural": kind.plural, "singular": kind.kind.lower(), "kind": kind.kind, "listKind": f"{kind.kind}List"}
     properties = {k: v for k, v in kind.schema["properties"].items() if k != "metadata"}
@@ -126,7 +126,7 @@ def definition() -> Object:
 
 
 def initial_objects(namespace: str) -> list[tuple[ResourceType, Object]]:
-    """Return what a cluster with KServe installed holds before anybody used it."""
+    """Return the objects of a new cluster with KServe installed."""
     deploy = json.dumps({"defaultDeploymentMode": "Knative"})
     config = {"metadata": {"name": "inferenceservice-config", "namespace": "kserve"}, "data": {"deploy": deploy}}
     spaces = ["default", "kube-system", "kserve", namespace]

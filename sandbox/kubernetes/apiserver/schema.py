@@ -1,4 +1,4 @@
-"""OpenAPI schemas built from the official client models, and the walks that prune and validate against them."""
+"""OpenAPI schemas built from the official client models, and functions that prune and validate objects with them."""
 
 import re
 from functools import cache
@@ -19,7 +19,7 @@ def _strings(*names: str) -> Schema:
     return {"type": "object", "properties": dict.fromkeys(names, STRING)}
 
 
-# Types that no generated model describes as they really marshal.
+# Types whose generated model differs from their JSON form.
 GIVEN: dict[str, Schema] = {
     "str": STRING,
     "int": {"type": "integer"},
@@ -51,7 +51,7 @@ RENAMED = {
     "K8sIoApiAppsV1DeploymentStrategy": "V1DeploymentStrategy",
     "K8sIoApiAutoscalingV2HorizontalPodAutoscalerBehavior": "V2HorizontalPodAutoscalerBehavior",
 }
-# The generated clients type quantities as strings; the server takes numbers as well.
+# The generated clients declare quantities as strings; the server also accepts numbers.
 QUANTITIES = {("V1ResourceRequirements", "limits"), ("V1ResourceRequirements", "requests")}
 _LIST = re.compile(r"list\[(.+)\]")
 _DICT = re.compile(r"dict[(\[]str, ?(.+)[)\]]")
@@ -59,7 +59,7 @@ _DICT = re.compile(r"dict[(\[]str, ?(.+)[)\]]")
 
 @cache
 def _model_modules() -> tuple[ModuleType, ...]:
-    """Import the model packages late: kserve takes a second."""
+    """Import the model packages late, because kserve takes a second."""
     import kserve.models  # noqa: PLC0415
     import kubernetes.client.models  # noqa: PLC0415
 
@@ -72,7 +72,7 @@ def _model_class(name: str) -> type[Any] | None:
 
 
 def _required(model: type[Any]) -> list[str]:
-    """Ask the model itself: its setters refuse None for a required field."""
+    """Return the required fields of a model: its setters refuse None for them."""
     probe: Any = object.__new__(model)
     probe.local_vars_configuration = type("Validating", (), {"client_side_validation": True})()
     names = []
@@ -85,10 +85,10 @@ def _required(model: type[Any]) -> list[str]:
 
 
 def schema_of(type_name: str) -> Schema:
-    """Return the schema of a type as the generated models name it (`int`, `list[V1Container]`, `V1ConfigMap`).
+    """Return the schema of a type by its name in the generated models (`int`, `list[V1Container]`, `V1ConfigMap`).
 
     Raises:
-        LookupError: no model of that name exists in either package.
+        LookupError: Neither package has a model of that name.
     """
     if type_name in GIVEN:
         return GIVEN[type_name]
@@ -116,7 +116,11 @@ def _object_schema(type_name: str) -> Schema:
 
 
 def prune(value: Json, schema: Schema) -> Json:
-    """Return a copy of `value` without the fields that the schema does not know."""
+    """Return a copy of `value` without the fields that are not in the schema.
+
+    >>> prune({"a": 1, "b": 2}, {"type": "object", "properties": {"a": {"type": "integer"}}})
+    {'a': 1}
+    """
     if schema.get("x-kubernetes-preserve-unknown-fields"):
         return value
     if isinstance(value, dict) and schema.get("type") == "object":
@@ -128,7 +132,7 @@ def prune(value: Json, schema: Schema) -> Json:
 
 
 def validate(value: Json, schema: Schema, path: str = "") -> list[FieldError]:
-    """Return every fault of `value` against `schema`, in the API server's words."""
+    """Return the faults of `value` against `schema`, in the API server's wording."""
     if schema.get("x-kubernetes-preserve-unknown-fields"):
         return []
     if fault := _type_fault(value, schema, path):

@@ -15,10 +15,15 @@ _COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
 
 
 def parse(labels: str, fields: str) -> Predicate:
-    """Return a predicate over objects for a `labelSelector` and a `fieldSelector`, either of which may be empty.
+    """Return a predicate for objects from a `labelSelector` and a `fieldSelector`, either of which may be empty.
 
     Raises:
-        BadRequestError: a term cannot be read, or a field other than name and namespace is selected on.
+        BadRequestError: A term is malformed, or a field selector is on a field other than name and namespace.
+
+    Example:
+        >>> selected = parse("app=credit,tier notin (test, dev)", "metadata.name=m")
+        >>> selected({"metadata": {"name": "m", "labels": {"app": "credit"}}})
+        True
     """
     tests = [_label_test(term) for term in _terms(labels)] + [_field_test(term) for term in _terms(fields)]
     return lambda thing: all(test(thing) for test in tests)

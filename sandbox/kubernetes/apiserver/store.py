@@ -1,4 +1,4 @@
-"""Objects in memory with one resourceVersion sequence, a bounded event history and waiters for watches."""
+"""Objects in memory with one sequence of resourceVersions, a bounded history of events, and waiting for changes."""
 
 import asyncio
 import builtins
@@ -26,7 +26,7 @@ HISTORY = 1000
 
 @dataclass(frozen=True)
 class Event:
-    """One change: the object after it (for DELETED: as it was, with the deletion's resourceVersion) and before it."""
+    """One change: the object after it (for DELETED: its last state, the deletion's resourceVersion) and before it."""
 
     version: int
     type: str
@@ -36,13 +36,13 @@ class Event:
 
 
 def not_found(resource: ResourceType, name: str) -> NotFoundError:
-    """Return the error for an object that is not there."""
+    """Return the error for a missing object."""
     details = {"name": name, "group": resource.group, "kind": resource.plural}
     return NotFoundError(f'{resource.qualified} "{name}" not found', details=details)
 
 
 class Store:
-    """All objects of the cluster. Not thread-safe: everything runs on one event loop."""
+    """All objects of the cluster. Not thread-safe: it belongs to one event loop."""
 
     def __init__(self, *, history: int = HISTORY) -> None:
         self.version = 1
@@ -54,7 +54,7 @@ class Store:
         """Return a copy of one object.
 
         Raises:
-            NotFoundError: it does not exist.
+            NotFoundError: It does not exist.
         """
         found = self._objects.get((resource.qualified, namespace, name))
         if found is None:
@@ -62,17 +62,17 @@ class Store:
         return copy.deepcopy(found)
 
     def list(self, resource: ResourceType, namespace: str = "") -> builtins.list[Object]:
-        """Return copies of all objects of a type, of one namespace or of all, by namespace and name."""
+        """Return copies of all objects of a type, in one namespace or all, sorted by namespace and name."""
         keys = sorted(k for k in self._objects if k[0] == resource.qualified and namespace in ("", k[1]))
         return [copy.deepcopy(self._objects[key]) for key in keys]
 
     def create(self, resource: ResourceType, thing: Object, *, dry_run: bool = False) -> Object:
-        """Store a new object; a status in a custom resource's body is dropped.
+        """Store a new object; drop the status of a custom resource.
 
         Raises:
-            AlreadyExistsError: the name is taken.
-            InvalidError: the object breaks its schema.
-            NotFoundError: its namespace does not exist.
+            AlreadyExistsError: The name is taken.
+            InvalidError: The object breaks its schema.
+            NotFoundError: Its namespace does not exist.
         """
         thing = copy.deepcopy(thing)
         if resource.custom:
@@ -92,12 +92,12 @@ class Store:
         return thing if dry_run else self._put("ADDED", resource, thing)
 
     def replace(self, resource: ResourceType, thing: Object, *, status: bool = False, dry_run: bool = False) -> Object:
-        """Store a new state of an object: its main part, or with `status` its status alone.
+        """Store a new state of an object: its main part, or only its status if `status`.
 
         Raises:
-            ConflictError: the body's resourceVersion or uid is not the stored one.
-            InvalidError: the object breaks its schema.
-            NotFoundError: it does not exist.
+            ConflictError: The resourceVersion or uid of the body differs from the stored one.
+            InvalidError: The object breaks its schema.
+            NotFoundError: It does not exist.
         """
         metadata = thing["metadata"]
         old = self.get(resource, metadata.get("namespace", ""), metadata["name"])
@@ -117,7 +117,7 @@ class Store:
         return self._put("MODIFIED", resource, thing)
 
     def delete(self, resource: ResourceType, thing: Object) -> Object:
-        """Remove an object, or only mark it while finalizers hold it; return its last state."""
+        """Remove an object, or only mark it if it has finalizers; return its last state."""
         metadata = thing["metadata"]
         if not metadata.get("finalizers"):
             return self._remove(resource, thing)
@@ -126,11 +126,11 @@ class Store:
         return self._put("MODIFIED", resource, {**thing, "metadata": {**metadata, "deletionTimestamp": now()}})
 
     def check_version(self, version: int) -> None:
-        """Raise unless events after `version` can all be given.
+        """Raise unless all events after `version` are available.
 
         Raises:
-            ExpiredError: some of them are no longer in the history.
-            TooLargeResourceVersionError: that version does not exist yet.
+            ExpiredError: Some of them are no longer in the history.
+            TooLargeResourceVersionError: The version does not exist yet.
         """
         if version > self.version:
             raise TooLargeResourceVersionError(f"Too large resource version: {version}, current: {self.version}")
@@ -139,22 +139,22 @@ class Store:
             raise ExpiredError(f"too old resource version: {version} ({oldest - 1})")
 
     def after(self, version: int) -> builtins.list[Event]:
-        """Return every change after `version`, oldest first.
+        """Return the changes after `version`, oldest first.
 
         Raises:
-            ExpiredError: the reader fell behind the history.
-            TooLargeResourceVersionError: that version does not exist yet.
+            ExpiredError: The reader is too far behind the history.
+            TooLargeResourceVersionError: The version does not exist yet.
         """
         self.check_version(version)
         return [event for event in self._history if event.version > version]
 
     async def wait(self, version: int) -> None:
-        """Return as soon as there is a change after `version`."""
+        """Wait for a change after `version`."""
         while self.version <= version:
             await self._changed.wait()
 
     def _checked(self, resource: ResourceType, thing: Object, old: Object | None) -> Object:
-        """Prune, default and validate an object; return it with apiVersion and kind first."""
+        """Prune an object, set its defaults and validate it; return it with apiVersion and kind first."""
         thing = {**prune(thing, resource.schema), "apiVersion": resource.api_version, "kind": resource.kind}
         name = thing["metadata"]["name"]
         faults = validate(thing["metadata"], schema_of("V1ObjectMeta"), "metadata")
@@ -205,7 +205,7 @@ def _check_current(resource: ResourceType, old: Object, metadata: Object) -> Non
 
 
 def _carry_over(resource: ResourceType, old: Object, new: Object) -> None:
-    """Put into `new` what a writer of the main resource cannot change."""
+    """Copy to `new` the fields that a writer of the main resource cannot change."""
     for key in ("uid", "creationTimestamp", "generation", "resourceVersion", "deletionTimestamp"):
         new["metadata"].pop(key, None)
         if key in old["metadata"]:
@@ -217,5 +217,5 @@ def _carry_over(resource: ResourceType, old: Object, new: Object) -> None:
 
 
 def _essence(thing: Object) -> Object:
-    """Return what `generation` counts the changes of."""
+    """Return the part of an object whose changes `generation` counts."""
     return {k: v for k, v in thing.items() if k not in ("metadata", "status")}

@@ -1,4 +1,4 @@
-"""The controller: follows the store's InferenceServices and keeps one `Service` for each."""
+"""The controller: watches the store's InferenceServices and runs one `Service` for each."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ from sandbox.kubernetes.kserve.service import Service
 
 
 class Controller:
-    """Starts and ends services as their objects come and go."""
+    """Starts and ends services as InferenceServices are created and deleted."""
 
     def __init__(self, store: Store, *, state: Path) -> None:
         self._store = store
@@ -22,7 +22,7 @@ class Controller:
         self._task = asyncio.create_task(self._follow(store.version), name="controller")
 
     async def close(self) -> None:
-        """End every service; when this returns no process of theirs is left."""
+        """End all services and their processes."""
         self._task.cancel()
         await asyncio.wait([self._task])
         await asyncio.gather(*(service.close() for service in self._services.values()), *self._closing)
@@ -33,10 +33,10 @@ class Controller:
             for event in self._store.after(version):
                 version = event.version
                 if event.resource is INFERENCE_SERVICES:
-                    self._tell(event.type, event.thing)
+                    self._handle(event.type, event.thing)
             await self._store.wait(version)
 
-    def _tell(self, kind: str, thing: Object) -> None:
+    def _handle(self, kind: str, thing: Object) -> None:
         metadata = thing["metadata"]
         if kind == "DELETED":
             if service := self._services.pop(metadata["uid"], None):

@@ -1,4 +1,4 @@
-"""The gateway: each stable or tag URL is a loopback port that passes requests on to a revision by traffic weight."""
+"""The gateway: each stable or tag URL is a loopback port that forwards requests to revisions by traffic weight."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from aiohttp import web
 from sandbox.kubernetes.kserve.revisions import Revision
 
 ACTIVATION_SECONDS = 60.0
-# Shorter than the five seconds after which uvicorn closes an idle connection.
+# Less than the five seconds after which uvicorn closes an idle connection.
 POOL_SECONDS = 2.0
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailers", "transfer-encoding", "upgrade", "proxy-authorization"}
 REVISION_HEADER = "K-Revision"
@@ -18,7 +18,7 @@ BUFFERED_BYTES = 1 << 20
 
 
 def client_session() -> aiohttp.ClientSession:
-    """Return the session that requests and probes go out by: keep-alive, bodies as they are."""
+    """Return the session for forwarded requests and probes: keep-alive, bodies unchanged."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=POOL_SECONDS)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     return aiohttp.ClientSession(
@@ -31,7 +31,7 @@ def client_session() -> aiohttp.ClientSession:
 
 
 class Endpoint:
-    """One URL of a service. `route` changes where new requests go; those in flight stay where they are."""
+    """One URL of a service; `route` changes the target of new requests, not of those in flight."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self.url = ""
@@ -54,7 +54,7 @@ class Endpoint:
         await self._runner.cleanup()
 
     def route(self, shares: Sequence[tuple[Revision, int]]) -> None:
-        """Send new requests to these revisions with these weights; without any, 404 as an unrouted host."""
+        """Send new requests to these revisions by weight; without revisions, answer 404 like an unrouted host."""
         self._revisions = [revision for revision, weight in shares if weight > 0]
         self._weights = [weight for _, weight in shares if weight > 0]
 
@@ -64,7 +64,7 @@ class Endpoint:
         [revision] = random.choices(self._revisions, self._weights)  # noqa: S311 - a share, not a secret
         revision.in_flight += 1
         try:
-            # A revision that starts, as after a scale from zero, holds its requests.
+            # A starting revision holds its requests, as after a scale from zero.
             await asyncio.wait_for(revision.ready.wait(), ACTIVATION_SECONDS)
             return await self._forward(request, revision)
         except TimeoutError:
@@ -94,7 +94,7 @@ class Endpoint:
 async def _stream(
     request: web.BaseRequest, answer: aiohttp.ClientResponse, headers: Sequence[tuple[str, str]]
 ) -> web.StreamResponse:
-    """Pass a body of unknown or large size on as it comes."""
+    """Forward a body of unknown or large size as a stream."""
     response = web.StreamResponse(status=answer.status, headers=headers)
     await response.prepare(request)
     async for chunk in answer.content.iter_any():

@@ -1,4 +1,4 @@
-"""The rules of KServe's Knative mode that are pure: traffic targets, their resolution, and rolled-out revisions."""
+"""The pure rules of KServe's Knative mode: traffic targets, their resolution, and rolled-out revisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ PREVIOUS_TAG = "prev"
 
 @dataclass(frozen=True)
 class Target:
-    """One traffic target of a Route; `revision` empty means the latest *ready* revision."""
+    """One traffic target of a Route; an empty `revision` means the latest *ready* revision."""
 
     percent: int
     revision: str = ""
@@ -19,12 +19,12 @@ class Target:
 
 
 def targets(percent: int | None, rolled_out: str, *, tag_latest: bool) -> list[Target]:
-    """Return the Route that KServe asks for.
+    """Return the Route that KServe requests.
 
     Args:
-        percent: `canaryTrafficPercent`; None where it is not set.
-        rolled_out: `latestRolledoutRevision`; while it is empty, a canary percent has no effect.
-        tag_latest: whether the latest revision gets a tag URL (`serving.kserve.io/enable-tag-routing`).
+        percent: `canaryTrafficPercent`; None if not set.
+        rolled_out: `latestRolledoutRevision`; a canary percent has no effect while it is empty.
+        tag_latest: Whether the latest revision gets a tag URL (`serving.kserve.io/enable-tag-routing`).
     """
     tag = LATEST_TAG if tag_latest else ""
     if percent is None or not rolled_out:
@@ -34,7 +34,7 @@ def targets(percent: int | None, rolled_out: str, *, tag_latest: bool) -> list[T
 
 
 def resolve(wanted: Sequence[Target], latest_ready: str) -> list[Object]:
-    """Return the Route's `status.traffic`: what each target leads to; empty while no revision was ever ready."""
+    """Return the Route's `status.traffic`, with a revision for each target; empty until a revision has been ready."""
     if not latest_ready:
         return []
     traffic = []
@@ -46,7 +46,7 @@ def resolve(wanted: Sequence[Target], latest_ready: str) -> list[Object]:
 
 
 def propagate(before: Object, *, latest_created: str, latest_ready: str, traffic: Sequence[Object]) -> Object:
-    """Return the component status that follows from the Knative service's, as KServe's `PropagateStatus` does."""
+    """Return the component status derived from the Knative service's, as in KServe's `PropagateStatus`."""
     status = {**before, "latestCreatedRevision": latest_created, "traffic": list(traffic)}
     for entry in traffic:
         if entry["latestRevision"] and entry["revisionName"] == latest_ready:
@@ -61,7 +61,7 @@ def _share(traffic: Sequence[Object], revision: str) -> int:
 
 
 def _rolled_out(status: Object, entry: Object, latest_created: str, share: int) -> Object:
-    """Track the last two revisions that took all traffic."""
+    """Track the last two revisions that had all the traffic."""
     ready, current = entry["revisionName"], status.get("latestRolledoutRevision", "")
     if current != ready:
         if entry["percent"] != 100:
@@ -69,6 +69,6 @@ def _rolled_out(status: Object, entry: Object, latest_created: str, share: int) 
         previous = {"previousRolledoutRevision": current} if current else {}
         return {**previous, "latestRolledoutRevision": ready}
     previous_name = status.get("previousRolledoutRevision")
-    # Promoted and then turned back: both targets stand on one revision, so the one before it takes over.
+    # After a promotion and a rollback both targets are the same revision, so the one before it takes over.
     turned_back = ready == latest_created and entry["percent"] < 100 and share == 100
     return {"latestRolledoutRevision": previous_name} if turned_back and previous_name else {}

@@ -1,4 +1,4 @@
-"""What a predictor's specification asks to be run: the revision template of KServe's Knative mode."""
+"""The revision template of a predictor's specification in KServe's Knative mode."""
 
 import re
 from collections.abc import Iterable
@@ -38,10 +38,10 @@ class Template:
     """One revision's template.
 
     Attributes:
-        document: what Knative compares: a difference makes a new revision.
-        storage_uri: where the storage initializer takes the model from; empty for none.
-        progress_deadline: seconds until a revision that is not ready has failed.
-        grace: seconds between SIGTERM and SIGKILL.
+        document: What Knative compares; a difference creates a new revision.
+        storage_uri: Where the storage initializer reads the model from; empty for none.
+        progress_deadline: Seconds until a revision that is not ready fails.
+        grace: Seconds between SIGTERM and SIGKILL.
     """
 
     document: Object
@@ -57,14 +57,14 @@ class Template:
 
 
 def read_template(isvc: Object, *, disallowed: Iterable[str] = ()) -> Template:
-    """Return the revision template that an InferenceService asks for.
+    """Return the revision template of an InferenceService.
 
     Args:
-        isvc: the object.
-        disallowed: further annotations that KServe's configuration keeps off the template.
+        isvc: The InferenceService.
+        disallowed: More annotations that KServe's configuration keeps off the template.
 
     Raises:
-        PredictorError: the predictor needs something that no process here can stand for.
+        PredictorError: No local process can run the predictor.
     """
     predictor = isvc["spec"]["predictor"]
     document = _document(isvc, OFF_TEMPLATE_ANNOTATIONS.union(disallowed))
@@ -86,7 +86,7 @@ def read_template(isvc: Object, *, disallowed: Iterable[str] = ()) -> Template:
 
 
 def _document(isvc: Object, off: frozenset[str]) -> Object:
-    """Annotations and labels of the InferenceService reach the template: changing one makes a revision."""
+    """Return the template; it includes annotations and labels of the object, so changing one creates a revision."""
     metadata, predictor = isvc["metadata"], dict(isvc["spec"]["predictor"])
     predictor.pop("canaryTrafficPercent", None)
     annotations = {**(metadata.get("annotations") or {}), **(predictor.pop("annotations", None) or {})}
@@ -107,7 +107,7 @@ def _container(predictor: Object) -> Object:
     for unsupported in ("command", "envFrom"):
         if chosen.get(unsupported):
             text = (
-                f"container {chosen['name']}: {unsupported} is not run here; use the image's entry point, args and env"
+                f"container {chosen['name']}: {unsupported} is not supported; use the image's entry point, args and env"
             )
             raise PredictorError("InvalidPredictorSpec", text)
     return chosen
@@ -117,17 +117,19 @@ def _environment(container: Object) -> dict[str, str]:
     env = {}
     for entry in container.get("env") or ():
         if entry.get("valueFrom"):
-            text = (
-                f"container {container['name']}: env {entry['name']} has valueFrom, which is not run here; give a value"
-            )
+            text = f"container {container['name']}: env {entry['name']} has an unsupported valueFrom; give a value"
             raise PredictorError("InvalidPredictorSpec", text)
         env[entry["name"]] = entry.get("value", "")
     return env
 
 
 def _seconds(duration: str) -> float:
-    """Read a Go duration such as `1m30s`."""
+    """Return the seconds of a Go duration.
+
+    >>> _seconds("1m30s")
+    90.0
+    """
     parts = _DURATION.findall(duration)
     if not parts or "".join(number + unit for number, unit in parts) != duration:
-        raise PredictorError("InvalidPredictorSpec", f"{PROGRESS_DEADLINE}: {duration!r} is no duration such as 120s")
+        raise PredictorError("InvalidPredictorSpec", f"{PROGRESS_DEADLINE}: {duration!r} is not a duration like 120s")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)

@@ -1,4 +1,4 @@
-"""A revision: fetches its model, runs its image's process in a group of its own, probes it, restarts it, drains it."""
+"""A revision: fetches its model, runs its image's process in a process group, probes, restarts and drains it."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ TAIL_BYTES = 2048
 
 
 class Phase(enum.Enum):
-    """Where a revision's one pod is."""
+    """The phases of a revision's one pod."""
 
     PENDING = "Pending"
     LOADING = "Loading"
@@ -40,8 +40,8 @@ class Failure:
     """Why a revision is not ready.
 
     Attributes:
-        reason: Knative's reason on the revision, such as `ExitCode1` or `ProgressDeadlineExceeded`.
-        exit_code: of the container; None where there was none (the image could not be pulled).
+        reason: Knative's reason, such as `ExitCode1` or `ProgressDeadlineExceeded`.
+        exit_code: Exit code of the container; None if there was none (the image could not be pulled).
     """
 
     reason: str
@@ -50,7 +50,7 @@ class Failure:
 
 
 class Revision:
-    """One revision and its process. `ready` is set while requests can be sent to `port`."""
+    """One revision and its process; `ready` is set while `port` accepts requests."""
 
     def __init__(
         self,
@@ -78,17 +78,17 @@ class Revision:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and not stopped since."""
+        """Whether it has been started and not stopped."""
         return self._task is not None
 
     def start(self) -> None:
-        """Run the process unless it runs already; a failed revision stays as it is."""
+        """Run the process unless it is running; a failed revision does not restart."""
         if self._task is None:
             self._enter(Phase.PENDING)
             self._task = asyncio.create_task(self._run(), name=self.name)
 
     async def stop(self, *, drain: float = DRAIN_SECONDS) -> None:
-        """Let requests in flight finish, then end the process and everything it started."""
+        """Let requests in flight finish, then end the process and its descendants."""
         if self._task is None:
             return
         task, self._task = self._task, None
@@ -124,7 +124,7 @@ class Revision:
             return
         deadline = asyncio.get_running_loop().time() + self.template.progress_deadline
         try:
-            # A revision that was ready once is restarted for ever, as its pod would be.
+            # A revision that was ready once restarts without limit, like a pod.
             async with asyncio.timeout_at(deadline) as limit:
                 await self._restart_for_ever(command, lambda: limit.reschedule(None))
         except TimeoutError:
@@ -176,7 +176,7 @@ class Revision:
         return {**os.environ, **role, **own, "PORT": str(self.port), "K_REVISION": self.name}
 
     async def _probe_until_ready(self, ended: asyncio.Future[int]) -> bool:
-        """Return True when the probe succeeds, False when the process has ended before."""
+        """Return True when the probe succeeds, or False if the process ends first."""
         url = f"http://127.0.0.1:{self.port}{self.template.probe_path}"
         limit = aiohttp.ClientTimeout(total=self.template.probe_timeout)
         while not ended.done():
@@ -196,7 +196,7 @@ class Revision:
 
 
 async def _end_group(process: Process, grace: float) -> None:
-    """End a process group: SIGTERM, `grace` seconds, SIGKILL for whatever is left of it."""
+    """End a process group: SIGTERM, then SIGKILL after `grace` seconds for the remaining processes."""
     if process.returncode is None:
         _signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""One InferenceService under control: makes revisions, routes traffic to them and writes the status."""
+"""One InferenceService under control: creates revisions, routes traffic to them and writes the status."""
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ from sandbox.kubernetes.kserve.status import (
     write_conditions,
 )
 
-# A real controller needs a moment too: until then the status is that of the state before.
+# A real controller also needs a moment, during which the status is that of the previous state.
 RECONCILE_SECONDS = 0.05
-# Knative ends a revision without a route a minute after its last request, whatever its smallest scale.
+# Knative ends an unrouted revision a minute after its last request, whatever its minimum scale.
 IDLE_SECONDS = 3.0
 TAG_ROUTING = "serving.kserve.io/enable-tag-routing"
 STABLE = ""
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class Service:
-    """The controller's view of one InferenceService, from its creation to its deletion."""
+    """The controller of one InferenceService, from its creation to its deletion."""
 
     def __init__(self, store: Store, namespace: str, name: str, *, state: Path, http: aiohttp.ClientSession) -> None:
         self.store = store
@@ -57,11 +57,11 @@ class Service:
         self._task = asyncio.create_task(self._run(), name=f"{namespace}/{name}")
 
     def wake(self) -> None:
-        """Something changed: reconcile soon."""
+        """Ask for a reconciliation soon, because something changed."""
         self._wake.set()
 
     async def close(self) -> None:
-        """Stop every process and every URL of the service."""
+        """Stop all processes and URLs of the service."""
         self._task.cancel()
         await asyncio.wait([self._task])
         stopping = [revision.stop(drain=1.0) for revision in self._revisions.values()]
@@ -76,11 +76,11 @@ class Service:
             try:
                 await self._reconcile()
             except ConflictError:
-                self.wake()  # the object changed under our hands
+                self.wake()  # the object changed in the meantime
             except NotFoundError:
                 return
             except Exception:
-                log.exception("reconciling %s/%s failed; the next change tries again", self.namespace, self.name)
+                log.exception("reconciling %s/%s failed; the next change retries", self.namespace, self.name)
 
     async def _reconcile(self) -> None:
         isvc = self.store.get(INFERENCE_SERVICES, self.namespace, self.name)
@@ -104,7 +104,7 @@ class Service:
         self._stop_unneeded(traffic)
 
     def _disallowed_annotations(self) -> list[str]:
-        """What the cluster's KServe configuration keeps off revision templates (`serviceAnnotationDisallowedList`)."""
+        """Return the annotations that the cluster's KServe configuration keeps off revision templates."""
         config = self.store.get(CONFIG_MAPS, "kserve", "inferenceservice-config")
         section = json.loads((config.get("data") or {}).get("inferenceService", "{}"))
         return list(section.get("serviceAnnotationDisallowedList") or ())
@@ -128,7 +128,7 @@ class Service:
         revision.start()
 
     def _update_latest_ready(self) -> None:
-        """The latest ready revision only ever moves on: an older one that comes up late is not it."""
+        """Advance the latest ready revision; an older one that becomes ready late never replaces it."""
         self._latest_ready = max([self._latest_ready, *(r.name for r in self._revisions.values() if r.was_ready)])
 
     def _wanted(self, isvc: Object, before: Object) -> list[Target]:
@@ -140,7 +140,7 @@ class Service:
         return targets(percent, rolled_out, tag_latest=tag_latest)
 
     async def _route(self, traffic: list[Object]) -> None:
-        """Point every URL at its revisions and put the tag URLs into `traffic`."""
+        """Route each URL to its revisions and add the tag URLs to `traffic`."""
         routes = {STABLE: [(self._revisions[e["revisionName"]], e["percent"]) for e in traffic]}
         routes |= {e["tag"]: [(self._revisions[e["revisionName"]], 100)] for e in traffic if "tag" in e}
         for revision, _ in (share for shares in routes.values() for share in shares):
@@ -185,10 +185,10 @@ class Service:
     def _write(self, isvc: Object, status: Object) -> None:
         if status != isvc.get("status"):
             self.store.replace(INFERENCE_SERVICES, {**isvc, "status": status}, status=True)
-            self.wake()  # what was just rolled out may change the Route
+            self.wake()  # the new rolled-out revision may change the Route
 
     def _stop_unneeded(self, traffic: list[Object]) -> None:
-        """Scale to zero what has not been routed for a while; what never became ready need not be waited for."""
+        """Stop revisions that have been unrouted for a while, and at once those that were never ready."""
         kept = {self._created.name, *(entry["revisionName"] for entry in traffic)}
         loop = asyncio.get_running_loop()
         for revision in self._revisions.values():

@@ -1,4 +1,4 @@
-"""An InferenceService's status as KServe writes it: conditions and `modelStatus` from the state of its revisions."""
+"""The status of an InferenceService: conditions and `modelStatus` derived from the state of its revisions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ INFO = {"PredictorConfigurationReady", "PredictorRouteReady", "LatestDeploymentR
 
 @dataclass(frozen=True)
 class State:
-    """One condition's content."""
+    """The content of one condition."""
 
     status: str
     reason: str = ""
@@ -42,7 +42,7 @@ def route_state(traffic: Sequence[Object], configuration: State, created: str) -
 
 
 def all_of(states: Sequence[State]) -> State:
-    """Return the state of a condition that depends on others: the first that is false, else the first unknown."""
+    """Return the state of a condition that depends on others: the first false one, else the first unknown one."""
     for status in ("False", "Unknown"):
         for state in states:
             if state.status == status:
@@ -51,7 +51,7 @@ def all_of(states: Sequence[State]) -> State:
 
 
 def knative_conditions(configuration: State, route: State) -> dict[str, State]:
-    """Return all conditions in Knative mode."""
+    """Return all conditions of Knative mode."""
     predictor = all_of([configuration, route])
     return {
         **_ready_conditions(predictor),
@@ -63,7 +63,7 @@ def knative_conditions(configuration: State, route: State) -> dict[str, State]:
 
 
 def standard_conditions(configuration: State, route: State) -> dict[str, State]:
-    """Return all conditions in Standard mode, where there is a Deployment and no Route."""
+    """Return all conditions of Standard mode, which has a Deployment and no Route."""
     return _ready_conditions(all_of([configuration, route]))
 
 
@@ -82,7 +82,7 @@ def _across(state: State, component: str) -> State:
 
 
 def write_conditions(states: dict[str, State], before: Sequence[Object]) -> list[Object]:
-    """Return conditions sorted by type; one that says what it said keeps its transition time."""
+    """Return conditions sorted by type; an unchanged condition keeps its transition time."""
     old = {condition["type"]: condition for condition in before}
     written = []
     for kind, state in sorted(states.items()):
@@ -95,7 +95,7 @@ def write_conditions(states: dict[str, State], before: Sequence[Object]) -> list
 
 
 def model_status(before: Object, created: Revision, *, ready: bool, latest_ready: str) -> Object:
-    """Return `modelStatus` as KServe's `PropagateModelStatus` does; the last failure is kept after a success."""
+    """Return `modelStatus` as KServe's `PropagateModelStatus` does; a success keeps the last failure."""
     states: Object = {"activeModelState": "", **before.get("states", {})}
     status: Object = {**before, "copies": {"failedCopies": 0, "totalCopies": int(created.phase is Phase.READY)}}
     if ready and created.name == latest_ready:
@@ -119,7 +119,7 @@ def _both(state: str) -> Object:
 
 
 def _failure_info(created: Revision) -> Object:
-    """No container, no information: an image that cannot be pulled shows in the conditions alone."""
+    """Return the failure's details; empty without a container, because the conditions show a failed pull."""
     failure = created.failure
     if failure is None or failure.exit_code is None:
         return {}

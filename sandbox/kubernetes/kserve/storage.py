@@ -17,17 +17,17 @@ class StorageError(RuntimeError):
 
 
 def download(uri: str, folder: Path, *, role: str | None = None) -> int:
-    """Copy every object under `s3://bucket/prefix` into an empty `folder`; return how many there were.
+    """Copy all objects under `s3://bucket/prefix` into an empty `folder`; return their number.
 
     The prefix is plain, as in KServe: `…/v1` also matches `…/v10`, so end it with `/`.
 
     Args:
-        uri: Where the model is.
-        folder: Where it goes.
-        role: With whose permissions.
+        uri: Location of the model.
+        folder: Where to copy it.
+        role: The role whose permissions are used.
 
     Raises:
-        StorageError: the address is not S3, nothing is there, or S3 refuses.
+        StorageError: The address is not S3, it holds no objects, or S3 refuses.
     """
     parsed = urlparse(uri)
     if parsed.scheme != "s3" or not parsed.netloc:
@@ -66,5 +66,5 @@ def _copy(s3: Any, bucket: str, prefix: str, folder: Path) -> int:  # noqa: ANN4
 
 
 def _relative(key: str, prefix: str) -> str:
-    """A prefix that is itself an object keeps its file name."""
+    """Return a key relative to the prefix; if the prefix is itself the key, its file name."""
     return key.rsplit("/", 1)[-1] if key == prefix else key.removeprefix(prefix).lstrip("/")

@@ -1,1 +1,1 @@
-"""Athena's SQL: its statements, types and functions, translated for DuckDB or refused."""
+"""Athena's SQL: statements, types and functions, translated to DuckDB or refused."""

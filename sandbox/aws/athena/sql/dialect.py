@@ -1,4 +1,4 @@
-"""Athena's SQL to DuckDB's: what has the same meaning passes, what differs is rewritten, all else is refused."""
+"""Translation from Athena's SQL to DuckDB's: SQL with another meaning is rewritten, untranslatable SQL is refused."""
 
 import re
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ _PASSES = 3
 
 @dataclass(frozen=True)
 class Translation:
-    """A translated query: the DuckDB text and the qualified tree (Athena's meaning) that it was rendered from."""
+    """A translated query: the DuckDB text, and the qualified tree with Athena's meaning behind it."""
 
     sql: str
     tree: exp.Query
 
 
 def parse_query(sql: str) -> exp.Query:
-    """Parse one SELECT-like statement of Athena's.
+    """Parse one SELECT-like statement.
 
     Raises:
-        QueryError: not valid SQL, or not a query.
+        QueryError: It is not valid SQL, or not a query.
     """
     try:
         tree = parse_one(sql, read="athena")
@@ -47,12 +47,16 @@ def parse_query(sql: str) -> exp.Query:
 
 
 def substitute(sql: str, parameters: list[str]) -> str:
-    """Write the execution parameters in place of the `?` marks of a statement, left to right.
+    """Replace the `?` marks of a statement with the execution parameters, from left to right.
 
-    Quoted text, quoted names and comments are left alone. A string parameter carries its own single quotes.
+    Quoted text, quoted names and comments do not change. A string parameter includes its own single quotes.
 
     Raises:
-        QueryError: the numbers differ.
+        QueryError: The numbers of marks and parameters differ.
+
+    Example:
+        >>> substitute("SELECT '?' WHERE dt = ?", ["'2024-02'"])
+        "SELECT '?' WHERE dt = ('2024-02')"
     """
     pattern = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\?", re.DOTALL)
     marks = sum(found[0] == "?" for found in pattern.finditer(sql))
@@ -66,10 +70,10 @@ def substitute(sql: str, parameters: list[str]) -> str:
 
 
 def tables(tree: exp.Query, database: str | None) -> list[tuple[str, str]]:
-    """Return the (database, table) pairs that a query reads, without its own common table expressions.
+    """Return the (database, table) pairs that a query reads, without its common table expressions.
 
     Raises:
-        QueryError: a table carries no database and the request gave none.
+        QueryError: A table has no database and the request names none.
     """
     own = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
     found: dict[tuple[str, str], None] = {}
@@ -87,13 +91,13 @@ def translate(tree: exp.Query, schema: dict[str, dict[str, dict[str, str]]], dat
     """Translate a parsed query.
 
     Args:
-        tree: as `parse_query` gives it; changed in place.
-        schema: {database: {table: {column: Glue type}}} of every table the query reads.
-        database: where unqualified tables live.
+        tree: The result of `parse_query`; changed in place.
+        schema: {database: {table: {column: Glue type}}} of all tables that the query reads.
+        database: The database of unqualified tables.
 
     Raises:
-        QueryError: a column does not exist or types do not go together, with Athena's message.
-        UnsupportedSqlError: something in it cannot be reproduced.
+        QueryError: A column does not exist or types do not match; the message is Athena's.
+        UnsupportedSqlError: The sandbox cannot reproduce a part of it.
     """
     known = MappingSchema(dict(schema), dialect="athena")
     _mark_unnamed(tree)
@@ -131,7 +135,7 @@ def _leftmost(tree: exp.Query) -> exp.Select | None:
 
 
 def _mark_unnamed(tree: exp.Query) -> None:
-    """Mark the columns Athena names `_col<position>`; positions are known only once stars are expanded."""
+    """Mark the columns that Athena names `_col<position>`; positions are known only after stars are expanded."""
     select = _leftmost(tree)
     if select is None:
         return

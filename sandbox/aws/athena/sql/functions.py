@@ -1,4 +1,4 @@
-"""Which functions a query may use, and how those that differ between Athena and DuckDB are rewritten."""
+"""Functions that a query may use, and rewrites for those that differ between Athena and DuckDB."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from sandbox.aws.errors import UnsupportedSqlError
 
 _TRUSTED = "trusted"
 
-# Same name and meaning on both sides (or rendered by sqlglot with the same meaning).
+# Functions with the same name and meaning in both, or that sqlglot renders with the same meaning.
 _SAME: tuple[type[exp.Expr], ...] = (
     exp.Abs, exp.And, exp.AnyValue, exp.Array, exp.ArrayAgg, exp.Avg, exp.Case, exp.Cast, exp.Cbrt, exp.Ceil,
     exp.Coalesce, exp.Concat, exp.Corr, exp.Count, exp.CountIf, exp.CovarPop, exp.CovarSamp, exp.CumeDist,
@@ -34,24 +34,24 @@ _DATE_UNITS = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
 
 
 def trusted(call: exp.Expr, kind: str) -> exp.Cast:
-    """Wrap an expression whose DuckDB type is `kind` in a cast that says so to the type inference."""
+    """Wrap an expression of DuckDB type `kind` in a cast that informs the type inference."""
     result = exp.Cast(this=call, to=exp.DataType.build(kind))
     result.meta[_TRUSTED] = True
     return result
 
 
 def is_trusted(node: exp.Expr) -> bool:
-    """Whether a cast was written by this module (and needs no check)."""
+    """Return whether this module wrote a cast, so that it needs no check."""
     return bool(node.meta.get(_TRUSTED))
 
 
 def call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
-    """A call of one of DuckDB's functions or our macros by its exact name."""
+    """Return a call of a DuckDB function or one of our macros by its exact name."""
     return exp.Anonymous(this=name, expressions=[argument.copy() for argument in arguments])
 
 
 def normalise(tree: exp.Expr) -> None:
-    """Give decimal literals their Trino type (sqlglot infers double), before anything is inferred."""
+    """Give decimal literals their Trino type before types are inferred; sqlglot infers double."""
     for literal in list(tree.find_all(exp.Literal)):
         if not literal.is_string and re.fullmatch(r"\d*\.\d*", literal.this) and literal.this != ".":
             whole, _, part = literal.this.partition(".")
@@ -60,7 +60,7 @@ def normalise(tree: exp.Expr) -> None:
 
 
 def rewrite(tree: exp.Expr) -> None:
-    """Rewrite, in place and bottom-up, every call whose DuckDB meaning differs; run once types are annotated."""
+    """Rewrite, in place and bottom-up, all calls with another meaning in DuckDB; types must be annotated."""
     for node in reversed(list(tree.walk(bfs=True))):
         rule = _RULES.get(type(node))
         replacement = rule(node) if rule else None
@@ -69,10 +69,10 @@ def rewrite(tree: exp.Expr) -> None:
 
 
 def check(tree: exp.Expr) -> None:
-    """Refuse every function that is neither the same on both sides nor rewritten.
+    """Refuse functions that are neither equal in both nor rewritten.
 
     Raises:
-        UnsupportedSqlError: names the first such function.
+        UnsupportedSqlError: Names the first such function.
     """
     for node in tree.find_all(exp.Func):
         if isinstance(node, exp.Anonymous):
@@ -139,7 +139,7 @@ def _date_diff(node: exp.Expr) -> exp.Expr | None:
 
 
 def _interval_arithmetic(node: exp.Expr) -> exp.Expr | None:
-    """`date ± interval` is a date in Trino and a timestamp in DuckDB."""
+    """Keep `date ± interval` a date as in Trino; DuckDB returns a timestamp."""
     already = isinstance(node.parent, exp.Paren) and node.parent.parent is not None and is_trusted(node.parent.parent)
     if already or not isinstance(node.expression, exp.Interval) or not _is_date(node.this):
         return None
@@ -184,7 +184,7 @@ def _max_by(name: str) -> Callable[[exp.Expr], exp.Expr]:
 
 
 def _sum(node: exp.Expr) -> exp.Expr | None:
-    """The sum of integers is a bigint in Trino and a 128-bit integer in DuckDB."""
+    """Cast a sum of integers to bigint as in Trino; DuckDB returns a 128-bit integer."""
     parent = node.parent
     target = parent if isinstance(parent, (exp.Window, exp.Filter)) and parent.this is node else node
     if isinstance(target.parent, exp.Window) and target.parent.this is target:
@@ -206,7 +206,7 @@ def _avg(node: exp.Expr) -> exp.Expr | None:
 
 
 def _rounding(node: exp.Expr) -> exp.Expr | None:
-    """`floor` and `ceil` of an integer are that integer in Trino and a double in DuckDB."""
+    """Keep `floor` and `ceil` of an integer an integer as in Trino; DuckDB returns a double."""
     return cast(exp.Expr, node.this.copy()) if _kind(node.this) in exp.DataType.INTEGER_TYPES else None
 
 
@@ -238,7 +238,7 @@ def _time_to_str(node: exp.Expr) -> None:
 
 
 def _once(wrap: Callable[[exp.Expr], exp.Expr]) -> Callable[[exp.Expr], exp.Expr | None]:
-    """Apply a rule that keeps its node inside a trusted cast only the first time round."""
+    """Apply a rule at most once to a node that it keeps inside a trusted cast."""
 
     def rule(node: exp.Expr) -> exp.Expr | None:
         return None if node.parent is not None and is_trusted(node.parent) else wrap(node)

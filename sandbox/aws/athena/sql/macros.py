@@ -1,4 +1,4 @@
-"""DuckDB macros that give Trino's answer where DuckDB's own function of that name would give another."""
+"""DuckDB macros with Trino's results, where DuckDB's own function of that name differs."""
 
 _TEXT = "CAST(x AS VARCHAR)"
 _INTEGERS = "('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT')"
@@ -9,7 +9,7 @@ _TIMESTAMP = r"'[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}( [0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,
 _ZONED = _TIMESTAMP[:-1] + "( ?(UTC|Z|[+-][0-9]{2}:[0-9]{2}))?'"
 _BOOLEAN = "'(?i)t|true|f|false|1|0'"
 
-# name of the checked cast from varchar → (what the text must look like, DuckDB type, Trino type in the message)
+# name of the checked cast from varchar → (pattern of the text, DuckDB type, Trino type in the message)
 TEXT_CASTS = {
     "tinyint": (_INT, "TINYINT", "TINYINT"),
     "smallint": (_INT, "SMALLINT", "SMALLINT"),
@@ -26,7 +26,7 @@ TEXT_CASTS = {
 
 
 def _text_casts() -> list[str]:
-    """One checked cast from varchar per target type: DuckDB alone would also take ' 1 ', '1_000', '0x1F' or '1.5'."""
+    """Return one checked cast from varchar per type; DuckDB's casts also take ' 1 ', '1_000', '0x1F' and '1.5'."""
     return [
         f"CREATE MACRO athena_text_to_{name}(x) AS CASE WHEN x IS NULL OR regexp_full_match(x, {shape}) "
         f"THEN CAST(x AS {duck}) ELSE error('INVALID_CAST_ARGUMENT: Cannot cast ''' || x || ''' to {shown}') END"
@@ -39,7 +39,7 @@ def _text_casts() -> list[str]:
 
 
 MACROS = [
-    # Trino truncates the quotient of two integers; the guard catches a type that was inferred wrongly.
+    # Trino truncates the quotient of two integers; the guard catches wrongly inferred types.
     f"CREATE MACRO athena_integer_division(a, b) AS CASE WHEN typeof(a) IN {_INTEGERS} AND typeof(b) IN {_INTEGERS} "
     "THEN a // b ELSE error('NOT_SUPPORTED: division of ' || typeof(a) || ' by ' || typeof(b)) END",
     "CREATE MACRO athena_real_division(a, b) AS CASE WHEN typeof(a) IN ('DOUBLE', 'FLOAT') "

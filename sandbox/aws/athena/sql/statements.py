@@ -1,4 +1,4 @@
-"""Telling statements apart: which kind one is, and the parts that are not plain SELECT."""
+"""Kinds of statements, and the parts of those that are not plain SELECT."""
 
 import re
 from dataclasses import dataclass, field
@@ -28,12 +28,12 @@ class Write:
     """A statement that stores a query's rows.
 
     Attributes:
-        query: the SELECT.
-        table: target (database or None, name); None for UNLOAD.
-        location: `s3://…` as written, if any.
-        options: the WITH properties, lower-case names, lists for ARRAY.
-        if_absent: CREATE TABLE IF NOT EXISTS.
-        columns: the columns an INSERT names.
+        query: The SELECT.
+        table: Target (database or None, name); None for UNLOAD.
+        location: `s3://…` as written, if given.
+        options: The WITH properties: lower-case names, lists for ARRAY.
+        if_absent: Whether CREATE TABLE says IF NOT EXISTS.
+        columns: The columns that an INSERT names.
     """
 
     query: str
@@ -44,7 +44,7 @@ class Write:
     columns: list[str] = field(default_factory=list)
 
     def option(self, name: str, default: str) -> str:
-        """Return one textual WITH property."""
+        """Return a textual WITH property."""
         value = self.options.get(name, default)
         return value if isinstance(value, str) else default
 
@@ -56,7 +56,11 @@ class Write:
 
 
 def clean(sql: str) -> str:
-    """Strip blanks, leading comments and one closing semicolon."""
+    r"""Strip whitespace, leading comments and one closing semicolon.
+
+    >>> clean("-- why\n SELECT 1;")
+    'SELECT 1'
+    """
     text = sql.strip()
     while found := _COMMENT.match(text):
         text = text[found.end() :].strip()
@@ -64,7 +68,11 @@ def clean(sql: str) -> str:
 
 
 def kind(sql: str) -> str:
-    """Return UNLOAD, CTAS, INSERT, DDL or QUERY."""
+    """Return UNLOAD, CTAS, INSERT, DDL or QUERY.
+
+    >>> [kind(sql) for sql in ("CREATE TABLE t AS SELECT 1", "SHOW TABLES", "WITH t AS (SELECT 1) SELECT 2")]
+    ['CTAS', 'DDL', 'QUERY']
+    """
     text = clean(sql)
     word = text.split(maxsplit=1)[0].upper() if text else ""
     if _CTAS.match(text):
@@ -75,10 +83,10 @@ def kind(sql: str) -> str:
 
 
 def parse_write(sql: str) -> Write:
-    """Take an UNLOAD, CTAS or INSERT apart.
+    """Parse an UNLOAD, CTAS or INSERT statement.
 
     Raises:
-        QueryError: the statement does not have that shape.
+        QueryError: The statement has another form.
     """
     text = clean(sql)
     if found := _UNLOAD.match(text):
@@ -100,7 +108,11 @@ def parse_write(sql: str) -> Write:
 
 
 def properties(text: str) -> dict[str, str | list[str]]:
-    """Read `a = 'x', b = ARRAY['y', 'z']`."""
+    """Return the properties of a WITH clause, names in lower case.
+
+    >>> properties("FORMAT = 'JSON', partitioned_by = ARRAY['y', 'z']")
+    {'format': 'JSON', 'partitioned_by': ['y', 'z']}
+    """
     result: dict[str, str | list[str]] = {}
     for name, value in _PROPERTY.findall(text):
         items = re.findall(r"'((?:[^']|'')*)'", value)

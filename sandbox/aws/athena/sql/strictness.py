@@ -1,4 +1,4 @@
-"""Trino's strict typing over DuckDB's lenient one: divisions, casts and comparisons by the types Glue declares."""
+"""Trino's strict typing on top of DuckDB's lenient one: divisions, casts and comparisons of Glue's types."""
 
 from sqlglot import exp
 
@@ -31,8 +31,8 @@ def enforce(tree: exp.Expr) -> None:
     """Rewrite divisions and casts, and refuse operands that Trino refuses.
 
     Raises:
-        QueryError: TYPE_MISMATCH, with Athena's words.
-        UnsupportedSqlError: a type that decides the meaning cannot be told.
+        QueryError: TYPE_MISMATCH, with Athena's message.
+        UnsupportedSqlError: The meaning depends on a type that cannot be inferred.
     """
     for node in reversed(list(tree.walk(bfs=True))):
         if isinstance(node, exp.Div):
@@ -56,7 +56,7 @@ def enforce(tree: exp.Expr) -> None:
 
 
 def kind(node: exp.Expr) -> exp.DType:
-    """The inferred type of an expression."""
+    """Return the inferred type of an expression."""
     return node.type.this if node.type else exp.DType.UNKNOWN
 
 
@@ -135,7 +135,7 @@ def _cast(node: exp.Expr) -> exp.Expr | None:
         done.meta["trusted"] = True
         return done
     if source in _REALS and target in _INTEGERS:
-        # Trino rounds halves away from zero, DuckDB's cast rounds them to even.
+        # Trino rounds halves away from zero; DuckDB's cast rounds them to even.
         node.this.replace(exp.Round(this=node.this.copy()))
     elif source == exp.DType.UNKNOWN:
         raise UnsupportedSqlError(f"cast of an expression of unknown type: {node.sql('athena')}")
@@ -148,7 +148,7 @@ def _checked(node: exp.Expr, target: exp.DType) -> exp.Expr:
 
 
 def _to_timestamp(node: exp.Expr, source: exp.DType) -> exp.Expr:
-    """A timestamp without a precision has milliseconds, rounded; a literal has the digits it is written with."""
+    """Cast to a timestamp: rounded to milliseconds without a precision, with the written digits for a literal."""
     written = [item.name for item in node.args["to"].expressions]
     precision = written[0] if written else "3"
     value = _checked(node, exp.DType.TIMESTAMP) if source in _TEXTS else node.this.copy()
@@ -173,4 +173,4 @@ def _to_text(node: exp.Expr, source: exp.DType) -> exp.Expr | None:
     raise UnsupportedSqlError(f"cast of {source.value.lower()} to varchar: {node.sql('athena')}")
 
 
-assert set(_TARGETS.values()) == set(TEXT_CASTS)  # noqa: S101 - the two tables are one fact in two files
+assert set(_TARGETS.values()) == set(TEXT_CASTS)  # noqa: S101 - both tables must list the same types

@@ -1,4 +1,4 @@
-"""One table of types: Glue (Hive) ↔ DuckDB ↔ what Athena's API calls them."""
+"""One table of types: Glue (Hive) ↔ DuckDB ↔ Athena's API."""
 
 import re
 
@@ -33,7 +33,7 @@ _SIMPLE = {
     "TIMESTAMP WITH TIME ZONE": ("timestamp with time zone", "timestamp", 3, 0),
     "BLOB": ("varbinary", "binary", 1073741824, 0),
 }
-# What Athena returns to the client in place of a DuckDB type that Trino does not have.
+# What Athena returns to the client for DuckDB types that Trino does not have.
 NARROWED = {
     "HUGEINT": "BIGINT",
     "UTINYINT": "SMALLINT",
@@ -49,7 +49,11 @@ NARROWED = {
 
 
 def split_top_level(text: str) -> list[str]:
-    """Split on commas outside brackets: `a:int,b:array<int>` → two parts."""
+    """Split on commas outside brackets.
+
+    >>> split_top_level("a:int, b:map<int,date>")
+    ['a:int', 'b:map<int,date>']
+    """
     parts, depth, start = [], 0, 0
     for position, char in enumerate(text):
         depth += (char in "<(") - (char in ">)")
@@ -60,10 +64,14 @@ def split_top_level(text: str) -> list[str]:
 
 
 def from_hive(kind: str) -> str:
-    """Return the DuckDB type of a Glue column type, e.g. `array<int>` → `INTEGER[]`.
+    """Return the DuckDB type of a Glue column type.
 
     Raises:
-        UnsupportedSqlError: Glue knows the type, the sandbox does not.
+        UnsupportedSqlError: The sandbox does not support the type.
+
+    Example:
+        >>> from_hive("array<struct<a:int>>")
+        'STRUCT("a" INTEGER)[]'
     """
     name = kind.strip().lower()
     if name in _HIVE_TO_DUCK:
@@ -85,7 +93,15 @@ def from_hive(kind: str) -> str:
 
 
 def to_hive(duck: str) -> str:
-    """Return the Glue type of a DuckDB result column, as CTAS registers it."""
+    """Return the Glue type of a DuckDB result column, as CTAS registers it.
+
+    Raises:
+        UnsupportedSqlError: Glue has no such type.
+
+    Example:
+        >>> to_hive("MAP(VARCHAR, INTEGER[])")
+        'map<string,array<int>>'
+    """
     if duck in _SIMPLE:
         return _SIMPLE[duck][1]
     if duck.startswith("DECIMAL"):

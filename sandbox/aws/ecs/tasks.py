@@ -1,4 +1,4 @@
-"""The processes behind ECS tasks: started from the task definition, logged, followed, reported and surely ended."""
+"""The processes of ECS tasks: started from the task definition, logged, watched, reported and always ended."""
 
 import contextlib
 import os
@@ -21,15 +21,15 @@ from sandbox.aws.roles import credentials, key_of
 
 STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.1
-# A container sees its task definition and nothing of the machine's own settings.
+# A container sees its task definition and none of the machine's own settings.
 FOREIGN = ("AWS_", *MACHINES_OWN)
-# What /app holds in the worker image.
+# The contents of /app in the worker image.
 PACKAGES = ("credit_model", "flows", "tasks", "images")
 
 
 @dataclass
 class _Run:
-    """One task under way, as moto has it: an object that answers are made of, attribute by attribute."""
+    """One running task; moto's task object is the source of the API answers."""
 
     task: Any
     definition: dict[str, Any]
@@ -51,8 +51,8 @@ class RunningTasks:
         self._runs: dict[str, _Run] = {}
 
     def launch(self, task: Any, definition: TaskDefinition) -> None:  # noqa: ANN401 - moto's
-        """Start a task; returns at once."""
-        task.advance = lambda: None  # it moves by itself, not when it is looked at
+        """Start a task and return at once."""
+        task.advance = lambda: None  # the task advances in the background, not with each Describe call
         task.created_at = datetime.now(UTC)
         task.containers = task.containers[:1]
         task.containers[0].exitCode = None
@@ -70,17 +70,17 @@ class RunningTasks:
         run.thread.start()
 
     def stop(self, task: Any, reason: str, *, code: str = "UserInitiated") -> None:  # noqa: ANN401 - moto's
-        """Ask a task to end; returns at once."""
+        """Ask a task to stop and return at once."""
         if task.last_status == "STOPPED" or self._runs[task.id].stopping.is_set():
             return
         task.desired_status, task.stopped_reason, task.stop_code = "STOPPED", reason, code
         self._runs[task.id].stopping.set()
 
     def close(self) -> None:
-        """End every task and wait for its process."""
+        """Stop all tasks and wait for their processes."""
         runs = list(self._runs.values())
         for run in runs:
-            self.stop(run.task, "The sandbox ends", code="ServiceSchedulerInitiated")
+            self.stop(run.task, "The sandbox is stopping", code="ServiceSchedulerInitiated")
         for run in runs:
             if run.thread is not None:
                 run.thread.join(STOP_TIMEOUT_SECONDS + 10)
@@ -111,7 +111,7 @@ class RunningTasks:
         code = container.end(float(run.definition.get("stopTimeout") or STOP_TIMEOUT_SECONDS))
         if log:
             log.flush()
-        # A container ended by signal n reports 128 + n, as the shell and the ECS agent do.
+        # A container that signal n ended reports 128 + n, as the shell and the ECS agent do.
         self._stopped(run, code if code >= 0 else 128 - code)
 
     def _stopped(self, run: _Run, code: int | None) -> None:
@@ -124,7 +124,7 @@ class RunningTasks:
         del self._runs[task.id]
 
     def _app(self) -> Path:
-        """The images' working directory: our packages and nothing else, as Prefect copies all of it for each run."""
+        """Return the images' working directory; it has only our packages, because Prefect copies all of it per run."""
         folder = self._context.folder("ecs", "app")
         for name in PACKAGES:
             with contextlib.suppress(FileExistsError):
@@ -135,7 +135,7 @@ class RunningTasks:
         region = run.task.region_name
         own = {entry["name"]: entry["value"] for entry in run.definition.get("environment") or []}
         given = {entry["name"]: entry["value"] for entry in _override(run, "environment") or []}
-        # What the agent and the region give a container: credentials of the task role, and where AWS is.
+        # What the ECS agent and the region give a container: credentials of the task role, and the AWS endpoint.
         agent = {
             "HOME": str(self._context.folder("ecs", run.task.id)),
             "AWS_ENDPOINT_URL": self._context.endpoint,
@@ -165,7 +165,7 @@ def _override(run: _Run, name: str) -> Any:  # noqa: ANN401 - JSON of the reques
 
 
 def _move(task: Any, status: str) -> None:  # noqa: ANN401 - moto's
-    """Set the status and tell the event bus."""
+    """Set the status and publish it on the event bus."""
     task.last_status = status
     task.containers[0].last_status = "PENDING" if status == "PROVISIONING" else status
     publish(
