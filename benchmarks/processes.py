@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.ports import free_port
 from sandbox.services import Service
 
 ROOT = Path(__file__).parent.parent
@@ -70,9 +70,7 @@ def run_server(
     Raises:
         RuntimeError: The process ended or did not answer in time.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     began = time.perf_counter()
     command = [*pinned, sys.executable, *(word.replace(PORT, str(port)) for word in words)]

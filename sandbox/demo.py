@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sandbox import estate, evidence
-from sandbox.drops import Drops, check_file, real, simulated
+from sandbox.demo_files import DemoFiles, check_file, simulate_files, split_file
 from sandbox.flow_runs import FlowRuns, now
 from sandbox.stack import Sandbox
 
@@ -34,9 +34,9 @@ class Demo:
         summary: The results for scripts; the sandbox page of the documentation describes the fields.
     """
 
-    def __init__(self, sandbox: Sandbox, drops: Drops, console: Console) -> None:
-        self.drops = drops
-        self.portfolio = drops.portfolio
+    def __init__(self, sandbox: Sandbox, files: DemoFiles, console: Console) -> None:
+        self.files = files
+        self.portfolio = files.portfolio
         self.seconds: dict[str, float] = {}
         self.summary: dict[str, Any] = {}
         self._console = console
@@ -46,7 +46,7 @@ class Demo:
     def run(self) -> None:
         """Run the loop: history, first model, online predictions, then a file that starts the loop by itself."""
         with self.stage("ingest"):
-            uri = self._upload("import", self.drops.first)
+            uri = self._upload("import", self.files.first)
             self._runs.run("ingest", {"uri": uri, "retrain": False})
         with self.stage("train"):
             since = now()
@@ -61,8 +61,8 @@ class Demo:
             self._runs.run("score", {"portfolio": self.portfolio})
         with self.stage("online"):
             self._ask_online()
-        if self.drops.second is not None:
-            self._close_the_loop(self.drops.second)
+        if self.files.second is not None:
+            self._close_the_loop(self.files.second)
         self._summarise()
 
     def _close_the_loop(self, second: Path) -> None:
@@ -136,8 +136,8 @@ class Demo:
             "scores": evidence.scores_uri(self.portfolio),
             "prefect_ui": self._sandbox.addresses()["Prefect UI"],
         }
-        if self.drops.true_pd is not None:
-            self.summary["true_pd_roc_auc"] = evidence.true_auc(champion, self.drops.true_pd)
+        if self.files.true_pd is not None:
+            self.summary["true_pd_roc_auc"] = evidence.true_auc(champion, self.files.true_pd)
         self._show_summary()
 
     def _show_summary(self) -> None:
@@ -178,13 +178,13 @@ def run(*, data: Path | None, portfolio: str, state: Path, leave: bool, summary:
     console.print(f"reading {data}" if data else "simulating applications")
     if data:
         check_file(data, portfolio)
-    drops = real(data, portfolio, state / "drops") if data else simulated(state / "drops")
+    files = split_file(data, portfolio, state / "files") if data else simulate_files(state / "files")
     with Sandbox(state, say=lambda line: console.print(line, highlight=False)) as sandbox:
-        demo = Demo(sandbox, drops, console)
+        demo = Demo(sandbox, files, console)
         demo.seconds["sandbox"] = round(time.perf_counter() - started, 1)
         demo.run()
         if summary:
-            summary.write_text(json.dumps({drops.portfolio: demo.summary}, indent=1))
+            summary.write_text(json.dumps({files.portfolio: demo.summary}, indent=1))
         console.print(f"whole loop: {time.perf_counter() - started:.0f} s")
         if not leave:
             console.print("the sandbox is still running: look around, and stop it with Ctrl-C")

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -76,11 +75,3 @@ class Service:
             self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_TIMEOUT_SECONDS)
         self._log.close()
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

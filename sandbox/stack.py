@@ -13,7 +13,8 @@ from typing import Any
 
 from sandbox import estate
 from sandbox.aws.roles import credentials
-from sandbox.services import Service, ServiceError, free_port
+from sandbox.ports import free_port
+from sandbox.services import Service, ServiceError
 
 ROOT = Path(__file__).parent.parent
 POOL = "credit-ecs"

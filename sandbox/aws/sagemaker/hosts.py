@@ -1,7 +1,6 @@
 """The hosts of a training job on one machine: one folder as `/opt/ml` and one process group per host."""
 
 import json
-import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.aws.container import Container
+from sandbox.ports import free_port_pair
 
 _POLL_SECONDS = 0.05
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "checkpoints")
@@ -82,20 +82,7 @@ class ContainerGroup:
 
 def addresses(names: list[str]) -> str:
     """Return loopback addresses of the hosts in the train image's format (name=host:port,…)."""
-    return ",".join(f"{name}=127.0.0.1:{_two_free_ports()}" for name in names)
-
-
-def _two_free_ports() -> int:
-    """Return a free port whose successor is also free."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
+    return ",".join(f"{name}=127.0.0.1:{free_port_pair()}" for name in names)
 
 
 def _channel_config(channel: dict[str, Any]) -> dict[str, str]:

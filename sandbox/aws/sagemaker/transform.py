@@ -1,7 +1,6 @@
 """Batch transform jobs that run: the serve container on a free port, SageMaker's requests, `.out` objects."""
 
 import contextlib
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from sandbox.aws.sagemaker.batches import Batch, cut, inputs
 from sandbox.aws.sagemaker.filters import Processing
 from sandbox.aws.sagemaker.jobs import STOP_GRACE, Job, now
 from sandbox.aws.storage import Location, Object
+from sandbox.ports import free_port
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _PING_SECONDS = 240.0
@@ -98,7 +98,7 @@ class TransformJob(Job):
 
     @contextlib.contextmanager
     def _serve(self, base: Path) -> Iterator[httpx.Client]:
-        port = _free_port()
+        port = free_port()
         container = self.request["_Container"]
         environment = {
             **self.environment(),
@@ -203,10 +203,3 @@ class TransformJob(Job):
         super().stop(grace)
         if self.container is not None:
             self.container.interrupt()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,7 +5,6 @@ import contextlib
 import enum
 import os
 import signal
-import socket
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from sandbox import images
 from sandbox.aws.roles import credentials
 from sandbox.kubernetes.kserve.podspec import MODEL_MOUNT, Template
 from sandbox.kubernetes.kserve.storage import StorageError, download
+from sandbox.ports import free_port
 
 PROBE_SECONDS = 0.1
 DRAIN_SECONDS = 5.0
@@ -153,7 +153,7 @@ class Revision:
 
     async def _serve(self, command: list[str], on_ready: Callable[[], None]) -> int:
         """Run the process to its end; return its exit code (negative for a signal)."""
-        self.port = _free_port()
+        self.port = free_port()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         arguments = [arg.replace(MODEL_MOUNT, str(self._folder)) for arg in self.template.args]
         with self._log.open("ab") as log:
@@ -208,10 +208,3 @@ async def _end_group(process: Process, grace: float) -> None:
 def _signal_group(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -15,12 +15,12 @@ FIRST_SHARE = 0.8
 GZIP_MAGIC, PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
 
 
-class DropError(RuntimeError):
+class DemoFileError(RuntimeError):
     """The demo's files cannot be created."""
 
 
 @dataclass(frozen=True)
-class Drops:
+class DemoFiles:
     """The files that the demo brings to the lake.
 
     Attributes:
@@ -36,13 +36,13 @@ class Drops:
     true_pd: Path | None = None
 
 
-def simulated(folder: Path) -> Drops:
+def simulate_files(folder: Path) -> DemoFiles:
     """Simulate twelve months of applications, and an extract one month later with new applications and outcomes."""
     folder.mkdir(parents=True, exist_ok=True)
     first, second, true_pd = folder / "history.csv", folder / "a-month-later.csv", folder / "true_pd.csv"
     _simulate(first, MONTHS, HISTORY_ENDS)
     _simulate(second, MONTHS + 1, A_MONTH_LATER, "--changed-since", HISTORY_ENDS, "--true-pd", str(true_pd))
-    return Drops("case", first, second, true_pd)
+    return DemoFiles("case", first, second, true_pd)
 
 
 def _simulate(output: Path, months: int, as_of: str, *further: str) -> None:
@@ -50,24 +50,24 @@ def _simulate(output: Path, months: int, as_of: str, *further: str) -> None:
     command = [sys.executable, "-m", "credit_model", "simulate", str(output), *size, *further]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise DropError(f"the simulator failed: {done.stderr.strip()}")
+        raise DemoFileError(f"the simulator failed: {done.stderr.strip()}")
 
 
 def check_file(path: Path, portfolio: str) -> None:
     """Refuse a file that ingest would reject as a whole, before any server starts.
 
     Raises:
-        DropError: The file cannot be read under the portfolio's contract.
+        DemoFileError: The file cannot be read under the portfolio's contract.
     """
     if not path.is_file():
-        raise DropError(f"{path} is not a file: give DATA=path to a CSV or Parquet file of applications")
+        raise DemoFileError(f"{path} is not a file: give DATA=path to a CSV or Parquet file of applications")
     command = [sys.executable, "-m", "credit_model", "validate", str(path), "--contract", portfolio]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 1:
-        raise DropError(done.stderr.strip().removeprefix("error: "))
+        raise DemoFileError(done.stderr.strip().removeprefix("error: "))
 
 
-def real(path: Path, portfolio: str, folder: Path) -> Drops:
+def split_file(path: Path, portfolio: str, folder: Path) -> DemoFiles:
     """Split a file in two: four fifths of its rows to start with, the rest to arrive later."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -75,8 +75,8 @@ def real(path: Path, portfolio: str, folder: Path) -> Drops:
             cut = _cut_parquet if file.read(4) == PARQUET_MAGIC else _cut_csv
         first, second = cut(path, folder)
     except (OSError, EOFError, ValueError):
-        return Drops(portfolio, path, None)
-    return Drops(portfolio, first, second)
+        return DemoFiles(portfolio, path, None)
+    return DemoFiles(portfolio, first, second)
 
 
 def _cut_parquet(path: Path, folder: Path) -> tuple[Path, Path]:

@@ -7,7 +7,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from sandbox.drops import DropError, check_file, real
+from sandbox.demo_files import DemoFileError, check_file, split_file
 
 TABLE = pa.table({"id": [str(n) for n in range(50)], "note": [f'says "{n}"\nand\r\nmore, {n}' for n in range(50)]})
 OPTIONS = pyarrow.csv.ParseOptions(newlines_in_values=True)
@@ -23,8 +23,8 @@ def test_a_csv_is_cut_between_rows_even_where_fields_hold_line_ends(tmp_path, pa
     pyarrow.csv.write_csv(TABLE, tmp_path / "plain.csv")
     path = tmp_path / "file.csv"
     path.write_bytes(pack((tmp_path / "plain.csv").read_bytes()))
-    drops = real(path, "case", tmp_path / "drops")
-    parts = [read(drops.first), read(drops.second)]
+    files = split_file(path, "case", tmp_path / "files")
+    parts = [read(files.first), read(files.second)]
     assert pa.concat_tables(parts).equals(TABLE)
     assert parts[0].num_rows >= 40
 
@@ -32,20 +32,20 @@ def test_a_csv_is_cut_between_rows_even_where_fields_hold_line_ends(tmp_path, pa
 @pytest.mark.parametrize("name", ["file.parquet", "file.pq", "file"])
 def test_parquet_is_known_by_its_content(tmp_path, name):
     pq.write_table(TABLE, tmp_path / name)
-    drops = real(tmp_path / name, "case", tmp_path / "drops")
-    assert pa.concat_tables([pq.read_table(drops.first), pq.read_table(drops.second)]).equals(TABLE)
+    files = split_file(tmp_path / name, "case", tmp_path / "files")
+    assert pa.concat_tables([pq.read_table(files.first), pq.read_table(files.second)]).equals(TABLE)
 
 
 @pytest.mark.parametrize("content", [b"", b"id,note\n", b"PAR1 but cut off", b"\x1f\x8b\x08 but cut off"])
 def test_what_cannot_be_cut_is_left_to_ingest(tmp_path, content):
     path = tmp_path / "file.csv"
     path.write_bytes(content)
-    drops = real(path, "case", tmp_path / "drops")
-    assert (drops.first, drops.second) == (path, None)
+    files = split_file(path, "case", tmp_path / "files")
+    assert (files.first, files.second) == (path, None)
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(DropError, match="is not a file"):
+    with pytest.raises(DemoFileError, match="is not a file"):
         check_file(tmp_path / "none.csv", "case")
 
 
@@ -53,5 +53,5 @@ def test_no_file(tmp_path):
 def test_a_file_that_no_contract_fits_is_refused_with_the_reason(tmp_path):
     path = tmp_path / "file.csv"
     path.write_text("id,note\n1,x\n")
-    with pytest.raises(DropError, match=r"file.csv: missing .* columns"):
+    with pytest.raises(DemoFileError, match=r"file.csv: missing .* columns"):
         check_file(path, "case")
