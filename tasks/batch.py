@@ -13,7 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
 from credit_model.contract.contract import Contract, load_contract
-from tasks import assets, s3
+from tasks import assets, layout, s3
 from tasks.errors import ReconciliationError
 from tasks.lake import athena, tables
 from tasks.naming import dashed
@@ -47,12 +47,7 @@ class Batch(BaseModel, frozen=True):
     @property
     def folder(self) -> str:
         """Return the address of everything that belongs to the batch."""
-        return folder(self.portfolio, self.batch_id)
-
-
-def folder(portfolio: str, batch_id: str) -> str:
-    """Return the address of everything that belongs to a batch."""
-    return settings().uri("batch", portfolio, batch_id, "")
+        return layout.batch(self.portfolio, self.batch_id)
 
 
 class PublishedScores(BaseModel, frozen=True):
@@ -71,11 +66,11 @@ def draw_batch(portfolio: str, model: RegisteredModel, day: date) -> Batch:
     contract = load_contract(portfolio)
     table = tables.applications(contract)
     batch_id = s3.digest(contract.digest(), tables.partitions(table), model.version, settings().serve_image)
-    uri = folder(portfolio, batch_id)
+    uri = layout.batch(portfolio, batch_id)
     drawn = s3.read_json(f"{uri}{DRAWN}")
     if drawn is None:
         s3.delete(s3.list_keys(f"{uri}input/"))
-        athena.unload(_query(contract), [], f"{uri}input/")
+        athena.unload(applicants_query(contract), [], f"{uri}input/")
         rows = sum(_ids(f"{uri}input/").values())
         places = {"input_uri": f"{uri}input/", "output_uri": f"{uri}scores/"}
         drawn = {"batch_id": batch_id, "portfolio": portfolio, "rows": rows, **places}
@@ -85,7 +80,8 @@ def draw_batch(portfolio: str, model: RegisteredModel, day: date) -> Batch:
     return batch
 
 
-def _query(contract: Contract) -> str:
+def applicants_query(contract: Contract) -> str:
+    """Return the query for the latest version of every application."""
     columns = tables.selected(contract)
     return f"""SELECT application_id, applied_at, {columns} FROM (
   SELECT application_id, applied_at, {columns},

@@ -17,12 +17,12 @@ from pydantic import BaseModel
 from credit_model.bundle.bundle import Document
 from credit_model.contract.contract import Contract, load_contract
 from credit_model.monitoring.month import MonitorLimits, MonthReport
-from tasks import events, s3
+from tasks import events, layout, s3
 from tasks.errors import MonitoringError
 from tasks.lake import athena, tables
+from tasks.lake.snapshot import read_manifest
 from tasks.naming import dashed
 from tasks.sagemaker.registry import RegisteredModel, fetch_bundle
-from tasks.settings import settings
 from tasks.steps import step
 
 _SHOWN_MONTHS = 12
@@ -110,14 +110,14 @@ def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits)
 
 def _train_months(snapshot_id: str) -> set[str]:
     """Months that training saw; none where the holdout was not out of time."""
-    manifest = s3.read_json(settings().uri("snapshots", snapshot_id, "manifest.json")) or {}
-    return set(manifest.get("split", {}).get("train_months", []))
+    manifest = read_manifest(snapshot_id)
+    return set(manifest.split.train_months) if manifest else set()
 
 
 def _draw(contract: Contract, run: ScoreRun, folder: Path) -> ds.Dataset:
     """Month, features, PD and known outcome of everyone in a score run, drawn by Athena."""
     tables.ensure(tables.outcomes())
-    uri = settings().uri("monitor", run.portfolio, f"{run.dt}-{uuid4().hex}", "")
+    uri = layout.monitor(run.portfolio, f"{run.dt}-{uuid4().hex}")
     try:
         athena.unload(_query(contract), [run.portfolio, run.portfolio, run.dt, run.dt[:7]], uri)
         paths = s3.download_folder(uri, folder)
@@ -228,7 +228,7 @@ def _announced(run: ScoreRun, month: str) -> set[str]:
 
 
 def _marker(run: ScoreRun, month: str) -> str:
-    return settings().uri("drift", run.portfolio, run.model_version, f"{month}.json")
+    return layout.drift(run.portfolio, run.model_version, month)
 
 
 @step

@@ -19,14 +19,13 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from pydantic import BaseModel
 
-from tasks import s3
+from tasks import layout, s3
 from tasks.batch import DRAWN, PUBLISHED, Batch, check_answers, publish
 from tasks.errors import ReconciliationError
 from tasks.lake import tables
 from tasks.naming import dashed
 from tasks.run import context
 from tasks.sagemaker.jobs import TRANSFORM, Kind, followers
-from tasks.settings import settings
 from tasks.steps import step
 
 # Beside a batch that stays unpublished for good: why.
@@ -48,7 +47,7 @@ def settle_release(portfolio: str) -> list[Settled]:
 
     A cluster that cannot be reached keeps nobody from training or scoring: then it is only said.
     """
-    if not s3.list_keys(settings().uri("releases", f"{portfolio}.json")) or _releasing():
+    if not s3.list_keys(layout.release(portfolio)) or _releasing():
         return []
     from tasks.release import rollout  # noqa: PLC0415 - heavy: imported where it is used
 
@@ -105,7 +104,7 @@ def _abandoned(flow_runs: Sequence[str]) -> bool:
 
 
 def _unpublished(portfolio: str) -> list[Batch]:
-    uri = settings().uri("batch", portfolio, "")
+    uri = layout.batches(portfolio)
     names = set(s3.list_keys(uri))
     folders = {name.removesuffix(DRAWN) for name in names if name.endswith(f"/{DRAWN}")}
     left = sorted(one for one in folders if not {f"{one}{PUBLISHED}", f"{one}{SETTLED}"} & names)

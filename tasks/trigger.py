@@ -19,9 +19,10 @@ from prefect.types import DateTime
 from pydantic import BaseModel
 
 from credit_model.contract.contract import load_contract
-from tasks import events, s3
+from tasks import events, layout, s3
 from tasks.lake import athena, tables
 from tasks.lake.ingest import IngestReport, portfolio_of
+from tasks.lake.snapshot import read_manifest
 from tasks.sagemaker.registry import list_models, package_number
 from tasks.settings import settings
 from tasks.steps import step
@@ -55,7 +56,7 @@ def decide(portfolio: str) -> Decision:
     Whoever decides says so first and looks second. So of two runs that end together at least one sees the other's
     file in the lake, and none leaves the decision to a run that has taken its own already.
     """
-    left_to = _coming(portfolio)
+    left_to = later_file(portfolio)
     if left_to is not None:
         get_run_logger().info("whether to train is left to the ingest of %s, which is still to come", left_to)
         return Decision(new_outcomes=None, retrain=False)
@@ -87,7 +88,7 @@ def announce_ingest(portfolio: str, report: IngestReport | None, decision: Decis
     events.announce(event)
 
 
-def _coming(portfolio: str) -> str | None:
+def later_file(portfolio: str) -> str | None:
     """Return a file whose run will decide after us, None where there is none (or no deployment to run it)."""
     deployment, flow_run = runtime.deployment.id, runtime.flow_run.id
     if not deployment or not flow_run:
@@ -104,7 +105,7 @@ def _on_their_way(client: SyncPrefectClient, us: FlowRun, deployment: UUID, port
     for run in undecided:
         if run.id != us.id and DECIDES not in run.tags and _will_decide(run, portfolio):
             yield str(run.parameters["uri"])
-    landed = s3.written_since(settings().uri("landing", portfolio, ""), DateTime.now("UTC") - DELIVERY)
+    landed = s3.written_since(layout.landing(portfolio), DateTime.now("UTC") - DELIVERY)
     if landed:
         runs = _runs(client, deployment, since=DateTime.now("UTC") - 2 * DELIVERY)
         known = {str(run.parameters.get("uri")) for run in runs}
@@ -157,6 +158,6 @@ def _known_files(portfolio: str) -> set[str]:
     newest = max(list_models(portfolio), key=lambda model: package_number(model.arn), default=None)
     if newest is None:
         return set()
-    manifest = s3.read_json(settings().uri("snapshots", newest.snapshot_id, "manifest.json")) or {}
-    files: dict[str, list[list[str]]] = manifest.get("ingested_files", {})
+    manifest = read_manifest(newest.snapshot_id)
+    files = manifest.ingested_files if manifest else {}
     return {values[-1] for partitions in files.values() for values in partitions}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks import layout
 from tasks.run import costs
 from tasks.settings import settings
 
@@ -42,7 +43,7 @@ def rows(query: str, parameters: Sequence[str | int] = ()) -> list[dict[str, Any
         database=here.database,
         workgroup=here.workgroup,
         ctas_approach=False,
-        s3_output=here.uri("athena", ""),
+        s3_output=layout.query_results(),
         params=literals(parameters) or None,
         paramstyle="qmark",
         athena_query_wait_polling_delay=min(here.poll_seconds, 0.25),

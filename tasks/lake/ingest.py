@@ -16,11 +16,10 @@ from pydantic import BaseModel
 from credit_model.contract.contract import Contract, load_contract
 from credit_model.data.raw_file import delivered_rows
 from credit_model.data.reading import ReadResult, read_applications, read_outcomes
-from tasks import s3
+from tasks import layout, s3
 from tasks.errors import LakeError
 from tasks.lake import tables
 from tasks.naming import dashed
-from tasks.settings import settings
 from tasks.steps import step
 
 LOGGED_FAULTS = 10
@@ -112,7 +111,8 @@ def publish(landed: LandedObject) -> IngestReport:
         credit_model.errors.DataError: the file as a whole does not fit the contract.
         LakeError: not one row does.
     """
-    done = s3.read_json(_ledger(landed))
+    entry = layout.ledger(landed.portfolio, landed.ingest_id)
+    done = s3.read_json(entry)
     if done:
         return IngestReport.model_validate({**done, "repeated": True})
     contract = load_contract(landed.portfolio)
@@ -128,12 +128,8 @@ def publish(landed: LandedObject) -> IngestReport:
     outcomes = _outcome_rows(landed, result.accepted)
     _publish_table(landed, tables.outcomes(), outcomes)
     report = _report(landed, result, quarantine, outcomes.num_rows)
-    s3.write_json(_ledger(landed), report.model_dump(mode="json"))
+    s3.write_json(entry, report.model_dump(mode="json"))
     return report
-
-
-def _ledger(landed: LandedObject) -> str:
-    return settings().uri("ledger", landed.portfolio, f"{landed.ingest_id}.json")
 
 
 def _read(landed: LandedObject, contract: Contract) -> tuple[ReadResult, pa.Table]:
@@ -165,7 +161,7 @@ def _quarantine(landed: LandedObject, rejected: pa.Table) -> str | None:
     """Keep every fault with its row, column, reason and the row itself; tell of the first few in the log."""
     if rejected.num_rows == 0:
         return None
-    uri = settings().uri("quarantine", landed.portfolio, landed.table, f"{landed.ingest_id}.parquet")
+    uri = layout.quarantine(landed.portfolio, landed.table, landed.ingest_id)
     _write_parquet(rejected, uri)
     for number in range(min(rejected.num_rows, LOGGED_FAULTS)):
         get_run_logger().warning("to quarantine: %s", _fault(landed, rejected, number))

@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError, WaiterError
 from prefect import get_run_logger
 
 from credit_model.contract.contract import ID, Column, Contract, load_contract
-from tasks import s3
+from tasks import layout, s3
 from tasks.errors import OnlineError
 from tasks.lake import tables
 from tasks.lake.ingest import IngestReport
@@ -86,8 +86,7 @@ def keep_online(report: IngestReport) -> int:
 
 def _keep(report: IngestReport, name: str) -> int:
     landed = report.source
-    # With the table's birth: one that was deleted and made anew is filled anew.
-    done_uri = settings().uri("online", name, ensure(name), f"{report.ingest_id}.json")
+    done_uri = layout.online(name, ensure(name), report.ingest_id)
     done = s3.read_json(done_uri)
     if done is not None:
         get_run_logger().info("%s: in the online table %s already", landed.uri, name)

@@ -7,6 +7,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from credit_model.contract.contract import Contract
+from tasks import layout
 from tasks.errors import LakeError
 from tasks.settings import settings
 
@@ -35,7 +36,7 @@ class LakeTable:
     @property
     def uri(self) -> str:
         """Return the folder's address, ending in `/`."""
-        return settings().uri("lake", self.folder, "")
+        return layout.lake(self.folder)
 
     def location(self, values: list[str]) -> str:
         """Return a partition's hive-style address, ending in `/`."""

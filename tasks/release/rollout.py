@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 from prefect import get_run_logger
 from pydantic import BaseModel
 
-from tasks import events, s3
+from tasks import events, layout, s3
 from tasks.errors import ReleaseError
 from tasks.release import kserve
 from tasks.release.inference_service import inference_service, predictor, served, service_name
 from tasks.release.kserve import Service, new_revision_at, wait
 from tasks.run import context
 from tasks.sagemaker.registry import RegisteredModel
-from tasks.settings import settings
 from tasks.steps import step
 
 CANARY = "canaryTrafficPercent"
@@ -58,14 +57,6 @@ class Settlement(NamedTuple):
         return f"{'undone' if self.undone else 'had finished'}: {self.bundle_uri}"
 
 
-def _intent_uri(portfolio: str) -> str:
-    """Where a release under way is recorded.
-
-    In S3 and not in an annotation: KServe copies annotations to the revision, so that changing one makes a new one.
-    """
-    return settings().uri("releases", f"{portfolio}.json")
-
-
 @step
 def begin(model: RegisteredModel, ready_seconds: float | None = None) -> Rollout | None:
     """Settle what a dead release has left behind, then record what this one is about to do.
@@ -99,7 +90,8 @@ def begin(model: RegisteredModel, ready_seconds: float | None = None) -> Rollout
         flow_run=context.current(),
         ready_seconds=ready_seconds,
     )
-    if not s3.create_json(_intent_uri(model.portfolio), rollout.model_dump()):
+    # In S3 and not in an annotation: KServe copies annotations to the revision, so that changing one makes a new one.
+    if not s3.create_json(layout.release(model.portfolio), rollout.model_dump()):
         raise ReleaseError(f"another release of {model.portfolio} has begun at this moment; run this one after it")
     return rollout
 
@@ -117,7 +109,7 @@ def settle(portfolio: str) -> Settlement | None:
     Raises:
         ReleaseError: that release is still under way.
     """
-    recorded = s3.read_json(_intent_uri(portfolio))
+    recorded = s3.read_json(layout.release(portfolio))
     if recorded is None:
         return None
     rollout = Rollout.model_validate(recorded)
@@ -127,7 +119,7 @@ def settle(portfolio: str) -> Settlement | None:
     finished = service is None or _has_finished(rollout, service["spec"]["predictor"])
     if not finished:
         undo(rollout)
-    s3.delete([_intent_uri(portfolio)])
+    s3.delete([layout.release(portfolio)])
     return Settlement(undone=not finished, bundle_uri=rollout.bundle_uri)
 
 
@@ -191,7 +183,7 @@ def finish(rollout: Rollout) -> str:
         kserve.change(rollout.service, {CANARY: None}, expecting=_brings(rollout))
     reached = new_revision_at(rollout.previous_revision, 100)
     service = _reached(rollout, reached, "all traffic on the new revision")
-    s3.delete([_intent_uri(rollout.portfolio)])
+    s3.delete([layout.release(rollout.portfolio)])
     return str(service["status"]["url"])
 
 
@@ -213,7 +205,7 @@ def roll_back(rollout: Rollout) -> None:
     """Put the champion back; a first release that failed is removed, as nothing served before it."""
     get_run_logger().warning("%s: rolling back", rollout.service)
     undo(rollout)
-    s3.delete([_intent_uri(rollout.portfolio)])
+    s3.delete([layout.release(rollout.portfolio)])
 
 
 def undo(rollout: Rollout) -> None:
@@ -233,7 +225,7 @@ def undo(rollout: Rollout) -> None:
         return
     service = kserve.change(name, {CANARY: 0}, expecting=_is_ours(rollout))
     undone = rollout.undone_revision or _newest_revision(service)
-    s3.write_json(_intent_uri(rollout.portfolio), {**rollout.model_dump(), "undone_revision": undone})
+    s3.write_json(layout.release(rollout.portfolio), {**rollout.model_dump(), "undone_revision": undone})
     # A merge patch keeps what it does not name: fields that only the new spec has are named and nulled.
     kserve.change(name, {**dict.fromkeys(spec), **champion, CANARY: 0}, expecting=_is_ours(rollout))
     # Where the new spec never became a revision, the champion's own stays the newest and has all the traffic.

@@ -6,7 +6,7 @@ from typing import Any
 from prefect import runtime
 from pydantic import BaseModel
 
-from tasks import s3
+from tasks import layout, s3
 from tasks.run import context
 from tasks.run.costs import Costs
 from tasks.settings import settings
@@ -23,7 +23,7 @@ def record_run(flow: str, outcome: BaseModel, costs: Costs) -> str:
         costs: What it cost.
     """
     here = settings()
-    uri = here.uri("runs", flow, f"{context.current() or 'none'}.json")
+    uri = layout.run(flow, context.current() or "none")
     code = {"git_commit": here.git_commit, "train_image": here.train_image, "serve_image": here.serve_image}
     document: dict[str, Any] = {
         "flow": flow,

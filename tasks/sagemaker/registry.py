@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from credit_model.bundle.archive import read_archive
 from credit_model.bundle.bundle import Bundle
 from credit_model.errors import BundleError
-from tasks import assets, s3
+from tasks import assets, layout, s3
 from tasks.errors import RegistryError
 from tasks.naming import dashed
 from tasks.sagemaker.jobs import or_none
@@ -69,7 +69,7 @@ def publish_bundle(portfolio: str, trained: TrainedModel) -> PublishedModel:
     """
     with tempfile.TemporaryDirectory() as folder:
         bundle = fetch_archive(trained.archive_uri, Path(folder))
-        uri = settings().uri("models", portfolio, bundle.version, "")
+        uri = layout.bundle(portfolio, bundle.version)
         s3.upload_folder(Path(folder) / "bundle", uri)
         assets.describe(assets.MODEL, portfolio, version=bundle.version, uri=uri, job=trained.job_name)
         return PublishedModel(
@@ -113,16 +113,11 @@ def register_model(model: PublishedModel, verdict: dict[str, Any], status: str) 
         verdict: the gate's checks, stored beside the bundle and named on the package.
         status: `Approved`, `PendingManualApproval` or `Rejected`.
     """
-    s3.write_json(gate_uri(model.portfolio, model.version), verdict)
+    s3.write_json(layout.gate(model.portfolio, model.version), verdict)
     known = find_model(model.portfolio, model.version)
     if known is not None:
         return known
     return _read(model.portfolio, _create_package(model, status))
-
-
-def gate_uri(portfolio: str, version: str) -> str:
-    """Return where the gate's verdict on a version is kept."""
-    return f"{settings().uri('gates', portfolio, version)}.json"
 
 
 def _create_package(model: PublishedModel, status: str) -> str:
@@ -140,7 +135,7 @@ def _create_package(model: PublishedModel, status: str) -> str:
             "archive_uri": model.archive_uri,
             "snapshot_id": model.snapshot_id,
             "training_job": model.job_name,
-            "gate_uri": gate_uri(model.portfolio, model.version),
+            "gate_uri": layout.gate(model.portfolio, model.version),
             **{f"holdout_{name}": f"{value:.6f}" for name, value in model.metrics.items()},
         },
     )

@@ -24,6 +24,7 @@ from sagemaker.core.shapes import (
     TransformS3DataSource,
 )
 
+from tasks import layout
 from tasks.lake.snapshot import Snapshot
 from tasks.sagemaker.sizing import TransformSize
 from tasks.settings import settings
@@ -47,7 +48,7 @@ def create_training(
         ),
         hyper_parameters=hyperparameters,
         input_data_config=[_channel(name, snapshot.channel(name)) for name in ("train", "holdout", "contract")],
-        output_data_config=OutputDataConfig(s3_output_path=here.uri("training", snapshot.portfolio)),
+        output_data_config=OutputDataConfig(s3_output_path=layout.training(snapshot.portfolio)),
         resource_config=ResourceConfig(
             instance_type=here.train_instance_type, instance_count=here.train_instance_count, volume_size_in_gb=30
         ),
@@ -58,7 +59,7 @@ def create_training(
             "CREDIT_GIT_COMMIT": here.git_commit,
         },
         tags=_tags(tags),
-        **_patience(here.uri("checkpoints", snapshot.portfolio, stem)),
+        **_patience(layout.checkpoints(snapshot.portfolio, stem)),
     )
 
 
