@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import groupby
@@ -37,10 +37,6 @@ LOGGED = Counter("credit_serve_predictions_logged", "Predictions that have reach
 DROPPED = Counter("credit_serve_predictions_dropped", "Predictions that the prediction log could not keep")
 log = logging.getLogger(__name__)
 _Entry = tuple[float, str | None, str, float]
-
-
-class PredictionLogSetupError(Exception):
-    """The settings of the prediction log do not fit; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -201,42 +197,3 @@ def _s3_client() -> Any:  # noqa: ANN401 - botocore builds its clients at run ti
 
     patience = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
     return botocore.session.Session().create_client("s3", region_name=os.environ.get("AWS_REGION"), config=patience)
-
-
-def log_from_environment(
-    version: str, portfolio: str, environment: Mapping[str, str] = os.environ
-) -> PredictionLog | None:
-    """Return the prediction log that the environment asks for, or None where it names no place.
-
-    Args:
-        version: model version of the server.
-        portfolio: whose applicants it answers.
-        environment: `CREDIT_PREDICTION_LOG` (`s3://bucket/prefix`), `CREDIT_PREDICTION_LOG_ROWS` and
-            `CREDIT_PREDICTION_LOG_SECONDS` are read.
-
-    Raises:
-        PredictionLogSetupError: a setting is malformed.
-    """
-    uri = environment.get("CREDIT_PREDICTION_LOG")
-    if not uri:
-        return None
-    if not uri.removeprefix("s3://").partition("/")[0] or not uri.startswith("s3://"):
-        raise PredictionLogSetupError(
-            f"CREDIT_PREDICTION_LOG={uri!r} is not an address such as s3://bucket/predictions"
-        )
-    rows = _positive(environment, "CREDIT_PREDICTION_LOG_ROWS", LogSettings.rows)
-    seconds = _positive(environment, "CREDIT_PREDICTION_LOG_SECONDS", LogSettings.seconds)
-    return PredictionLog(
-        LogSettings(uri, rows=min(int(rows), CAPACITY), seconds=seconds), version=version, portfolio=portfolio
-    )
-
-
-def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name) or str(default)
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 1 <= number <= 86_400_000:
-        raise PredictionLogSetupError(f"{name}={text!r} is not a number from 1 upwards")
-    return number
