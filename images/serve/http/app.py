@@ -156,16 +156,16 @@ class Front:
 
     async def _predict(self, _headers: Headers, body: bytes) -> Answer:
         request = v1.read(_json(body), max_rows=self._settings.max_rows)
-        answered = await self._engine.score(request.rows, explain=request.explain)
-        return Answer(orjson.dumps(v1.write(answered, self._scorer.version)))
+        response = await self._engine.score(request.rows, explain=request.explain)
+        return Answer(orjson.dumps(v1.write(response, self._scorer.version)))
 
     async def _infer(self, headers: Headers, body: bytes) -> Answer:
         rest = b""
         if BINARY_HEADER in headers:
             body, rest = _split(body, headers[BINARY_HEADER])
         request = v2.read(_json(body), self._scorer.contract, max_rows=self._settings.max_rows, binary=rest)
-        answered = await self._engine.score_columns(request.columns, request.count, explain=request.explain)
-        answer, json_length = v2.write(answered, request, name=NAME, version=self._scorer.version)
+        response = await self._engine.score_columns(request.columns, request.count, explain=request.explain)
+        answer, json_length = v2.write(response, request, name=NAME, version=self._scorer.version)
         return Answer(answer, JSON if json_length is None else OCTETS, json_length=json_length)
 
     async def _metadata(self, _headers: Headers, _body: bytes) -> Answer:

@@ -15,11 +15,11 @@ from credit_model.scoring.blocks import BlockScorer
 from credit_model.scoring.scorer import SCORES_SCHEMA, Scorer
 from images.serve.errors import NotAcceptableError, RequestError, UnsupportedTypeError
 from images.serve.protocols import table_readers, table_writers
-from images.serve.protocols.table_readers import Scored
+from images.serve.protocols.table_readers import ScoreStream
 
 PARQUET, CSV, JSON_LINES = "application/x-parquet", "text/csv", "application/jsonlines"
 ALIASES = {"application/parquet": PARQUET, "application/x-jsonlines": JSON_LINES, "application/json-lines": JSON_LINES}
-_READERS: dict[str, Callable[[bytes, BlockScorer, str | None], Scored]] = {
+_READERS: dict[str, Callable[[bytes, BlockScorer, str | None], ScoreStream]] = {
     PARQUET: table_readers.parquet,
     CSV: table_readers.comma_separated,
     JSON_LINES: table_readers.json_lines,
@@ -56,7 +56,7 @@ class MediaType:
 
 
 @dataclass(frozen=True)
-class Answered:
+class TableResponse:
     """An answer, and what is to be counted of it.
 
     Attributes:
@@ -72,7 +72,7 @@ class Answered:
     unknown: Counter[str]
 
 
-def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> Answered:
+def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> TableResponse:
     """Score a whole object, block by block on all cores; no more objects than cores at a time, others wait.
 
     Args:
@@ -106,10 +106,10 @@ def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> An
         moment = pa.repeat(pa.scalar(datetime.now(UTC), SCORED_AT.type), scores.num_rows)
         headed = (heading or ("present" if found.header else "absent")) == "present"
         written = table_writers.WRITERS[wanted.name](scores.append_column(SCORED_AT, moment), headed)
-    return Answered(written, wanted.name, scores.num_rows, unknown)
+    return TableResponse(written, wanted.name, scores.num_rows, unknown)
 
 
-def _noted(found: Scored, unknown: Counter[str]) -> Iterator[pa.Table]:
+def _noted(found: ScoreStream, unknown: Counter[str]) -> Iterator[pa.Table]:
     """The scores of each block, its unknown levels added up."""
     for part in found.parts:
         unknown.update(part.unknown)

@@ -29,7 +29,7 @@ _JSON_TYPES = {"numeric": pa.float64(), "integer": pa.float64(), "boolean": pa.b
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoreStream:
     """Scores of a body as they become known, and whether the body had a header line.
 
     Attributes:
@@ -41,7 +41,7 @@ class Scored:
     header: bool = True
 
 
-def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
+def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> ScoreStream:
     """Score a Parquet table.
 
     Raises:
@@ -61,10 +61,10 @@ def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
     read = blocks.parquet_blocks(file, scorer.contract)
     if not file.metadata.num_rows:
         read = iter([file.schema_arrow.empty_table()])
-    return Scored(_one_count(in_order(scorer.table, _told(read, "Parquet"))))
+    return ScoreStream(_one_count(in_order(scorer.table, _told(read, "Parquet"))))
 
 
-def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> Scored:
+def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> ScoreStream:
     """Score a CSV, with a header line or, in the contract's order, without one.
 
     Raises:
@@ -85,10 +85,10 @@ def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> Sco
             skipped=blank + int(present),
             literal=scorer.literal,
         )
-    return Scored(_one_count(in_order(scorer.table, _told(read, "CSV"))), present)
+    return ScoreStream(_one_count(in_order(scorer.table, _told(read, "CSV"))), present)
 
 
-def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
+def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> ScoreStream:
     """Score JSON Lines: plain pieces through Arrow, any other with the rules of the online routes."""
     schema = {ID: pa.string()}
     schema |= {column.name: _JSON_TYPES.get(column.kind, pa.string()) for column in scorer.contract.features}
@@ -98,7 +98,7 @@ def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
         table = _plain_json(piece, parsing)
         return scorer.objects(_objects(piece)) if table is None else scorer.table(table)
 
-    return Scored(_one_count(_numbered(in_order(work, _pieces(body)), body)))
+    return ScoreStream(_one_count(_numbered(in_order(work, _pieces(body)), body)))
 
 
 def _first_line(body: bytes) -> tuple[int, list[str]]:

@@ -10,7 +10,7 @@ from credit_model.contract.contract import Column, Contract
 from credit_model.data.coercion import show
 from credit_model.errors import InputError
 from credit_model.explain.reasons import MOST_REASONS
-from images.serve.engine import Answered
+from images.serve.engine import Response
 from images.serve.errors import ApplicantError, RequestError
 from images.serve.protocols.v1 import check_count, read_explain
 from images.serve.protocols.v2_tensors import FLOATS, Binary, Tensor, plain_columns, read_tensor
@@ -89,7 +89,7 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
     return Request(request_id, columns, count, tuple(outputs), wanted, explain)
 
 
-def write(answered: Answered, request: Request, *, name: str, version: str) -> tuple[bytes, int | None]:
+def write(response: Response, request: Request, *, name: str, version: str) -> tuple[bytes, int | None]:
     """Return the answer's body, and the length of its JSON where bytes follow it.
 
     Every tensor has shape [rows], `reasons` [rows, 4] with empty text where there are fewer; of an applicant that
@@ -98,16 +98,16 @@ def write(answered: Answered, request: Request, *, name: str, version: str) -> t
     Raises:
         ApplicantError: bytes are asked for, which cannot hold a null, and an applicant could not be looked up.
     """
-    if answered.faults and request.binary:
-        index, text = min(answered.faults.items())
+    if response.faults and request.binary:
+        index, text = min(response.faults.items())
         reason = f"{text}; an answer in bytes cannot hold a missing value: leave this applicant out or ask for JSON"
-        raise ApplicantError(InputError(index=index, column="application_id", value=answered.ids[index], reason=reason))
-    values = _values(answered)
+        raise ApplicantError(InputError(index=index, column="application_id", value=response.ids[index], reason=reason))
+    values = _values(response)
     outputs, tail = [], []
     for key in request.outputs or tuple(values):
         if key not in values:
             continue
-        shape = [len(answered.ids), MOST_REASONS] if key == "reasons" else [len(answered.ids)]
+        shape = [len(response.ids), MOST_REASONS] if key == "reasons" else [len(response.ids)]
         output: dict[str, object] = {"name": key, "datatype": OUTPUTS[key], "shape": shape}
         if key in request.binary:
             tail.append(_packed(values[key], OUTPUTS[key]))
@@ -135,25 +135,25 @@ def outputs_metadata() -> list[dict[str, object]]:
     ]
 
 
-def _values(answered: Answered) -> dict[str, Sequence[object]]:
-    found = answered.verdicts
+def _values(response: Response) -> dict[str, Sequence[object]]:
+    found = response.verdicts
     columns: dict[str, Sequence[object]] = {
         "pd": found.pds,
         "score": found.scores,
         "grade": found.grades,
         "decision": found.decisions,
     }
-    if answered.reasons is not None:
-        columns["reasons"] = [_codes([reason.code for reason in reasons]) for reasons in answered.reasons]
-    if answered.faults:
-        scored = [index for index in range(len(answered.ids)) if index not in answered.faults]
-        columns = {key: _spread(values, scored, len(answered.ids)) for key, values in columns.items()}
-        columns["error"] = [answered.faults.get(index) for index in range(len(answered.ids))]
-    if answered.reasons is not None:
+    if response.reasons is not None:
+        columns["reasons"] = [_codes([reason.code for reason in reasons]) for reasons in response.reasons]
+    if response.faults:
+        scored = [index for index in range(len(response.ids)) if index not in response.faults]
+        columns = {key: _spread(values, scored, len(response.ids)) for key, values in columns.items()}
+        columns["error"] = [response.faults.get(index) for index in range(len(response.ids))]
+    if response.reasons is not None:
         blank = [None] * MOST_REASONS
         columns["reasons"] = [code for codes in columns["reasons"] for code in (codes or blank)]  # type: ignore[attr-defined]
-    if any(name is not None for name in answered.ids):
-        columns["id"] = answered.ids
+    if any(name is not None for name in response.ids):
+        columns["id"] = response.ids
     return columns
 
 
