@@ -6,7 +6,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployments import connecting, manifests, stages
+from deployments import connect, manifests, stages
 from deployments.errors import EstateError
 from deployments.estate import Estate
 
@@ -69,7 +69,7 @@ def _do(asked: argparse.Namespace) -> int:
         for folder in manifests.write(asked.to, values, estate.outputs()):
             print(folder)
     elif asked.verb == "connect":
-        connecting.connect(asked.stage, values, estate.outputs())
+        connect.connect(asked.stage, values, estate.outputs())
     return 0
 
 

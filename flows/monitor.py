@@ -6,7 +6,7 @@ from prefect import flow, runtime
 
 from credit_model.monitoring.month import MonitorLimits
 from flows.portfolio import Day, Portfolio, shown
-from tasks.monitor import Monitored, announce_drift, find_scores, monitor_months, show_months
+from tasks.monitor import MonitorOutcome, announce_drift, find_scores, monitor_months, show_months
 from tasks.sagemaker.registry import get_model
 
 Limits = Annotated[MonitorLimits | None, shown("Limits")]
@@ -19,7 +19,7 @@ def run_name() -> str:
 
 
 @flow(name="monitor", flow_run_name=run_name)
-def monitor(portfolio: Portfolio, day: Day = None, limits: Limits = None) -> Monitored:
+def monitor(portfolio: Portfolio, day: Day = None, limits: Limits = None) -> MonitorOutcome:
     """Hold every month of the published scores against training, and against the outcomes known since.
 
     Args:

@@ -11,11 +11,11 @@ from flows.portfolio import Portfolio, shown
 from tasks import assets, events
 from tasks.gate import judge, show_model
 from tasks.lake.snapshot import Snapshot, take_snapshot
-from tasks.recovery import settle_jobs, settle_release
+from tasks.recovery import settle_release, settle_trainings
 from tasks.run.costs import show_costs
 from tasks.run.record import record_run
 from tasks.sagemaker.registry import PublishedModel, RegisteredModel, get_champion, publish_bundle, register_model
-from tasks.sagemaker.steps import train_model, training_stem
+from tasks.sagemaker.steps import train_model
 
 Approval = Annotated[Literal["automatic", "manual"], shown("Approval")]
 HoldoutMonths = Annotated[int, shown("Months held out", ge=1, le=24)]
@@ -64,7 +64,7 @@ def train(
     settle_release(portfolio)
     champion = get_champion(portfolio)
     snapshot = assets.of(portfolio, take_snapshot)(portfolio, holdout_months)
-    settle_jobs(portfolio, "training", training_stem(snapshot, parameters or {}))
+    settle_trainings(snapshot, parameters or {})
     trained = train_model(snapshot, parameters or {})
     model = assets.of(portfolio, publish_bundle)(portfolio, trained)
     show_model(model, snapshot)

@@ -37,7 +37,7 @@ class ScoreRun(BaseModel, frozen=True):
     model_version: str
 
 
-class Monitored(BaseModel, frozen=True):
+class MonitorOutcome(BaseModel, frozen=True):
     """What a monitor run found, and where to look at it."""
 
     run: ScoreRun
@@ -82,7 +82,7 @@ def find_scores(portfolio: str, day: date | None = None) -> ScoreRun:
 
 
 @step
-def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits) -> Monitored:
+def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits) -> MonitorOutcome:
     """Measure every month of a score run, replace its rows in the `monitoring` table, and draw the report.
 
     An application belongs to the month it was made in; where that is not known, to the month of the score run.
@@ -105,7 +105,7 @@ def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits)
     report_uri = run.uri.rstrip("/").rsplit("/", 1)[0] + "/monitoring.html"
     page = render_monitoring(document, months, portfolio=run.portfolio, version=run.model_version, scored_on=run.dt)
     s3.write_bytes(report_uri, page.encode())
-    return Monitored(run=run, report_uri=report_uri, months=months)
+    return MonitorOutcome(run=run, report_uri=report_uri, months=months)
 
 
 def _train_months(snapshot_id: str) -> set[str]:
@@ -186,7 +186,7 @@ def _rows(run: ScoreRun, month: MonthReport) -> list[dict[str, Any]]:
 
 
 @step
-def announce_drift(found: Monitored) -> list[str]:
+def announce_drift(found: MonitorOutcome) -> list[str]:
     """Announce the months in which this model drifts, where that had not been announced; return them.
 
     One event tells of all of them, so that ten drifted months start one training. A marker in S3 keeps what was
@@ -232,7 +232,7 @@ def _marker(run: ScoreRun, month: str) -> str:
 
 
 @step
-def show_months(found: Monitored) -> None:
+def show_months(found: MonitorOutcome) -> None:
     """Leave a summary: the latest months with their main figures, every alarm in words, where the report is."""
     run = found.run
     lines = [_line(month) for month in found.months[-_SHOWN_MONTHS:]]

@@ -23,9 +23,11 @@ from tasks import layout, s3
 from tasks.batch import DRAWN, PUBLISHED, Batch, check_answers, publish
 from tasks.errors import ReconciliationError
 from tasks.lake import tables
+from tasks.lake.snapshot import Snapshot
 from tasks.naming import dashed
 from tasks.run import context
-from tasks.sagemaker.jobs import TRANSFORM, Kind, followers
+from tasks.sagemaker.jobs import TRAINING, TRANSFORM, JobKind, followers
+from tasks.sagemaker.steps import training_stem, transform_stem
 from tasks.steps import step
 
 # Beside a batch that stays unpublished for good: why.
@@ -33,8 +35,8 @@ SETTLED = "settled.json"
 UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 
 
-class Settled(BaseModel, frozen=True):
-    """One thing that a dead run had left, and what was done about it."""
+class Leftover(BaseModel, frozen=True):
+    """Something that a dead run left, and what was done about it."""
 
     what: str
     name: str
@@ -42,7 +44,7 @@ class Settled(BaseModel, frozen=True):
 
 
 @step
-def settle_release(portfolio: str) -> list[Settled]:
+def settle_release(portfolio: str) -> list[Leftover]:
     """Undo a release that died half-way, unless a release is under way now.
 
     A cluster that cannot be reached keeps nobody from training or scoring: then it is only said.
@@ -56,29 +58,44 @@ def settle_release(portfolio: str) -> list[Settled]:
         done = str(settled) if settled else None
     except Exception as error:
         done = f"left to the next release: {error}"
-    return _told(portfolio, [Settled(what="release", name=portfolio, done=done)] if done else [])
+    return _report(portfolio, [Leftover(what="release", name=portfolio, done=done)] if done else [])
 
 
 @step
-def settle_jobs(portfolio: str, kind: str, keep: str) -> list[Settled]:
+def settle_trainings(snapshot: Snapshot, hyperparameters: dict[str, str]) -> list[Leftover]:
+    """Stop training jobs that only dead runs have followed, except the one that `train_model` will attach to."""
+    return stop_abandoned(TRAINING, snapshot.portfolio, keep=training_stem(snapshot, hyperparameters))
+
+
+@step
+def settle_transforms(batch: Batch) -> list[Leftover]:
+    """Stop transform jobs that only dead runs have followed, except the one that `transform_batch` will attach to."""
+    places = {"input_uri": batch.input_uri, "output_uri": batch.output_uri}
+    return stop_abandoned(
+        TRANSFORM, batch.portfolio, keep=transform_stem(batch.portfolio, batch.model_version, **places)
+    )
+
+
+def stop_abandoned(kind: JobKind, portfolio: str, *, keep: str) -> list[Leftover]:
     """Stop a portfolio's jobs in progress that only dead runs have followed.
 
     Args:
+        kind: Training or transform.
         portfolio: Whose jobs.
-        kind: `training` or `transform`.
         keep: Name, without the attempt's number, of the job that this run is about to attach to or to create.
     """
-    found, jobs = [], Kind(kind)
-    for job in jobs.under_way(portfolio):
-        name = jobs.name(job)
-        if name != keep and not name.startswith(f"{keep}-") and _abandoned(followers(jobs.arn(job))):
-            jobs.stop(name)
-            found.append(Settled(what=f"{kind} job", name=name, done="stopped: the runs that followed it have ended"))
-    return _told(portfolio, found)
+    found = []
+    for job in kind.under_way(portfolio):
+        name = kind.name(job)
+        if name != keep and not name.startswith(f"{keep}-") and _abandoned(followers(kind.arn(job))):
+            kind.stop(name)
+            done = "stopped: the runs that followed it have ended"
+            found.append(Leftover(what=f"{kind.noun} job", name=name, done=done))
+    return _report(portfolio, found)
 
 
 @step
-def settle_batches(portfolio: str, keep: str) -> list[Settled]:
+def settle_batches(portfolio: str, keep: str) -> list[Leftover]:
     """Publish the scores that dead runs had ready for a day without scores; delete what they had only drawn.
 
     Args:
@@ -88,7 +105,7 @@ def settle_batches(portfolio: str, keep: str) -> list[Settled]:
     if TRANSFORM.under_way(portfolio):
         return []  # one of them may be writing; the next run looks again
     found = [_settle_batch(batch) for batch in _unpublished(portfolio) if batch.batch_id != keep]
-    return _told(portfolio, [one for one in found if one is not None])
+    return _report(portfolio, [one for one in found if one is not None])
 
 
 def _releasing() -> bool:
@@ -112,7 +129,7 @@ def _unpublished(portfolio: str) -> list[Batch]:
     return [Batch.model_validate(document) for document in documents if document]
 
 
-def _settle_batch(batch: Batch) -> Settled | None:
+def _settle_batch(batch: Batch) -> Leftover | None:
     if not batch.day or not _abandoned(batch.runs):
         return None
     visible = tables.locations(tables.scores(), f"portfolio = '{batch.portfolio}'")
@@ -120,7 +137,7 @@ def _settle_batch(batch: Batch) -> Settled | None:
         publish(batch, batch.model_version, date.fromisoformat(batch.day))  # only the note beside it was missing
         return None
     done = _finish_or_undo(batch, newer=[batch.portfolio, batch.day] in visible.values())
-    return Settled(what="batch", name=batch.batch_id, done=done)
+    return Leftover(what="batch", name=batch.batch_id, done=done)
 
 
 def _finish_or_undo(batch: Batch, *, newer: bool) -> str:
@@ -141,7 +158,7 @@ def _finish_or_undo(batch: Batch, *, newer: bool) -> str:
     return done
 
 
-def _told(portfolio: str, found: list[Settled]) -> list[Settled]:
+def _report(portfolio: str, found: list[Leftover]) -> list[Leftover]:
     for one in found:
         get_run_logger().warning("left by a dead run: %s %s: %s", one.what, one.name, one.done)
     if found:

@@ -10,7 +10,7 @@ from tasks.settings import settings
 
 
 @dataclass(frozen=True)
-class Unloaded:
+class UnloadResult:
     """What one UNLOAD did: the query's text and id, and the bytes it scanned."""
 
     query_id: str
@@ -53,7 +53,7 @@ def rows(query: str, parameters: Sequence[str | int] = ()) -> list[dict[str, Any
     return found
 
 
-def unload(query: str, parameters: Sequence[str | int], prefix_uri: str) -> Unloaded:
+def unload(query: str, parameters: Sequence[str | int], prefix_uri: str) -> UnloadResult:
     """Run a SELECT and leave its rows as Parquet under `prefix_uri`, which must be empty.
 
     Raises:
@@ -75,7 +75,7 @@ def unload(query: str, parameters: Sequence[str | int], prefix_uri: str) -> Unlo
     )
     scanned = _scanned(found.raw_payload)
     costs.count_query(scanned)
-    return Unloaded(
+    return UnloadResult(
         query_id=found.execution_id, query=query, parameters=list(literals(parameters)), bytes_scanned=scanned
     )
 

@@ -152,7 +152,7 @@ def server_settings(portfolio: str) -> dict[str, str]:
     return found
 
 
-class Served(NamedTuple):
+class ServingSpec(NamedTuple):
     """What a predictor spec serves, and how; two that are equal are the same to a release."""
 
     image: str | None
@@ -163,11 +163,11 @@ class Served(NamedTuple):
     resources: dict[str, dict[str, Decimal]]
 
 
-def served(spec: Mapping[str, Any]) -> Served:
+def served(spec: Mapping[str, Any]) -> ServingSpec:
     """Return what a predictor spec serves; fields that we do not set are left out, as the webhook may default them."""
     container: dict[str, Any] = next(iter(spec.get("containers", [])), {})
     environment = {variable["name"]: variable.get("value") for variable in container.get("env", [])}
-    return Served(
+    return ServingSpec(
         image=container.get("image"),
         bundle_uri=environment.get("STORAGE_URI"),
         settings={name: value for name, value in environment.items() if name.startswith("CREDIT_")},

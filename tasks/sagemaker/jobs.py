@@ -28,7 +28,7 @@ Description = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Kind:
+class JobKind:
     """Training or transform: how SageMaker's API names things.
 
     Attributes:
@@ -91,7 +91,7 @@ class Kind:
         return answer
 
 
-TRAINING, TRANSFORM = Kind("training"), Kind("transform")
+TRAINING, TRANSFORM = JobKind("training"), JobKind("transform")
 
 
 def _client() -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
@@ -124,7 +124,7 @@ def followers(arn: str) -> list[str]:
     return [key.removeprefix(RUN_TAG) for key in keys if key.startswith(RUN_TAG)]
 
 
-def attach_or_create(kind: Kind, stem: str, create: Callable[[str], None]) -> Description:
+def attach_or_create(kind: JobKind, stem: str, create: Callable[[str], None]) -> Description:
     """Return the job under way or done under this name; after a failed one, start the next attempt.
 
     Raises:
@@ -144,7 +144,7 @@ def attach_or_create(kind: Kind, stem: str, create: Callable[[str], None]) -> De
     )
 
 
-def _attach(kind: Kind, job: Description) -> None:
+def _attach(kind: JobKind, job: Description) -> None:
     get_run_logger().info("%s job %s exists (%s): attaching to it", kind.noun, kind.name(job), kind.status(job))
     if kind.status(job) in UNDER_WAY and (tags := own_tag()):
         _client().add_tags(ResourceArn=kind.arn(job), Tags=tags)
@@ -159,7 +159,7 @@ def _create_once(create: Callable[[str], None], name: str) -> None:
             raise
 
 
-def follow(kind: Kind, job: Description) -> Description:
+def follow(kind: JobKind, job: Description) -> Description:
     """Wait for a job's end with its log in the run's log and its progress in an artifact; return its description.
 
     Raises:
@@ -186,7 +186,7 @@ def follow(kind: Kind, job: Description) -> Description:
 
 
 @contextmanager
-def _stopped_on_cancel(kind: Kind, name: str) -> Iterator[None]:
+def _stopped_on_cancel(kind: JobKind, name: str) -> Iterator[None]:
     """Stop the job where the run is cancelled; a run that is merely interrupted leaves it for the next to attach to."""
     try:
         yield

@@ -56,7 +56,7 @@ class TableError(Exception):
 
 
 @dataclass
-class _Ask:
+class _Chunk:
     """Some of a look-up's ids, at most as many as one request takes, and the loop's time until which they count."""
 
     keys: list[str]
@@ -119,7 +119,7 @@ class DynamoLookup:
         unique = [key for key in dict.fromkeys(ids) if _askable(key)]
         found: dict[str, Row] = {}
         deadline = self._now() + self._timeout
-        asks = [_Ask(unique[start : start + CHUNK], found, deadline) for start in range(0, len(unique), CHUNK)]
+        asks = [_Chunk(unique[start : start + CHUNK], found, deadline) for start in range(0, len(unique), CHUNK)]
         faults = await self._answered(asks, session) if asks else {}
         answers = [found.get(key) or faults.get(key) or LookupFault(key, MISSING, missing=True) for key in ids]
         missing = sum(isinstance(answer, LookupFault) and answer.missing for answer in answers)
@@ -128,7 +128,7 @@ class DynamoLookup:
             counter.inc(number)
         return answers
 
-    async def _answered(self, asks: Iterable[_Ask], session: aiohttp.ClientSession) -> dict[str, LookupFault]:
+    async def _answered(self, asks: Iterable[_Chunk], session: aiohttp.ClientSession) -> dict[str, LookupFault]:
         """Wait until everything is answered or the time is over; return the faults of what is not found by then."""
         tasks = {asyncio.create_task(self._ask(ask, session)): ask for ask in asks}
         self._running |= tasks.keys()
@@ -164,7 +164,7 @@ class DynamoLookup:
         facts = {"table": self._table, "reason": reason, "unanswered": len(self._running)}
         log.warning("the online table does not answer", extra={"facts": facts})
 
-    async def _ask(self, ask: _Ask, session: aiohttp.ClientSession) -> None:
+    async def _ask(self, ask: _Chunk, session: aiohttp.ClientSession) -> None:
         """Ask until every key has been answered for, or the time is over.
 
         Raises:
@@ -183,7 +183,7 @@ class DynamoLookup:
             await asyncio.sleep(pause)
             pause *= 2
 
-    async def _step(self, request: dict[str, Any], ask: _Ask, session: aiohttp.ClientSession) -> dict[str, Any]:
+    async def _step(self, request: dict[str, Any], ask: _Chunk, session: aiohttp.ClientSession) -> dict[str, Any]:
         """Ask once, keep what is found, and return what is still to be asked."""
         try:
             answer = await self._call(request, ask, session)
@@ -201,7 +201,7 @@ class DynamoLookup:
         unprocessed: dict[str, Any] = answer.get("UnprocessedKeys") or {}
         return unprocessed
 
-    async def _call(self, request: dict[str, Any], ask: _Ask, session: aiohttp.ClientSession) -> dict[str, Any]:
+    async def _call(self, request: dict[str, Any], ask: _Chunk, session: aiohttp.ClientSession) -> dict[str, Any]:
         body = orjson.dumps({"RequestItems": request})
         headers = self._signer.headers(TARGET, body, time.time())
         async with session.post(
