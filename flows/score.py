@@ -1,4 +1,4 @@
-"""The score flow: every applicant of a portfolio, scored by the champion in a batch transform, published at once."""
+"""The score flow: scores every applicant of a portfolio with the champion and publishes the scores in one step."""
 
 from datetime import UTC, date, datetime
 
@@ -17,7 +17,7 @@ from tasks.sagemaker.steps import transform_batch
 
 
 def _name() -> str:
-    """Name a run after the day that it scores, such as `score case 2026-11-22`."""
+    """Return a name with the scored day, such as `score case 2026-11-22`."""
     given = runtime.flow_run.parameters
     day = given.get("day") or (runtime.flow_run.scheduled_start_time or datetime.now(UTC)).date()
     return f"score {given['portfolio']} {day}"
@@ -28,8 +28,8 @@ def score(portfolio: Portfolio, day: Day = None) -> PublishedScores:
     """Score all applicants with the champion and publish the scores of the day.
 
     Args:
-        portfolio: Which contract.
-        day: Partition to publish; today (UTC) when empty.
+        portfolio: Name of the contract.
+        day: Partition to publish; today (UTC) if empty.
     """
     settle_release(portfolio)
     champion = get_champion(portfolio)

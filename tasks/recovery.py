@@ -1,7 +1,7 @@
-"""What dead runs have left behind: a release half-way, jobs that nobody waits for, scores that were never published.
+"""Cleans up after dead runs: half-way releases, jobs that nobody follows, scores that were never published.
 
-A run counts as dead only where this Prefect server knows it and it has ended. Whatever says nothing about its run, or
-whose run is unknown here, is left alone.
+A run counts as dead only if this Prefect server knows it and it has ended. Work that names no run, or a run unknown
+here, is left alone.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from tasks.sagemaker.jobs import TRAINING, TRANSFORM, JobKind, followers
 from tasks.sagemaker.steps import training_stem, transform_stem
 from tasks.steps import step
 
-# Beside a batch that stays unpublished for good: why.
+# File in the folder of a batch that will never be published; it says why.
 SETTLED = "settled.json"
 UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 
@@ -47,7 +47,7 @@ class Leftover(BaseModel, frozen=True):
 def settle_release(portfolio: str) -> list[Leftover]:
     """Undo a release that died half-way, unless a release is under way now.
 
-    A cluster that cannot be reached keeps nobody from training or scoring: then it is only said.
+    An unreachable cluster must not block training or scoring: the failure is only reported.
     """
     if not s3.list_keys(layout.release(portfolio)) or _releasing():
         return []
@@ -81,7 +81,7 @@ def stop_abandoned(kind: JobKind, portfolio: str, *, keep: str) -> list[Leftover
 
     Args:
         kind: Training or transform.
-        portfolio: Whose jobs.
+        portfolio: Owner of the jobs.
         keep: Name, without the attempt's number, of the job that this run is about to attach to or to create.
     """
     found = []
@@ -96,14 +96,14 @@ def stop_abandoned(kind: JobKind, portfolio: str, *, keep: str) -> list[Leftover
 
 @step
 def settle_batches(portfolio: str, keep: str) -> list[Leftover]:
-    """Publish the scores that dead runs had ready for a day without scores; delete what they had only drawn.
+    """Publish complete scores of dead runs for days that have none; delete batches that were only drawn.
 
     Args:
-        portfolio: Whose batches.
-        keep: The batch that this run works on.
+        portfolio: Owner of the batches.
+        keep: Id of the batch that this run works on.
     """
     if TRANSFORM.under_way(portfolio):
-        return []  # one of them may be writing; the next run looks again
+        return []  # a job may still be writing; the next run looks again
     found = [_settle_batch(batch) for batch in _unpublished(portfolio) if batch.batch_id != keep]
     return _report(portfolio, [one for one in found if one is not None])
 
@@ -134,17 +134,17 @@ def _settle_batch(batch: Batch) -> Leftover | None:
         return None
     visible = tables.locations(tables.scores(), f"portfolio = '{batch.portfolio}'")
     if batch.output_uri in visible:
-        publish(batch, batch.model_version, date.fromisoformat(batch.day))  # only the note beside it was missing
+        publish(batch, batch.model_version, date.fromisoformat(batch.day))  # only the note in its folder was missing
         return None
     done = _finish_or_undo(batch, newer=[batch.portfolio, batch.day] in visible.values())
     return Leftover(what="batch", name=batch.batch_id, done=done)
 
 
 def _finish_or_undo(batch: Batch, *, newer: bool) -> str:
-    """Publish what is whole and wanted; delete what was only drawn; answers that exist otherwise stay, as evidence."""
+    """Publish complete scores, delete a batch that was only drawn, and keep everything else as evidence."""
     if not s3.list_keys(batch.output_uri):
         s3.delete(s3.list_keys(batch.folder))
-        return "deleted: it was drawn and never scored"
+        return "deleted: it was drawn but never scored"
     try:
         check_answers(batch)
     except ReconciliationError as error:
@@ -160,9 +160,9 @@ def _finish_or_undo(batch: Batch, *, newer: bool) -> str:
 
 def _report(portfolio: str, found: list[Leftover]) -> list[Leftover]:
     for one in found:
-        get_run_logger().warning("left by a dead run: %s %s: %s", one.what, one.name, one.done)
+        get_run_logger().warning("leftover of a dead run: %s %s: %s", one.what, one.name, one.done)
     if found:
         lines = [f"| {one.what} | `{one.name}` | {one.done} |" for one in found]
-        head = ["# Left by dead runs, settled", "", "| what | name | done |", "|---|---|---|"]
+        head = ["# Leftovers of dead runs", "", "| what | name | done |", "|---|---|---|"]
         create_markdown_artifact(key=f"settled-{dashed(portfolio)}", markdown="\n".join([*head, *lines]))
     return found

@@ -1,4 +1,4 @@
-"""Athena through awswrangler: parameterised queries, UNLOAD to Parquet, and what each one scanned."""
+"""Athena through awswrangler: parameterised queries, UNLOAD to Parquet, and the bytes scanned."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tasks.settings import settings
 
 @dataclass(frozen=True)
 class UnloadResult:
-    """What one UNLOAD did: the query's text and id, and the bytes it scanned."""
+    """One finished UNLOAD: the query's text and id, and the bytes it scanned."""
 
     query_id: str
     query: str
@@ -20,7 +20,7 @@ class UnloadResult:
 
 
 def literals(values: Sequence[str | int]) -> list[str]:
-    """Return execution parameters as Athena wants them: SQL literals, strings quoted.
+    """Return execution parameters as Athena expects them: SQL literals, with strings quoted.
 
     >>> literals(["o'neil", 3])
     ["'o''neil'", '3']
@@ -54,7 +54,7 @@ def rows(query: str, parameters: Sequence[str | int] = ()) -> list[dict[str, Any
 
 
 def unload(query: str, parameters: Sequence[str | int], prefix_uri: str) -> UnloadResult:
-    """Run a SELECT and leave its rows as Parquet under `prefix_uri`, which must be empty.
+    """Run a SELECT and write its rows as Parquet under `prefix_uri`, which must be empty.
 
     Raises:
         awswrangler.exceptions.QueryFailed: with Athena's own message.

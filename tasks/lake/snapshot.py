@@ -1,4 +1,4 @@
-"""Snapshots: the immutable training data of one model, drawn from the lake by Athena and described by a manifest."""
+"""Snapshots: immutable training data, drawn from the lake by Athena and described by a manifest."""
 
 import hashlib
 import tempfile
@@ -19,13 +19,13 @@ COMPLETE_SHARE = 0.95
 MIN_TRAINING_MONTHS = 3
 MAX_ATTEMPTS = 3
 
-# Every fifth id, in the order of its digest, among the rows of one target class that one file brought: exactly
-# stratified, and nobody moves between train and holdout as later files arrive.
+# Numbers the rows of one file and target class in the order of the ids' digests; every fifth is held out. This is
+# exactly stratified, and no applicant moves between train and holdout as later files arrive.
 DRAW = "row_number() OVER (PARTITION BY _file, defaulted ORDER BY to_hex(md5(to_utf8(ranked.application_id))))"
 
 
 class Split(BaseModel, frozen=True):
-    """How train and holdout were told apart: `out_of_time` by month, or `stratified` by a draw in each target class."""
+    """How train and holdout were separated: `out_of_time` by month, or `stratified` by a draw in each target class."""
 
     method: str
     holdout_months: list[str] = []
@@ -34,7 +34,7 @@ class Split(BaseModel, frozen=True):
 
 
 class Snapshot(BaseModel, frozen=True):
-    """Where a snapshot lies and what it holds."""
+    """The address and contents of a snapshot."""
 
     snapshot_id: str
     portfolio: str
@@ -92,7 +92,7 @@ def _manifest_uri(snapshot_id: str) -> str:
 
 @dataclass(frozen=True)
 class Month:
-    """How many applications a month holds, and how many have a known outcome."""
+    """A month's applications, and how many of them have a known outcome."""
 
     dt: str
     rows: int
@@ -101,13 +101,13 @@ class Month:
 
 @making(assets.SNAPSHOT, of=(assets.APPLICATIONS,), by="athena")
 def take_snapshot(portfolio: str, holdout_months: int = 2) -> Snapshot:
-    """Draw train and holdout from the lake; the same data give the same snapshot, which is then taken as it is.
+    """Draw train and holdout from the lake; if the same data were drawn before, return that snapshot.
 
-    The snapshot's id is a digest of the contract, the query and the ingested files it reads. Should a file arrive
-    while the queries run, they are run again on what is there then.
+    The snapshot's id is a digest of the contract, the query and the ingested files it reads. If a file arrives while
+    the queries run, they run again.
 
     Raises:
-        SnapshotError: no labelled applications, or the lake does not stand still.
+        SnapshotError: there are no labelled applications, or files keep arriving.
     """
     contract = load_contract(portfolio)
     for _ in range(MAX_ATTEMPTS):
@@ -124,7 +124,7 @@ def take_snapshot(portfolio: str, holdout_months: int = 2) -> Snapshot:
         assets.describe(assets.SNAPSHOT, portfolio, snapshot_id=snapshot_id, uri=manifest.uri, **rows)
         return manifest.snapshot()
     raise SnapshotError(
-        f"portfolio {portfolio}: files kept arriving during {MAX_ATTEMPTS} attempts; run train when ingest is quiet"
+        f"portfolio {portfolio}: files kept arriving during {MAX_ATTEMPTS} attempts; run train again later"
     )
 
 
@@ -136,7 +136,7 @@ def _visible_files(contract: Contract) -> dict[str, list[list[str]]]:
 
 
 def _labelled(contract: Contract) -> str:
-    """Common table expressions: the latest version of each application, with its latest outcome where one is known."""
+    """Return common table expressions for the latest version of each application and its latest known outcome."""
     columns = tables.selected(contract)
     return f"""WITH ranked AS (
   SELECT application_id, applied_at, {columns}, dt,
@@ -168,13 +168,17 @@ def _months(contract: Contract) -> list[Month]:
 
 
 def choose_split(months: list[Month], holdout_months: int) -> Split:
-    """Hold out the latest complete months where enough months are complete, else a fifth of each target class.
+    """Hold out the latest complete months if there are enough, else a fifth of each target class.
 
-    A month is complete when at least 95 % of its applications have a known outcome: in a younger month the defaults
-    that came early would be over-represented.
+    A month is complete when at least 95 % of its applications have a known outcome. In a younger month, early defaults
+    would be over-represented.
 
     Raises:
         SnapshotError: no application has a known outcome.
+
+    Example:
+        >>> choose_split([Month(f"2026-0{n}", 100, 100) for n in range(1, 6)], 2).holdout_months
+        ['2026-04', '2026-05']
     """
     if not any(month.labelled for month in months):
         raise SnapshotError(

@@ -29,7 +29,7 @@ def test_differences_are_told():
     off = np.arange(100) / 1000
     assert told["PD difference, median"] == f"{np.percentile(off, 50, method='inverted_cdf'):.4f}"
     assert told["PD difference, largest"] == "0.0990"
-    assert told["other decision"] == "1"
+    assert told["different decision"] == "1"
 
 
 @pytest.mark.parametrize(
