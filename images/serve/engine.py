@@ -1,4 +1,4 @@
-"""Scores the applicants of one request, whichever protocol brought them: look-up, prediction, statistics, log."""
+"""Scores the applicants of one request of any protocol: look-up, prediction, metrics, prediction log."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ from images.serve.online.lookup import Lookup, LookupFault
 from images.serve.prediction_log import PredictionLog
 
 Row = Mapping[str, object]
-# Above so many rows scoring takes long enough to keep other requests waiting, so a thread does it.
+# Above this many rows, scoring would keep other requests waiting, so a thread does it.
 INLINE_ROWS = 128
-# Reasons take ten times as long as the PD.
+# Reasons take ten times as long as PDs.
 INLINE_EXPLAINED = 8
 
 
@@ -27,10 +27,10 @@ class Response(NamedTuple):
     """The answer to a request, applicant by applicant in its order.
 
     Attributes:
-        ids: application ids, where known.
-        verdicts: PDs and what follows from them, of the applicants without a fault.
-        reasons: adverse reasons of the same, where the request asked for them.
-        faults: why an applicant that was looked up could not be scored, by position.
+        ids: application ids, if known.
+        verdicts: PDs and what follows from them, for the applicants without a fault.
+        reasons: adverse reasons of the same applicants, if the request asked for them.
+        faults: why a looked-up applicant could not be scored, by position.
     """
 
     ids: list[str | None]
@@ -40,7 +40,7 @@ class Response(NamedTuple):
 
 
 class Engine:
-    """The model and everything that happens around a prediction."""
+    """The model with look-ups, metrics and the prediction log."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Engine:
         self._can_explain = scorer.can_explain
 
     async def score(self, rows: Sequence[Row], *, explain: bool = False) -> Response:
-        """Score applicants given as objects of columns; one that holds nothing but an id is looked up.
+        """Score applicants given as objects of columns; an object with only an id is looked up.
 
         Raises:
             InputError: an applicant breaks the contract.
@@ -89,12 +89,12 @@ class Engine:
         return Response(found.ids, found.verdicts, found.reasons)
 
     def score_now(self, rows: Sequence[Row]) -> Response:
-        """Score without counting or logging: for examples and for warming up."""
+        """Score without counting or logging, for examples and for warming up."""
         found = self.scorer.answer_rows(rows)
         return Response(found.ids, found.verdicts)
 
     async def close(self) -> None:
-        """Write what waits for the prediction log, and close connections."""
+        """Flush the prediction log and close connections."""
         if self._predictions is not None:
             await self._predictions.close()
         if self._lookup is not None:
@@ -154,7 +154,7 @@ class Engine:
     async def _tolerant(
         self, rows: dict[int, Row], asked: set[int], faults: dict[int, str], *, explain: bool
     ) -> Answers:
-        """Score; move every looked-up applicant that breaks the contract from `rows` to `faults`."""
+        """Score; move each looked-up applicant that breaks the contract from `rows` to `faults`."""
         while True:
             places, values = list(rows), list(rows.values())
             try:
