@@ -142,7 +142,7 @@ LEFT JOIN observed ON scored.application_id = observed.application_id AND observ
 
 
 def _measured(document: Document, drawn: ds.Dataset, limits: MonitorLimits, *, trained: set[str]) -> list[MonthReport]:
-    """Reports of all months in order, one month in memory at a time."""
+    """Return the reports of all months in order, with one month in memory at a time."""
     from credit_model.monitoring.monitor import monitor  # noqa: PLC0415 - heavy: imported where it is used
 
     names = pc.unique(drawn.to_table(columns=["_month"])["_month"]).to_pylist()

@@ -11,11 +11,11 @@ Row = Mapping[str, object]
 
 
 class Request(NamedTuple):
-    """One checked V1 request.
+    """A validated V1 request.
 
     Attributes:
-        rows: applicants; an id alone is an object of nothing but the id.
-        explain: whether the answer is to hold reasons.
+        rows: applicants; a bare id becomes an object with only the id.
+        explain: whether the answer includes reasons.
     """
 
     rows: list[Row]
@@ -45,7 +45,7 @@ def read(document: object, *, max_rows: int) -> Request:
 
 
 def write(response: Response, version: str) -> dict[str, object]:
-    """Return the answer, one prediction an applicant in the request's order."""
+    """Return the answer with one prediction per applicant, in the request's order."""
     found = response.verdicts
     scored = [index for index in range(len(response.ids)) if index not in response.faults]
     ids = response.ids if not response.faults else [response.ids[index] for index in scored]
@@ -70,7 +70,7 @@ def check_count(count: int, *, max_rows: int) -> None:
     """Refuse an empty request and one with too many applicants.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there are no applicants.
         TooLargeError: there are more than `max_rows`.
     """
     if count == 0:
@@ -83,7 +83,7 @@ def read_explain(parameters: object) -> bool:
     """Return whether reasons are asked for.
 
     Raises:
-        RequestError: the parameters hold anything else.
+        RequestError: there are other parameters, or `explain` is not a boolean.
     """
     if not isinstance(parameters, dict):
         raise RequestError("parameters is not an object")

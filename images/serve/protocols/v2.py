@@ -31,15 +31,15 @@ _PACKED = {"FP64": "<f8", "INT64": "<i8"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One checked V2 request.
+    """A validated V2 request.
 
     Attributes:
-        id: the request's own id, to be echoed.
+        id: the request's id, which the answer repeats.
         columns: values of every applicant by column.
-        count: applicants.
-        outputs: names of the tensors asked for; empty for all.
-        binary: of those, the ones to be answered in bytes.
-        explain: whether the answer is to hold reasons.
+        count: number of applicants.
+        outputs: names of the requested tensors; empty for all.
+        binary: those of them to be answered in binary.
+        explain: whether the answer includes reasons.
     """
 
     id: str | None
@@ -55,9 +55,9 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
 
     Args:
         document: the request's JSON.
-        contract: says which columns there are.
-        max_rows: applicants at most.
-        binary: what follows the JSON.
+        contract: defines the columns.
+        max_rows: most applicants allowed.
+        binary: bytes after the JSON.
 
     Raises:
         RequestError: a tensor is malformed; the message names it and what is wrong.
@@ -77,7 +77,7 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
     given = document.get("outputs")
     outputs = _outputs([] if given is None else given, binary=all_binary)
     if "reasons" in outputs and not explain:
-        raise RequestError('the output reasons is there only with "parameters": {"explain": true}')
+        raise RequestError('the output reasons needs "parameters": {"explain": true}')
     columns = None if binary else plain_columns(inputs)
     if columns is None:
         columns = _columns(inputs, contract, Binary(binary))
@@ -90,17 +90,17 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
 
 
 def write(response: Response, request: Request, *, name: str, version: str) -> tuple[bytes, int | None]:
-    """Return the answer's body, and the length of its JSON where bytes follow it.
+    """Return the answer's body, and the length of its JSON if bytes follow it.
 
-    Every tensor has shape [rows], `reasons` [rows, 4] with empty text where there are fewer; of an applicant that
-    could not be looked up everything but `error` and `id` is null.
+    Every tensor has shape [rows], `reasons` [rows, 4] padded with empty text. For an applicant that could not be looked
+    up, everything but `error` and `id` is null.
 
     Raises:
-        ApplicantError: bytes are asked for, which cannot hold a null, and an applicant could not be looked up.
+        ApplicantError: an applicant could not be looked up, and the binary answer cannot hold a null.
     """
     if response.faults and request.binary:
         index, text = min(response.faults.items())
-        reason = f"{text}; an answer in bytes cannot hold a missing value: leave this applicant out or ask for JSON"
+        reason = f"{text}; a binary answer cannot hold a missing value: leave this applicant out or ask for JSON"
         raise ApplicantError(InputError(index=index, column="application_id", value=response.ids[index], reason=reason))
     values = _values(response)
     outputs, tail = [], []
@@ -121,7 +121,7 @@ def write(response: Response, request: Request, *, name: str, version: str) -> t
 
 
 def inputs_metadata(contract: Contract) -> list[dict[str, object]]:
-    """Return the model's input tensors, one a column in the model's order."""
+    """Return the model's input tensors, one per column in the model's order."""
     return [{"name": c.name, "datatype": DATATYPES[c.kind], "shape": [-1]} for c in contract.features]
 
 
@@ -182,7 +182,7 @@ def _columns(inputs: list[object], contract: Contract, binary: Binary) -> dict[s
 
 
 def _is_matrix(tensors: Sequence[Tensor], contract: Contract) -> bool:
-    """Whether the request is one matrix of all columns rather than tensors by name."""
+    """Return whether the request is one matrix of all columns rather than tensors by name."""
     return len(tensors) == 1 and (
         tensors[0].width > 1 or tensors[0].name.strip().lower() not in {*contract.by_header, "id"}
     )
@@ -209,13 +209,13 @@ def _ordered(tensor: Tensor, contract: Contract) -> dict[str, list[object]]:
         raise RequestError(f"tensor {tensor.name!r}: a matrix of all columns must be FP64, not {tensor.datatype}")
     if tensor.width != len(columns):
         raise RequestError(
-            f"tensor {tensor.name!r}: {tensor.width} columns, the model has {len(columns)}; send one tensor a column, "
+            f"tensor {tensor.name!r}: {tensor.width} columns, the model has {len(columns)}; send one per column, "
             "or all columns in the order of the model's metadata"
         )
     for column in columns:
         if not _has_number_levels(column):
             text = (
-                f"column {column.name!r} has levels in text, which an FP64 matrix cannot hold; send one tensor a column"
+                f"column {column.name!r} has levels in text, which an FP64 matrix cannot hold; send a tensor per column"
             )
             raise RequestError(text, column=column.name)
     return {column.name: tensor.values[place :: tensor.width] for place, column in enumerate(columns)}
@@ -237,7 +237,7 @@ def _parameters(parameters: object) -> tuple[bool, bool]:
 
 
 def _outputs(entries: object, *, binary: bool) -> dict[str, bool]:
-    """Names of the tensors asked for, and whether each is to be in bytes."""
+    """Return the names of the requested tensors, and whether each is to be binary."""
     if not isinstance(entries, list):
         raise RequestError("outputs must be a list of tensors")
     names: dict[str, bool] = {}
