@@ -185,7 +185,7 @@ class Team:
                 kind, data = _receive(peer)
             except OSError as error:
                 if not self._closing:
-                    self._lost(f"host {name} disconnected ({error}); see its log", False)
+                    self._lost(f"host {name} is gone ({error}); see its log", False)
                 return
             if kind in _ENDINGS:
                 end = "was interrupted" if kind == _INTERRUPTED else f"failed: {data.decode()}"

@@ -107,7 +107,7 @@ def test_hosts_with_other_rows_are_told_apart(hosts, tmp_path):
     second.channels = write_channels(tmp_path / "other", seed=6)
     first.start(), second.start()
     assert (first.wait(), second.wait()) == (1, 1)
-    assert "other rows than the first" in second.failure + first.failure
+    assert "different rows from the first" in second.failure + first.failure
 
 
 def test_a_host_that_never_comes_is_named():
