@@ -35,8 +35,8 @@ def test_differences_are_told():
 @pytest.mark.parametrize(
     ("pair", "words"),
     [
-        (Pair(answer(0.1), refusal(422)), "422 by the challenger and 200"),
-        (Pair(refusal(422), refusal(500)), "500 by the challenger"),
+        (Pair(answer(0.1), refusal(422)), "the challenger answers 422 and the champion 200"),
+        (Pair(refusal(422), refusal(500)), "the challenger answers 500"),
         (Pair(answer(0.1), answer(0.1, version="other")), "version other"),
         (Pair(answer(0.1), answer(float("nan"), version="new")), "no PD"),
         (Pair(answer(0.1), answer(0.1, version="new", ms=30.0)), "median is 30.0 ms"),
