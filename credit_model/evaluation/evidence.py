@@ -20,7 +20,8 @@ from credit_model.evaluation.drift import feature_shifts, shift_of
 from credit_model.evaluation.fairness import fairness_tables
 from credit_model.evaluation.univariate import describe_features
 from credit_model.explain.importance import contribution_importance, partial_dependence, permutation_importance
-from credit_model.explain.reasons import ReasonBook, learn_reasons
+from credit_model.explain.reason_groups import learn_reasons
+from credit_model.explain.reasons import ReasonBook
 from credit_model.features.encoder import Encoder
 from credit_model.policy.decisions import Economics, at_cutoff, choose_cutoffs, cutoff_table, grade_table, hard_labels
 from credit_model.policy.points import points

@@ -65,7 +65,7 @@ def readable_rows(table: pa.Table, contract: Contract) -> tuple[pa.Table, str]:
             if not column.nullable:
                 return table.slice(0, 0), f"column '{column.name}' is missing"
             continue
-        faults = coerce(flat(table.column(found[column.name])), column, closed=False).faults
+        faults = coerce(flat(table.column(found[column.name])), column.rule, closed=False).faults
         keep[[fault.row for fault in faults]] = False
         reason = reason or next((f"column '{column.name}': {fault.reason}" for fault in faults), "")
     return table.filter(pa.array(keep)), reason
