@@ -15,10 +15,11 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient
 from psutil import Process
 
+from sandbox.flow_runs import now
 from sandbox.stack import Sandbox
 from tests.e2e import portfolio
 from tests.e2e.processes import mentioning, with_variable
-from tests.e2e.runs import Runs, eventually, now
+from tests.e2e.runs import Runs, eventually
 from tests.e2e.world import World
 
 ROWS = 4_000

@@ -72,7 +72,7 @@ class Platform:
         """Return the names of all training jobs."""
         return [job["TrainingJobName"] for job in self._sagemaker.list_training_jobs()["TrainingJobSummaries"]]
 
-    def files_learnt(self) -> int:
+    def files_trained_on(self) -> int:
         """Return the number of files in the largest snapshot."""
         pages = self._s3.list_objects_v2(Bucket=estate.BUCKET, Prefix="snapshots/").get("Contents", [])
         manifests = [self._json(item["Key"]) for item in pages if item["Key"].endswith("/manifest.json")]
@@ -109,7 +109,7 @@ def soak(platform: Platform, files: list[bytes]) -> bool:
         "files in the ledger, each once": (len({entry["source"]["uri"] for entry in ledger}), len(files)),
         "rows in the lake": (sum(entry["accepted"] for entry in ledger), len(files) * ROWS_A_FILE),
         "training jobs": (len(platform.jobs()), 1),
-        "files that the model was trained on": (platform.files_learnt(), len(files)),
+        "files that the model was trained on": (platform.files_trained_on(), len(files)),
     }
     for name, (seen, wanted) in checks.items():
         print(f"{'ok' if seen == wanted else 'NOT OK':<7}{name}: {seen} of {wanted}")

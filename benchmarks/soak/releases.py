@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 from prefect.client.orchestration import SyncPrefectClient
 
 from benchmarks.soak.load import Load
+from sandbox.flow_runs import now
 from sandbox.stack import Sandbox
 from tests.e2e import portfolio
 from tests.e2e.models import register_twin
 from tests.e2e.processes import mentioning, with_variable
-from tests.e2e.runs import Runs, eventually, now
+from tests.e2e.runs import Runs, eventually
 from tests.e2e.world import World
 
 ROWS = 4_000
@@ -93,7 +94,7 @@ class Soak:
         return report(name, fine, shown)
 
     def _revisions_of(self, version: str) -> set[str]:
-        return {revision for revision, held in self._world.holders().items() if held == version}
+        return {revision for revision, held in self._world.versions_by_revision().items() if held == version}
 
     def good(self) -> bool:
         """Release a good challenger under load; no request may be lost."""

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
+from sandbox.flow_runs import now
 from sandbox.stack import Sandbox
 from tests.e2e import portfolio
-from tests.e2e.runs import Runs, now
+from tests.e2e.runs import Runs
 from tests.e2e.world import World
 
 ROWS = 6_000
@@ -20,22 +21,22 @@ SEED = 11
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put test_iam last: it looks at what all other tests have made the roles call."""
+    """Put test_iam last, because it checks the calls that all other tests caused."""
     items.sort(key=lambda item: item.path.name == "test_iam.py")
 
 
 @pytest.fixture(scope="session")
 def first_applicants() -> list[portfolio.Row]:
-    """The applicants that the lake starts with."""
+    """Return the applicants that the lake starts with."""
     return portfolio.applicants(ROWS, first_id=1, seed=SEED)
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory, first_applicants: list[portfolio.Row]) -> Iterator[World]:
-    """A sandbox whose portfolio has been ingested, trained on and released, all through the Prefect API."""
+    """Yield a sandbox whose portfolio has been ingested, trained on and released, all through the Prefect API."""
     state = tmp_path_factory.mktemp("world")
     with ExitStack() as stack:
-        sandbox = stack.enter_context(started(state))
+        sandbox = stack.enter_context(IsolatedSandbox(state))
         client = stack.enter_context(SyncPrefectClient(sandbox.environment["PREFECT_API_URL"]))
         world = World(state, sandbox.environment, Runs(client))
         uri = world.put(f"import/{portfolio.NAME}/applications/first.csv", portfolio.as_csv(first_applicants))
@@ -46,12 +47,12 @@ def world(tmp_path_factory: pytest.TempPathFactory, first_applicants: list[portf
         yield world
 
 
-class started:  # noqa: N801 - reads as what it does
-    """A sandbox whose environment does not stay in this process: other tests run here too."""
+class IsolatedSandbox:
+    """A sandbox with the faulty serve image; its environment variables do not leak into this process."""
 
     def __init__(self, state: Path) -> None:
         self._sandbox = Sandbox(state, say=lambda _line: None)
-        # Bundles whose model card asks for no fault are served by the real server.
+        # The real server serves bundles whose model card asks for no fault.
         images = state / "images.json"
         images.write_text(json.dumps({"credit-serve": [sys.executable, "-m", "tests.e2e.faulty_server"]}))
         self._images = str(images)
@@ -70,9 +71,9 @@ class started:  # noqa: N801 - reads as what it does
 
 
 @pytest.fixture
-def learnt_world(quiet_world: World) -> World:
-    """The sandbox at a moment when nothing runs and the newest model knows all outcomes."""
-    if not quiet_world.learnt_files() >= quiet_world.ingested_files():
+def trained_world(quiet_world: World) -> World:
+    """Return the sandbox when nothing runs and the newest model has been trained on all outcomes."""
+    if not quiet_world.trained_files() >= quiet_world.ingested_files():
         quiet_world.runs.completed("train", portfolio=portfolio.NAME, approval="manual")
         quiet_world.runs.quiet()
     return quiet_world
@@ -80,6 +81,6 @@ def learnt_world(quiet_world: World) -> World:
 
 @pytest.fixture
 def quiet_world(world: World) -> World:
-    """The sandbox at a moment when no flow runs."""
+    """Return the sandbox when no flow runs."""
     world.runs.quiet()
     return world

@@ -1,6 +1,6 @@
-"""Stands for the serve image in tests: the real server, with the fault that its bundle's model card asks for.
+"""The serve image of the tests: the real server, with the fault that its bundle's model card names.
 
-Without a line `fault: NAME [NUMBER]` in the model card it is the real server and nothing else.
+Without a line `fault: NAME [NUMBER]` in the model card, it behaves like the real server.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ Score = Callable[..., Awaitable[Any]]
 
 
 def asked_fault() -> tuple[str, float]:
-    """Return the fault that the model card names, and its number; none where it names none."""
+    """Return the name and the number of the fault in the model card; an empty name for none."""
     folder = next((part.partition("=")[2] for part in sys.argv if part.startswith("--model_dir=")), None)
-    if folder is None:  # SageMaker names no folder: only released models are asked to fail
+    if folder is None:  # SageMaker passes no folder; only released models have faults
         return "", 0.0
     found = FAULT.search((Path(folder) / "model_card.md").read_text())
     return (found["name"], float(found["number"] or 0)) if found else ("", 0.0)
 
 
 def errors(_score: Score, _number: float) -> Score:
-    """Answer 500 always."""
+    """Answer every request with 500."""
 
     async def score(*_given: Any, **_more: Any) -> Any:
         raise RuntimeError("a fault of a test")
@@ -35,7 +35,7 @@ def errors(_score: Score, _number: float) -> Score:
 
 
 def wrong(score: Score, number: float) -> Score:
-    """Answer PDs that are off by a number."""
+    """Add a number to the PDs of the answers."""
 
     async def off(*given: Any, **more: Any) -> Any:
         answered = await score(*given, **more)
@@ -46,7 +46,7 @@ def wrong(score: Score, number: float) -> Score:
 
 
 def slow(score: Score, number: float) -> Score:
-    """Answer so many seconds later."""
+    """Delay the answers by a number of seconds."""
 
     async def later(*given: Any, **more: Any) -> Any:
         await asyncio.sleep(number)
@@ -56,7 +56,7 @@ def slow(score: Score, number: float) -> Score:
 
 
 def busy(score: Score, number: float) -> Score:
-    """Answer 500 while more than a number of requests with an id come each second: golden applicants have none."""
+    """Answer 500 while more than a number of client requests arrive per second; golden applicants have no id."""
     asked: deque[float] = deque()
 
     async def failing(engine: Any, rows: list[dict[str, Any]], **more: Any) -> Any:
@@ -75,13 +75,13 @@ FAULTS = {"errors": errors, "wrong": wrong, "slow": slow, "busy": busy}
 
 
 def main() -> int:
-    """Serve with the fault; return the exit code."""
+    """Run the server with the fault; return the exit code."""
     name, number = asked_fault()
     if name == "crash":
         sys.exit("a fault of a test: it does not start")
     if name == "hang":
         time.sleep(3600)
-    from images.serve.__main__ import main as serve  # noqa: PLC0415 - what crashes or hangs needs no imports
+    from images.serve.__main__ import main as serve  # noqa: PLC0415 - not needed to crash or hang
     from images.serve.engine import Engine  # noqa: PLC0415
 
     if name:

@@ -1,4 +1,4 @@
-"""Further versions of a model for releases: registered and approved like trained ones, but without the training."""
+"""More versions of a model for releases: registered and approved like trained ones, but without the training."""
 
 import dataclasses
 import tempfile
@@ -23,9 +23,9 @@ def register_twin(world: World, *, tampered: bool = False, fault: str = "", stan
     """Register and approve a model that scores like the first one but is another version; return the version.
 
     Args:
-        tampered: change a file of the bundle in S3 after its digests were taken.
-        fault: what its servers do wrong, in the words of `faulty_server.py`.
-        stand_in: put the bundle of this other version in its place.
+        tampered: Change a file of the bundle in S3 after its digests were computed.
+        fault: Fault of its servers, as in `faulty_server.py`.
+        stand_in: Replace its bundle with that of this other version.
     """
     original = next(iter(world.models().values()))["CustomerMetadataProperties"]
     with tempfile.TemporaryDirectory() as folder:
@@ -42,13 +42,13 @@ def register_twin(world: World, *, tampered: bool = False, fault: str = "", stan
         for path in (here / "twin").iterdir():
             content = world.get(f"{place(world, stand_in)}{path.name}") if stand_in else path.read_bytes()
             world.put(f"models/{NAME}/{twin.version}/{path.name}", content)
-    with world.nobody_told_of_approvals():
+    with world.approval_rule_disabled():
         _register(world, original, twin.version, archive_uri)
     return twin.version
 
 
 def place(world: World, version: str) -> str:
-    """Return where the bundle of a version made here lies."""
+    """Return the location of a bundle that this module made."""
     return f"s3://{world.bucket}/models/{NAME}/{version}/"
 
 

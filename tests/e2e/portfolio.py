@@ -1,4 +1,4 @@
-"""A small portfolio in the form of the UCI file, with a known relation between columns and default."""
+"""A small portfolio in the format of the UCI file, with a known relation between columns and default."""
 
 import csv
 import gzip
@@ -15,13 +15,13 @@ Row = dict[str, int]
 
 @dataclass(frozen=True)
 class Relation:
-    """What drives default besides late payment: log-odds that education level 3 adds."""
+    """What drives default besides late payment: the log-odds that education level 3 adds."""
 
     education: float = 0.0
 
 
 def applicants(number: int, *, first_id: int, seed: int, relation: Relation | None = None) -> list[Row]:
-    """Draw applicants, about a quarter of whom default."""
+    """Draw applicants; about a quarter of them default."""
     rng = np.random.default_rng(seed)
     risk = rng.standard_normal(number)
     columns = {
@@ -44,7 +44,7 @@ def applicants(number: int, *, first_id: int, seed: int, relation: Relation | No
 
 
 def as_csv(rows: list[Row] | list[dict[str, str]]) -> bytes:
-    """Write rows as the UCI file has them: comma separated, one header."""
+    """Return rows in the format of the UCI file: comma separated, with one header line."""
     out = StringIO()
     writer = csv.DictWriter(out, list(rows[0]))
     writer.writeheader()
@@ -53,6 +53,6 @@ def as_csv(rows: list[Row] | list[dict[str, str]]) -> bytes:
 
 
 def truncated_gzip(content: bytes) -> bytes:
-    """Compress and lose the last quarter, as an upload that broke off."""
+    """Compress content and drop the last quarter, like an interrupted upload."""
     packed = gzip.compress(content)
     return packed[: 3 * len(packed) // 4]

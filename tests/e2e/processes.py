@@ -1,4 +1,4 @@
-"""Looks for processes by what their command line or environment says."""
+"""Finds processes by their command line or environment."""
 
 import psutil
 
@@ -13,7 +13,7 @@ def _facts(process: psutil.Process) -> tuple[list[str], dict[str, str]]:
 
 
 def mentioning(text: str) -> list[psutil.Process]:
-    """Return every process, other than this one and what started it, whose command line or environment has `text`."""
+    """Return the processes, other than this one and its ancestors, with `text` in their command line or environment."""
     ours = {psutil.Process().pid, *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
@@ -24,7 +24,7 @@ def mentioning(text: str) -> list[psutil.Process]:
 
 
 def with_variable(name: str, value: str | None = None) -> list[psutil.Process]:
-    """Return every process in whose environment the variable is set (to `value`)."""
+    """Return the processes whose environment has the variable, with this value if one is given."""
     found = []
     for process in psutil.process_iter():
         _, environment = _facts(process)

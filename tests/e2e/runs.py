@@ -1,4 +1,4 @@
-"""Runs deployments of one sandbox through Prefect's own client; a run that ends badly is an answer, not an error."""
+"""Runs deployments of one sandbox through Prefect's own client; a failed run is a result, not an error."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Found = TypeVar("Found")
 
 
 def eventually(look: Callable[[], Found], what: str, *, seconds: float = 30.0, pause: float = 0.2) -> Found:
-    """Look until something true is seen, and return it; fail with the last thing seen."""
+    """Poll until `look` returns something true and return it; fail with the last value seen."""
     deadline = time.monotonic() + seconds
     while True:
         seen = look()
@@ -40,11 +40,6 @@ def eventually(look: Callable[[], Found], what: str, *, seconds: float = 30.0, p
         time.sleep(pause)
 
 
-def now() -> DateTime:
-    """Return the time as Prefect's filters take it."""
-    return DateTime.now("UTC")
-
-
 class Runs:
     """The flow runs of one Prefect server."""
 
@@ -52,21 +47,21 @@ class Runs:
         self.client = client
 
     def start(self, deployment: str, *, env: dict[str, str] | None = None, **parameters: Any) -> UUID:
-        """Ask for a run of a deployment, with other environment variables than its own where some are given."""
+        """Create a run of a deployment, with more environment variables if given."""
         found = self.client.read_deployment_by_name(f"{deployment}/{deployment}")
         there = {"env": env} if env else {}
         return self.client.create_flow_run_from_deployment(found.id, parameters=parameters, job_variables=there).id
 
     def run(self, deployment: str, **parameters: Any) -> FlowRun:
-        """Run a deployment to its end, whatever that is; takes what `start` takes."""
+        """Run a deployment to its end, successful or not; takes the arguments of `start`."""
         return self.end(self.start(deployment, **parameters))
 
     def completed(self, deployment: str, **parameters: Any) -> FlowRun:
-        """Run a deployment to its good end."""
+        """Run a deployment, which must complete."""
         return self._good(self.run(deployment, **parameters))
 
     def end(self, flow_run_id: UUID) -> FlowRun:
-        """Wait for the end of a run."""
+        """Wait until a run has ended."""
 
         def final() -> FlowRun | None:
             run = self.client.read_flow_run(flow_run_id)
@@ -75,12 +70,12 @@ class Runs:
         return eventually(final, f"end of run {flow_run_id}", seconds=RUN_SECONDS, pause=0.5)
 
     def triggered(self, deployment: str, since: DateTime, *, seconds: float = START_SECONDS) -> FlowRun:
-        """Wait for the run that an event has started since then, and for its good end."""
+        """Wait for the run that an event started since then; it must complete."""
         runs = eventually(lambda: self.since(deployment, since), f"a run of {deployment}", seconds=seconds)
         return self._good(self.end(runs[0].id))
 
     def since(self, deployment: str, since: DateTime) -> list[FlowRun]:
-        """Return the runs of a deployment since then, other than those of a schedule."""
+        """Return a deployment's runs since then, except scheduled ones."""
         runs: list[FlowRun] = self.client.read_flow_runs(
             flow_run_filter=FlowRunFilter(expected_start_time=FlowRunFilterExpectedStartTime(after_=since)),
             deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[deployment])),
@@ -89,7 +84,7 @@ class Runs:
         return [run for run in runs if not run.auto_scheduled]
 
     def quiet(self) -> None:
-        """Wait until nothing runs or waits to run."""
+        """Wait until no run is running or pending."""
         unfinished = FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(FINAL)))
 
         def idle() -> bool:
@@ -103,12 +98,12 @@ class Runs:
         self.client.set_flow_run_state(flow_run_id, Cancelling())
 
     def log(self, flow_run_id: UUID) -> str:
-        """Return the first lines of a run's log."""
+        """Return the first 200 lines of a run's log."""
         chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id]))
         return "\n".join(entry.message for entry in self.client.read_logs(chosen, limit=200))
 
     def artifact(self, run: FlowRun, key: str) -> str:
-        """Return the markdown or table artifact that a run has left under a key."""
+        """Return the markdown or table artifact of a run under a key."""
         chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
         found = self.client.read_artifacts(artifact_filter=chosen)
         return next(str(artifact.data) for artifact in found if artifact.key == key)

@@ -1,4 +1,4 @@
-"""The same applicants get the same PD from the same model online, in the published batch and from the library."""
+"""The same model gives the same applicants the same PDs online, in the published batch and from the library."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.ma
 
 @pytest.fixture(scope="module")
 def batch(world: World) -> pa.Table:
-    """The published scores of the day, by the model that serves now."""
+    """Return today's published scores by the serving model."""
     world.runs.quiet()
     world.runs.completed("score", portfolio=portfolio.NAME)
     glue = world.aws("glue")
@@ -30,18 +30,18 @@ def batch(world: World) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def asked(first_applicants: list[portfolio.Row]) -> list[dict[str, Any]]:
-    """Some applicants as somebody would ask for them, under the file's own column names."""
+    """Return some applicants as a client would send them, with the file's own column names."""
     return [{k: v for k, v in row.items() if k != portfolio.TARGET} for row in first_applicants[:ASKED]]
 
 
 @pytest.fixture(scope="module")
 def expected(batch: pa.Table, asked: list[dict[str, Any]]) -> list[float]:
-    """PDs of those applicants in the batch."""
+    """Return the PDs of those applicants in the batch."""
     pds = dict(zip(batch["application_id"].to_pylist(), batch["pd"].to_pylist(), strict=True))
     return [pds[str(row["ID"])] for row in asked]
 
 
-def test_the_batch_holds_every_applicant_of_the_lake_once(world: World, batch: pa.Table) -> None:
+def test_the_batch_contains_every_applicant_of_the_lake_once(world: World, batch: pa.Table) -> None:
     lake = world.parquet(f"lake/applications/portfolio={portfolio.NAME}/")
     ids = batch["application_id"].to_pylist()
     assert len(ids) == len(set(ids))

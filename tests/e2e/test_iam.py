@@ -1,7 +1,7 @@
-"""Each role of deployments/aws allows what ingest, train, score, release and monitor call, and nothing they never call.
+"""Each role of deployments/aws has exactly the permissions that ingest, train, score, release and monitor need.
 
-The flows run as ECS tasks, jobs as SageMaker's, model servers as KServe's, each with an access key that is its role's
-name, and the sandbox notes who calls what. What SageMaker and Athena do on a role's behalf, they do here with that
+Flows run as ECS tasks, jobs in SageMaker, model servers in KServe, each with an access key that is the name of its
+role, and the sandbox records the calls of each key. Calls that SageMaker and Athena make on behalf of a role use that
 role's key too.
 """
 
@@ -13,13 +13,13 @@ from uuid import UUID
 import pytest
 
 from sandbox import estate
+from sandbox.flow_runs import now
 from tests.deployments.calls import Call, idle, lacking, needed
 from tests.deployments.exempt import EXEMPT
 from tests.deployments.policies import ROLES, grants, read, role_name
 from tests.e2e import portfolio
 from tests.e2e.processes import with_variable
-from tests.e2e.runs import eventually, now
-from tests.e2e.test_training import new_jobs
+from tests.e2e.runs import eventually
 from tests.e2e.world import V1, World
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(600)]
@@ -29,7 +29,7 @@ PATIENT = {"max_rounds": "1000000", "early_stopping_rounds": "1000000"}
 
 
 def ingest(world: World) -> None:
-    """Ingest a mixed file into a table that lacks a column, as after a contract has grown."""
+    """Ingest a file with a bad row into a table that lacks a column, as after a contract has grown."""
     glue: Any = world.aws("glue")
     where = {"DatabaseName": world.environment["CREDIT_DATABASE"]}
     held = glue.get_table(**where, Name=TABLE)["Table"]
@@ -45,24 +45,24 @@ def ingest(world: World) -> None:
 
 
 def score_twice_and_monitor(world: World) -> None:
-    """The second publication of a day moves the first one's partition."""
+    """Score twice, so that the second publication moves the day's partition, then monitor."""
     for flow in ("score", "score", "monitor"):
         world.runs.completed(flow, portfolio=portfolio.NAME)
 
 
 def train_and_leave(world: World) -> None:
-    """A training whose flow is killed, so that the next one stops its job; and one that is cancelled."""
-    before = {job["TrainingJobName"] for job in world.training_jobs()}
+    """Kill the flow of a training, so that the next one stops its job; then cancel that one."""
+    before = world.job_names()
     killed = _endless(world, "0.0001")
-    eventually(lambda: new_jobs(world, before), "a job in progress", seconds=90)
+    eventually(lambda: world.new_jobs(before), "a job in progress", seconds=90)
     for process in with_variable("PREFECT__FLOW_RUN_ID", str(killed)):
         process.kill()
     assert world.runs.end(killed).state.is_crashed()
     cancelled = _endless(world, "0.0002")
-    eventually(lambda: len(new_jobs(world, before)) == 2, "a second job", seconds=90)
+    eventually(lambda: len(world.new_jobs(before)) == 2, "a second job", seconds=90)
     world.runs.cancel(cancelled)
     assert world.runs.end(cancelled).state.is_cancelled()
-    eventually(lambda: set(new_jobs(world, before).values()) == {"Stopped"}, "both jobs stopped")
+    eventually(lambda: set(world.new_jobs(before).values()) == {"Stopped"}, "both jobs stopped")
 
 
 def _endless(world: World, rate: str) -> UUID:
@@ -72,13 +72,13 @@ def _endless(world: World, rate: str) -> UUID:
 
 
 def serve(world: World) -> None:
-    """Ask by id, and wait until the predictions are in S3."""
+    """Request a prediction by id, and wait until the prediction log is in S3."""
     world.post(V1, {"instances": [{"id": "1"}]})
     eventually(lambda: world.keys("predictions/"), "a file of predictions", seconds=90)
 
 
-def die_before_it_begins(world: World) -> None:
-    """A run whose task dies before it reaches Prefect: the worker fetches the task's log."""
+def kill_before_start(world: World) -> None:
+    """Kill a run's task before it reaches Prefect, so that the worker fetches the task's log."""
     died = world.runs.start("monitor", portfolio=portfolio.NAME)
     for process in eventually(lambda: with_variable("PREFECT__FLOW_RUN_ID", str(died)), "its task", pause=0.05):
         process.kill()
@@ -87,23 +87,23 @@ def die_before_it_begins(world: World) -> None:
 
 
 READ_LOG = '"credit-worker", "operation": "logs:GetLogEvents"'
-# What must run, and what in the notes shows that it has: other tests of the session have done most of it.
+# What must run, and the record that shows it has: other tests of the session have done most of it.
 DRIVEN: dict[Callable[[World], None], tuple[str, ...]] = {
     ingest: ("glue:UpdateTable", "/quarantine/", "/landing/"),
     score_twice_and_monitor: ("glue:UpdatePartition", "/monitor/"),
     serve: ("dynamodb:BatchGetItem", "/predictions/"),
     train_and_leave: ("sagemaker:ListTags", "sagemaker:StopTrainingJob"),
-    die_before_it_begins: (READ_LOG,),
+    kill_before_start: (READ_LOG,),
 }
 
 
 def notes(world: World) -> str:
-    """Return what the sandbox has noted so far."""
+    """Return the calls that the sandbox has recorded so far."""
     return (world.state / "aws" / "calls.jsonl").read_text()
 
 
 def values(world: World) -> dict[str, str]:
-    """Return the parameters of the templates, as they are in the sandbox."""
+    """Return the parameters of the templates in the sandbox."""
     given = world.environment
     return {
         "Stage": "sandbox",
@@ -120,11 +120,11 @@ def values(world: World) -> dict[str, str]:
 
 
 def calls(world: World) -> dict[str, set[Call]]:
-    """Return what each role has needed since the sandbox began."""
+    """Return the permissions that each role has needed since the sandbox started."""
     noted = defaultdict(set)
     for line in notes(world).splitlines():
         key, operation, resource = read(line)
-        # The tests' own files lie in import/, where no event announces them; a user's lie in landing/.
+        # The tests put their own files into import/, which sends no events; users put theirs into landing/.
         noted[key].add(
             (operation, resource and resource.replace(f"{world.bucket}/import/", f"{world.bucket}/landing/"))
         )
@@ -133,13 +133,13 @@ def calls(world: World) -> dict[str, set[Call]]:
 
 @pytest.fixture(scope="module")
 def called(world: World) -> dict[str, set[Call]]:
-    """The calls of all roles, once every flow has run."""
+    """Return the calls of all roles, after every flow has run."""
     world.runs.quiet()
     for drive, evidence in DRIVEN.items():
         if not all(words in notes(world) for words in evidence):
             drive(world)
     found = calls(world)
-    # ECS is handed two roles with each task, and names them in no request.
+    # Each ECS task is started with two roles that no request names.
     found["WorkerRole"] |= {
         Call("iam:PassRole", f"arn:aws:iam::{estate.ACCOUNT}:role/{role_name(role)}")
         for role in ("FlowRole", "ExecutionRole")
@@ -148,12 +148,12 @@ def called(world: World) -> dict[str, set[Call]]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_may_do_what_it_does(world: World, called: dict[str, set[Call]], role: str) -> None:
-    assert called[role], "nothing was ever called under this role: the sandbox notes nothing, or nothing ran"
+def test_a_role_has_every_permission_it_needs(world: World, called: dict[str, set[Call]], role: str) -> None:
+    assert called[role], "no calls under this role: the sandbox recorded nothing, or nothing ran"
     assert lacking(called[role], grants(role, values(world))) == [], "grant it in deployments/aws"
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_does_what_it_may(world: World, called: dict[str, set[Call]], role: str) -> None:
+def test_a_role_has_no_permission_it_does_not_need(world: World, called: dict[str, set[Call]], role: str) -> None:
     found = idle(called[role], grants(role, values(world)), EXEMPT[role])
-    assert found == [], "take it out of deployments/aws, or say in tests/deployments/exempt.py why it stands there"
+    assert found == [], "remove it from deployments/aws, or explain it in tests/deployments/exempt.py"

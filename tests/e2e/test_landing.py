@@ -1,4 +1,4 @@
-"""Files in landing/ set the platform going by themselves; bad ones leave one clear message and nothing else."""
+"""Files in landing/ start the platform by themselves; bad files leave one clear message and nothing else."""
 
 import uuid
 from typing import Any
@@ -7,8 +7,9 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.types import DateTime
 
+from sandbox.flow_runs import now
 from tests.e2e import portfolio
-from tests.e2e.runs import eventually, now
+from tests.e2e.runs import eventually
 from tests.e2e.world import World
 
 LAKE = ("lake/", "quarantine/", "ledger/")
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.ma
 
 
 def ingests_of(world: World, uri: str, since: DateTime, number: int = 1) -> list[FlowRun]:
-    """Wait for the end of the ingest runs of a file."""
+    """Wait until the ingest runs of a file have ended."""
 
     def found() -> list[FlowRun]:
         runs = [run for run in world.runs.since("ingest", since) if run.parameters.get("uri") == uri]
@@ -26,8 +27,8 @@ def ingests_of(world: World, uri: str, since: DateTime, number: int = 1) -> list
     return [world.runs.end(run.id) for run in eventually(found, f"{number} ingest of {uri}", seconds=90)]
 
 
-def test_a_file_sets_off_ingest_training_and_the_release_of_a_winner(quiet_world: World) -> None:
-    """The new applicants default for a reason that the champion cannot know, so the challenger wins."""
+def test_a_file_starts_ingest_training_and_the_release_of_a_winner(quiet_world: World) -> None:
+    """Let the new applicants default for a reason that the champion cannot know, so that the challenger wins."""
     world, since = quiet_world, now()
     champion, known = world.serving(), set(world.models())
     rows = portfolio.applicants(4_000, first_id=100_001, seed=12, relation=portfolio.Relation(education=3.0))
@@ -42,8 +43,8 @@ def test_a_file_sets_off_ingest_training_and_the_release_of_a_winner(quiet_world
     assert eventually(lambda: not world.leftovers(), "a clean end of the release")
 
 
-def test_a_file_announced_twice_is_ingested_once(learnt_world: World) -> None:
-    world, since = learnt_world, now()
+def test_a_file_announced_twice_is_ingested_once(trained_world: World) -> None:
+    world, since = trained_world, now()
     uri = world.put(f"import/{portfolio.NAME}/applications/{uuid.uuid4().hex}.csv", _csv(1_000_001, 60))
     world.runs.completed("ingest", uri=uri, retrain=False)
     held = world.keys(*LAKE)
@@ -69,8 +70,8 @@ def _without_age() -> bytes:
     return portfolio.as_csv([{k: v for k, v in row.items() if k != "AGE"} for row in rows])
 
 
-def test_files_that_cannot_be_read_fail_with_one_clear_message_and_leave_nothing(learnt_world: World) -> None:
-    world, since = learnt_world, now()
+def test_unreadable_files_fail_with_one_clear_message_and_change_nothing(trained_world: World) -> None:
+    world, since = trained_world, now()
     held = world.keys(*LAKE)
     broken = portfolio.truncated_gzip(_csv(2_100_001, 500))
     files = {f"{uuid.uuid4().hex}.csv": (_without_age(), "'age'"), f"{uuid.uuid4().hex}.csv.gz": (broken, "gzip")}
@@ -86,7 +87,7 @@ def test_files_that_cannot_be_read_fail_with_one_clear_message_and_leave_nothing
     assert world.runs.since("train", since) == []
 
 
-def test_the_good_rows_of_a_mixed_file_arrive_and_the_bad_ones_are_kept_with_their_reason(quiet_world: World) -> None:
+def test_good_rows_of_a_mixed_file_arrive_and_bad_ones_are_kept_with_their_reason(quiet_world: World) -> None:
     world = quiet_world
     rows: list[dict[str, Any]] = list(portfolio.applicants(60, first_id=3_000_001, seed=4))
     rows[3] |= {"AGE": "young"}

@@ -1,4 +1,4 @@
-"""Releases that go wrong leave the champion with all the traffic; the next one finds nothing in its way."""
+"""Failed releases leave the champion with all the traffic, and nothing that blocks the next release."""
 
 import os
 import signal
@@ -17,24 +17,24 @@ from tests.e2e.processes import with_variable
 from tests.e2e.runs import eventually
 from tests.e2e.world import World
 
-SLOWLY = list(range(1, 101))  # so many steps that the release can be met in the middle
+SLOWLY = list(range(1, 101))  # enough steps to interrupt the release in the middle
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(500)]
 
 
 def start_slow_release(world: World, version: str) -> UUID:
-    """Start a release and wait until some of the traffic is on the new version."""
+    """Start a release and wait until the new version has some of the traffic."""
     run = world.runs.start("release", portfolio=portfolio.NAME, version=version, steps=SLOWLY)
     eventually(lambda: (world.canary_percent() or 0) >= 3, "a release in the middle", seconds=120)
     return run
 
 
-class Caller(threading.Thread):
-    """Somebody who asks the endpoint all the time and notes what is not an answer."""
+class Client(threading.Thread):
+    """A client that sends requests to the endpoint all the time and records the failures."""
 
     def __init__(self, world: World) -> None:
         super().__init__(daemon=True)
         self.url, body = world.question()
-        # Applicants of clients have an id, golden ones have none: faults can tell them apart.
+        # Client requests have an id and golden applicants do not, so faults can distinguish them.
         self.body = {"instances": [{**body["instances"][0], "ID": 1}]}
         self.answers: Counter[str] = Counter()
         self.faults: list[str] = []
@@ -52,7 +52,7 @@ class Caller(threading.Thread):
                 except httpx.HTTPError as error:
                     self.faults.append(repr(error))
 
-    def __enter__(self) -> "Caller":
+    def __enter__(self) -> "Client":
         self.start()
         return self
 
@@ -62,7 +62,7 @@ class Caller(threading.Thread):
 
 
 def message(run: FlowRun) -> str:
-    """Return why a run has failed."""
+    """Return the message of a failed run."""
     assert run.state is not None
     assert run.state.is_failed(), run.state
     return str(run.state.message)
@@ -74,14 +74,14 @@ def flow_processes(run: UUID) -> list[psutil.Process]:
 
 
 def assert_serves_alone(world: World, version: str, *, instead_of: str) -> None:
-    """Check that one version has all the traffic and that nothing of the other's release is left."""
+    """Check that one version has all the traffic and that the other's release left nothing behind."""
     assert world.leftovers() == {}
     assert {world.serving() for _ in range(20)} == {version}
     eventually(lambda: instead_of not in world.loaded(), f"no process with {instead_of}")
     assert "released_at" not in world.models()[instead_of]["CustomerMetadataProperties"]
 
 
-def test_a_model_that_was_tampered_with_is_not_released(quiet_world: World) -> None:
+def test_a_tampered_model_is_not_released(quiet_world: World) -> None:
     champion = quiet_world.serving()
     version = register_twin(quiet_world, tampered=True)
     run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version)
@@ -106,30 +106,30 @@ def revisions(world: World) -> set[str]:
     return set(world.shares())
 
 
-def test_a_model_that_fails_under_half_of_the_traffic_is_taken_back(quiet_world: World) -> None:
+def test_a_model_that_fails_under_half_of_the_traffic_is_rolled_back(quiet_world: World) -> None:
     champion, spec = quiet_world.serving(), quiet_world.isvc()["spec"]["predictor"]
     champions = revisions(quiet_world)
     version = register_twin(quiet_world, fault="busy 12")
-    with Caller(quiet_world) as caller:
+    with Client(quiet_world) as client:
         limits = {"dwell_seconds": 6.0, "max_slowdown": 50.0, "tolerated_ms": 500.0}
         run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version, limits=limits)
     assert "at 50 %" in message(run)
     assert "answers are 5xx" in message(run)
     assert_serves_alone(quiet_world, champion, instead_of=version)
     assert quiet_world.isvc()["spec"]["predictor"] == spec
-    assert caller.failed
-    assert not (champions | revisions(quiet_world)) & set(caller.failed)
-    assert sum(caller.failed.values()) < 0.5 * sum(caller.answers.values())
+    assert client.failed
+    assert not (champions | revisions(quiet_world)) & set(client.failed)
+    assert sum(client.failed.values()) < 0.5 * sum(client.answers.values())
 
 
 @pytest.mark.parametrize(("fault", "words"), [("slow 0.05", "shadow: the challenger's median"), ("wrong 0.001", "PD")])
-def test_a_slow_or_a_wrong_model_gets_no_traffic(quiet_world: World, fault: str, words: str) -> None:
+def test_a_slow_or_wrong_model_gets_no_traffic(quiet_world: World, fault: str, words: str) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world, fault=fault)
-    with Caller(quiet_world) as caller:
+    with Client(quiet_world) as client:
         run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version)
     assert words in message(run)
-    assert caller.faults == []
-    assert set(caller.answers) == {champion}
+    assert client.faults == []
+    assert set(client.answers) == {champion}
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
@@ -141,13 +141,13 @@ def test_a_bundle_of_another_version_gets_no_traffic(quiet_world: World) -> None
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
-def test_a_rollback_brings_back_the_model_before_and_never_one_that_was_taken_back(quiet_world: World) -> None:
+def test_a_rollback_restores_the_previous_model_and_never_a_withdrawn_one(quiet_world: World) -> None:
     first, second, third = (quiet_world.serving(), register_twin(quiet_world), register_twin(quiet_world))
     for version in (second, third):
         quiet_world.runs.completed("release", portfolio=portfolio.NAME, version=version)
-    with Caller(quiet_world) as caller:
+    with Client(quiet_world) as client:
         quiet_world.runs.completed("rollback", portfolio=portfolio.NAME, reason="declines too many")
-    assert caller.faults == []
+    assert client.faults == []
     assert quiet_world.serving() == second
     assert quiet_world.leftovers() == {}
     noted = quiet_world.models()[third]["CustomerMetadataProperties"]
@@ -156,7 +156,7 @@ def test_a_rollback_brings_back_the_model_before_and_never_one_that_was_taken_ba
     assert quiet_world.serving() == first
 
 
-def test_a_rollback_leaves_a_release_under_way_alone(quiet_world: World) -> None:
+def test_a_rollback_does_not_disturb_a_running_release(quiet_world: World) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world)
     run = start_slow_release(quiet_world, version)
     refused = quiet_world.runs.run("rollback", portfolio=portfolio.NAME)
@@ -167,17 +167,17 @@ def test_a_rollback_leaves_a_release_under_way_alone(quiet_world: World) -> None
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
-def test_nobody_goes_without_an_answer_while_a_model_takes_over(quiet_world: World) -> None:
+def test_every_request_is_answered_while_a_model_takes_over(quiet_world: World) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world)
-    with Caller(quiet_world) as caller:
+    with Client(quiet_world) as client:
         quiet_world.runs.completed("release", portfolio=portfolio.NAME, version=version)
-    assert caller.faults == []
-    assert set(caller.answers) == {champion, version}
+    assert client.faults == []
+    assert set(client.answers) == {champion, version}
     assert quiet_world.leftovers() == {}
     assert quiet_world.serving() == version
 
 
-def test_a_killed_release_is_settled_by_the_next_one(quiet_world: World) -> None:
+def test_the_next_release_cleans_up_after_a_killed_one(quiet_world: World) -> None:
     dead, next_one = register_twin(quiet_world), register_twin(quiet_world)
     run = start_slow_release(quiet_world, dead)
     for process in flow_processes(run):
@@ -190,19 +190,19 @@ def test_a_killed_release_is_settled_by_the_next_one(quiet_world: World) -> None
 
 def test_a_cancelled_release_is_rolled_back(quiet_world: World) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world)
-    with Caller(quiet_world) as caller:
+    with Client(quiet_world) as client:
         run = start_slow_release(quiet_world, version)
         quiet_world.runs.cancel(run)
         assert quiet_world.runs.end(run).state.is_cancelled()
-    assert caller.faults == []
-    assert set(caller.answers) <= {champion, version}
+    assert client.faults == []
+    assert set(client.answers) <= {champion, version}
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
-def test_a_release_told_to_stop_is_rolled_back(quiet_world: World) -> None:
+def test_a_release_that_gets_sigterm_is_rolled_back(quiet_world: World) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world)
     run = start_slow_release(quiet_world, version)
-    # A container is told to stop by a signal to its first process.
+    # A container runtime stops a container with a signal to its first process.
     first = min(flow_processes(run), key=lambda process: process.create_time())
     os.kill(first.pid, signal.SIGTERM)
     assert not quiet_world.runs.end(run).state.is_completed()

@@ -1,4 +1,4 @@
-"""Runs that survive (two at once, a spot instance taken away, an abandoned job), and what a person sees of them."""
+"""Runs that survive two at once, a reclaimed spot instance and an abandoned job, and what a person sees of them."""
 
 import json
 import os
@@ -17,7 +17,6 @@ from sandbox.stack import ROOT
 from tests.e2e import portfolio
 from tests.e2e.processes import with_variable
 from tests.e2e.runs import eventually
-from tests.e2e.test_training import new_jobs
 from tests.e2e.world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
@@ -25,8 +24,8 @@ MONTH = f"{datetime.now(UTC):%Y-%m}"
 
 
 @dataclass(frozen=True)
-class Together:
-    """Two trainings of the same thing, started at once, and what there was before."""
+class ConcurrentTrainings:
+    """Two trainings on the same data that started at once, and the jobs and models before them."""
 
     runs: list[FlowRun]
     jobs_before: set[str]
@@ -34,20 +33,20 @@ class Together:
 
 
 @pytest.fixture(scope="module")
-def together(world: World) -> Together:
-    """The ended runs, shared by the tests that look at them."""
+def trainings(world: World) -> ConcurrentTrainings:
+    """Return the ended runs, shared by the tests that inspect them."""
     world.runs.quiet()
-    jobs, models = {job["TrainingJobName"] for job in world.training_jobs()}, set(world.models())
+    jobs, models = world.job_names(), set(world.models())
     asked = {"portfolio": portfolio.NAME, "approval": "manual", "parameters": {"max_rounds": "41"}}
     started = [world.runs.start("train", **asked) for _ in range(2)]
-    return Together([world.runs.end(run) for run in started], jobs, models)
+    return ConcurrentTrainings([world.runs.end(run) for run in started], jobs, models)
 
 
-def test_two_trainings_started_together_train_once(world: World, together: Together) -> None:
-    jobs, models, ended = together.jobs_before, together.models_before, together.runs
+def test_two_trainings_started_together_train_once(world: World, trainings: ConcurrentTrainings) -> None:
+    jobs, models, ended = trainings.jobs_before, trainings.models_before, trainings.runs
     assert all(run.state.is_completed() for run in ended)
     assert {run.name for run in ended} == {f"train {portfolio.NAME} {MONTH}"}
-    assert list(new_jobs(world, jobs).values()) == ["Completed"]
+    assert list(world.new_jobs(jobs).values()) == ["Completed"]
     assert len(set(world.models()) - models) == 1
     first, second = sorted((record(world, run) for run in ended), key=lambda one: -one["costs"]["usd"])
     assert first["outcome"]["model_version"] == second["outcome"]["model_version"]
@@ -56,18 +55,18 @@ def test_two_trainings_started_together_train_once(world: World, together: Toget
 
 
 def record(world: World, run: FlowRun) -> dict[str, Any]:
-    """Return what was written down of a run."""
+    """Return the record of a run."""
     document: dict[str, Any] = json.loads(world.get(f"s3://{world.bucket}/runs/{run.name.split()[0]}/{run.id}.json"))
     return document
 
 
-def test_a_person_sees_progress_cost_links_and_where_things_come_from(world: World, together: Together) -> None:
-    train = max(together.runs, key=lambda run: record(world, run)["costs"]["usd"])
+def test_a_person_sees_progress_costs_links_and_lineage(world: World, trainings: ConcurrentTrainings) -> None:
+    train = max(trainings.runs, key=lambda run: record(world, run)["costs"]["usd"])
     score = world.runs.completed("score", portfolio=portfolio.NAME)
     chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[train.id, score.id]))
     shown = world.runs.client.read_artifacts(artifact_filter=chosen, limit=50)
     progress = [artifact.data for artifact in shown if artifact.type == "progress"]
-    assert progress == [100.0, 100.0] or progress == [100.0]  # the batch may have been scored before
+    assert progress == [100.0, 100.0] or progress == [100.0]  # an earlier test may have scored the batch
     kinds = {artifact.key: artifact.type for artifact in shown if artifact.key}
     assert kinds.items() >= {
         ("costs-train-uci-credit-card", "table"),
@@ -93,7 +92,7 @@ def test_a_person_sees_progress_cost_links_and_where_things_come_from(world: Wor
 
 
 def asset_events(world: World) -> list[dict[str, Any]]:
-    """Return the events of assets that were made."""
+    """Return the materialization events of assets."""
     asked = {"filter": {"event": {"name": ["prefect.asset.materialization.succeeded"]}}, "limit": 50}
     answer = httpx.post(f"{world.environment['PREFECT_API_URL']}/events/filter", json=asked)
     answer.raise_for_status()
@@ -101,10 +100,10 @@ def asset_events(world: World) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_spot_training_goes_on_from_its_checkpoint(quiet_world: World) -> None:
-    """The flow runs with the setting as any process does; the container's SIGTERM is what an interruption is."""
+def test_a_spot_training_continues_from_its_checkpoint(quiet_world: World) -> None:
+    """Run the flow as a process with the setting; SIGTERM to the container stands for a spot interruption."""
     world = quiet_world
-    before = {job["TrainingJobName"] for job in world.training_jobs()}
+    before = world.job_names()
     patience = {"learning_rate": "0.01", "max_rounds": "600"}
     call = f"train({portfolio.NAME!r}, approval='manual', parameters={patience!r})"
     flow = subprocess.Popen(
@@ -115,7 +114,7 @@ def test_a_spot_training_goes_on_from_its_checkpoint(quiet_world: World) -> None
         stderr=subprocess.DEVNULL,
     )
     try:
-        (job,) = eventually(lambda: new_jobs(world, before), "a job in progress", seconds=90)
+        (job,) = eventually(lambda: world.new_jobs(before), "a job in progress", seconds=90)
         folder = world.state / "aws" / "sagemaker" / "training-jobs" / job / "checkpoints"
         eventually(lambda: list(folder.glob("fold-*.checkpoint")), "a checkpoint", seconds=60, pause=0.05)
         for container in with_variable("TRAINING_JOB_NAME", job):
@@ -132,16 +131,16 @@ def test_a_spot_training_goes_on_from_its_checkpoint(quiet_world: World) -> None
     assert log["events"]
 
 
-def test_an_abandoned_job_is_stopped_by_the_next_training_of_something_else(quiet_world: World) -> None:
+def test_the_next_training_with_other_settings_stops_an_abandoned_job(quiet_world: World) -> None:
     world = quiet_world
-    before = {job["TrainingJobName"] for job in world.training_jobs()}
+    before = world.job_names()
     endless = {"learning_rate": "0.0001", "max_rounds": "1000000", "early_stopping_rounds": "1000000"}
     first = world.runs.start("train", portfolio=portfolio.NAME, approval="manual", parameters=endless)
-    (job,) = eventually(lambda: new_jobs(world, before), "a job in progress", seconds=90)
+    (job,) = eventually(lambda: world.new_jobs(before), "a job in progress", seconds=90)
     for process in with_variable("PREFECT__FLOW_RUN_ID", str(first)):
         process.kill()
     assert world.runs.end(first).state.is_crashed()
-    assert new_jobs(world, before) == {job: "InProgress"}
+    assert world.new_jobs(before) == {job: "InProgress"}
     second = world.runs.completed("train", portfolio=portfolio.NAME, approval="manual")
-    eventually(lambda: new_jobs(world, before)[job] == "Stopped", "the job stopped")
+    eventually(lambda: world.new_jobs(before)[job] == "Stopped", "the job stopped")
     assert job in world.runs.artifact(second, "settled-uci-credit-card")

@@ -1,4 +1,4 @@
-"""Training through the deployment: once for the same data, and a clear end where it cannot be done."""
+"""Training through the deployment: the same data train once, and a failure has a clear reason."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID
@@ -13,7 +13,7 @@ from tests.e2e.world import World
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(400)]
 
 
-def test_the_same_data_train_once(quiet_world: World) -> None:
+def test_training_twice_on_the_same_data_trains_once(quiet_world: World) -> None:
     runs = quiet_world.runs
     first = runs.completed("train", portfolio=portfolio.NAME, approval="manual")
     jobs, models = len(quiet_world.training_jobs()), list(quiet_world.models())
@@ -23,7 +23,7 @@ def test_the_same_data_train_once(quiet_world: World) -> None:
     assert runs.artifact(first, "model-uci-credit-card") == runs.artifact(second, "model-uci-credit-card")
 
 
-def test_a_failed_training_says_why_and_does_not_stand_in_the_way(quiet_world: World) -> None:
+def test_a_failed_training_gives_its_reason_and_does_not_block_the_next(quiet_world: World) -> None:
     models = list(quiet_world.models())
     failed = quiet_world.runs.run(
         "train", portfolio=portfolio.NAME, approval="manual", parameters={"learning_rate": "9"}
@@ -45,7 +45,7 @@ def _reason(world: World, job: str) -> str:
 
 @pytest.fixture
 def endless(quiet_world: World) -> Iterator[Callable[[], UUID]]:
-    """Starts trainings that would not end by themselves; none outlives the test."""
+    """Yield a function that starts trainings without an end; all are cancelled after the test."""
     started: list[UUID] = []
     patience = {"learning_rate": "0.0001", "max_rounds": "1000000", "early_stopping_rounds": "1000000"}
 
@@ -60,26 +60,20 @@ def endless(quiet_world: World) -> Iterator[Callable[[], UUID]]:
             quiet_world.runs.cancel(run)
 
 
-def test_a_training_goes_on_without_its_flow_and_ends_with_a_cancelled_one(
+def test_a_job_outlives_a_killed_flow_and_stops_with_a_cancelled_one(
     quiet_world: World, endless: Callable[[], UUID]
 ) -> None:
-    """A killed run leaves the job to the next, which attaches to it; cancelling that one stops the job."""
-    before = {job["TrainingJobName"] for job in quiet_world.training_jobs()}
+    """Attach the next run to the job of a killed run; cancelling that run stops the job."""
+    before = quiet_world.job_names()
     first = endless()
-    (job,) = eventually(lambda: new_jobs(quiet_world, before), "a job in progress", seconds=90)
+    (job,) = eventually(lambda: quiet_world.new_jobs(before), "a job in progress", seconds=90)
     for process in with_variable("PREFECT__FLOW_RUN_ID", str(first)):
         process.kill()
     assert quiet_world.runs.end(first).state.is_crashed()
     second = endless()
     eventually(lambda: "attaching to it" in quiet_world.runs.log(second), "a run attached to the job", seconds=90)
-    assert new_jobs(quiet_world, before) == {job: "InProgress"}
+    assert quiet_world.new_jobs(before) == {job: "InProgress"}
     quiet_world.runs.cancel(second)
     assert quiet_world.runs.end(second).state.is_cancelled()
-    eventually(lambda: new_jobs(quiet_world, before) == {job: "Stopped"}, "the job stopped")
-    assert f"run cancelled: training job {job} told to stop" in quiet_world.runs.log(second)
-
-
-def new_jobs(world: World, before: set[str]) -> dict[str, str]:
-    """Return the status of each job that was not there before."""
-    jobs = {job["TrainingJobName"]: job["TrainingJobStatus"] for job in world.training_jobs()}
-    return {name: status for name, status in jobs.items() if name not in before}
+    eventually(lambda: quiet_world.new_jobs(before) == {job: "Stopped"}, "the job stopped")
+    assert f"run cancelled: stopping training job {job}" in quiet_world.runs.log(second)

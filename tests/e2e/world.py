@@ -1,4 +1,4 @@
-"""One running sandbox seen from outside: S3, SageMaker, Kubernetes and Prefect through the official clients."""
+"""One running sandbox through the official clients of S3, SageMaker, Kubernetes and Prefect."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ class World:
     runs: Runs
 
     def aws(self, service: str) -> Any:
-        """Return a boto3 client that depends on nothing but this sandbox."""
+        """Return a boto3 client that is configured by this sandbox only."""
         session = boto3.session.Session("test", "test", region_name=self.environment["AWS_REGION"])
         return session.client(service, endpoint_url=self.environment["AWS_ENDPOINT_URL"])
 
@@ -62,7 +62,7 @@ class World:
         return content
 
     def keys(self, *prefixes: str) -> list[str]:
-        """Return the keys under some prefixes."""
+        """Return the keys under the prefixes, sorted."""
         pages = [
             page
             for prefix in prefixes
@@ -81,6 +81,15 @@ class World:
         found: list[dict[str, Any]] = self.aws("sagemaker").list_training_jobs()["TrainingJobSummaries"]
         return found
 
+    def job_names(self) -> set[str]:
+        """Return the names of SageMaker's training jobs."""
+        return {job["TrainingJobName"] for job in self.training_jobs()}
+
+    def new_jobs(self, before: set[str]) -> dict[str, str]:
+        """Return the status of each training job that is not in `before`, by name."""
+        jobs = {job["TrainingJobName"]: job["TrainingJobStatus"] for job in self.training_jobs()}
+        return {name: status for name, status in jobs.items() if name not in before}
+
     def models(self) -> dict[str, dict[str, Any]]:
         """Return the registered packages of the portfolio by model version, oldest first."""
         sagemaker = self.aws("sagemaker")
@@ -96,50 +105,50 @@ class World:
         return found
 
     def canary_percent(self) -> int | None:
-        """Return `canaryTrafficPercent` of the spec, None where it is not set."""
+        """Return `canaryTrafficPercent` of the spec; None if not set."""
         percent: int | None = self.isvc()["spec"]["predictor"].get("canaryTrafficPercent")
         return percent
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Ask the endpoint."""
+        """Post a request to the endpoint and return the answer."""
         reply = httpx.post(f"{self.isvc()['status']['url']}{path}", json=body, timeout=30)
         assert reply.is_success, reply.text
         answer: dict[str, Any] = reply.json()
         return answer
 
     def question(self) -> tuple[str, dict[str, Any]]:
-        """Return a URL and a body that ask for one applicant."""
+        """Return a URL and a body that request a prediction for one applicant."""
         row = portfolio.applicants(1, first_id=1, seed=0)[0]
         asked = {key: value for key, value in row.items() if key not in ("ID", portfolio.TARGET)}
         return f"{self.isvc()['status']['url']}{V1}", {"instances": [asked]}
 
     def serving(self) -> str:
-        """Return the version that the endpoint answers with."""
+        """Return the model version of the endpoint's answers."""
         _, body = self.question()
         return str(self.post(V1, body)["model_version"])
 
     def shares(self) -> dict[str, int]:
-        """Return the share of traffic of each revision that has any."""
+        """Return the traffic percent of each revision that has any."""
         traffic = self.isvc()["status"]["components"]["predictor"]["traffic"]
         return {target["revisionName"]: target["percent"] for target in traffic if target["percent"]}
 
-    def holders(self) -> dict[str, str]:
-        """Return the model version that each revision with a process has loaded or tries to load."""
+    def versions_by_revision(self) -> dict[str, str]:
+        """Return the model version that each running revision has loaded or tries to load."""
         found = {}
         for process in with_variable("K_REVISION"):
             folder = next((Path(part.partition("=")[2]) for part in process.cmdline() if "--model_dir=" in part), None)
             if folder is not None and folder.is_relative_to(self.state) and (folder / "manifest.json").exists():
-                # What a version is: the digest of the bundle's manifest.
+                # A version is the digest of the bundle's manifest.
                 digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
                 found[process.environ()["K_REVISION"]] = digest[:12]
         return found
 
     def loaded(self) -> list[str]:
-        """Return the model versions that revisions' processes hold, one for each revision."""
-        return sorted(self.holders().values())
+        """Return the model versions that the revisions' processes have loaded, one per revision."""
+        return sorted(self.versions_by_revision().values())
 
     def leftovers(self) -> dict[str, Any]:
-        """Return what a release must not leave behind, empty where all is as it should be."""
+        """Return what a release must not leave behind; empty if everything is in order."""
         shares = self.shares()
         seen = {
             "intent": self.keys("releases/"),
@@ -149,8 +158,8 @@ class World:
         return {name: value for name, value in seen.items() if value not in (None, [])}
 
     @contextmanager
-    def nobody_told_of_approvals(self) -> Iterator[None]:
-        """Switch the rule off that starts a release by itself."""
+    def approval_rule_disabled(self) -> Iterator[None]:
+        """Disable the rule that starts a release after an approval."""
         events = self.aws("events")
         events.disable_rule(Name="approvals")
         try:
@@ -159,8 +168,8 @@ class World:
             events.enable_rule(Name="approvals")
 
     @contextmanager
-    def no_run_begins(self) -> Iterator[None]:
-        """Let runs come into being and wait."""
+    def work_pool_paused(self) -> Iterator[None]:
+        """Let runs be created but not started."""
         self.runs.client.update_work_pool(POOL, WorkPoolUpdate(is_paused=True))
         try:
             yield
@@ -168,16 +177,16 @@ class World:
             self.runs.client.update_work_pool(POOL, WorkPoolUpdate(is_paused=False))
 
     def ledger(self, uri: str) -> dict[str, Any]:
-        """Return what was noted of an ingested file."""
+        """Return the ledger entry of an ingested file."""
         entries = (json.loads(self.get(f"s3://{self.bucket}/{key}")) for key in self.keys("ledger/"))
         return next(entry for entry in entries if entry["source"]["uri"] == uri)
 
     def ingested_files(self) -> set[str]:
-        """Return the ingested files of the lake."""
+        """Return the ids of the ingested files."""
         return {json.loads(self.get(f"s3://{self.bucket}/{key}"))["ingest_id"] for key in self.keys("ledger/")}
 
-    def learnt_files(self) -> set[str]:
-        """Return the ingested files that the model registered last was made from."""
+    def trained_files(self) -> set[str]:
+        """Return the ids of the ingested files that the newest model was trained on."""
         newest = list(self.models().values())[-1]["CustomerMetadataProperties"]["snapshot_id"]
         manifest = json.loads(self.get(f"s3://{self.bucket}/snapshots/{newest}/manifest.json"))
         return {values[-1] for table in manifest["ingested_files"].values() for values in table}

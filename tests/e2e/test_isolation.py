@@ -1,4 +1,4 @@
-"""Two sandboxes on one machine keep apart, and one that ends in whatever way leaves no process behind."""
+"""Two sandboxes on one machine are independent, and a sandbox leaves no process behind however it ends."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.e2e.runs import eventually
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e-alone"), pytest.mark.timeout(400)]
 
 
-class Up:
+class SandboxProcess:
     """`python -m sandbox up` as a person runs it."""
 
     def __init__(self, state: Path) -> None:
@@ -29,7 +29,7 @@ class Up:
         self.environment: dict[str, str] = {}
 
     def read_environment(self) -> None:
-        """Read the lines for a shell; the last in their order is the region or a key of Prefect's."""
+        """Read the printed variables; the last in their order is the region or a Prefect variable."""
         assert self.process.stdout is not None
         while "PREFECT_WORKER_QUERY_SECONDS" not in self.environment:
             line = self.process.stdout.readline()
@@ -51,9 +51,9 @@ class Up:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Up]]:
-    """Two sandboxes that were started at the same moment."""
-    pair = [Up(tmp_path_factory.mktemp(name) / "state") for name in ("one", "two")]
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[SandboxProcess]]:
+    """Yield two sandboxes that were started at the same moment."""
+    pair = [SandboxProcess(tmp_path_factory.mktemp(name) / "state") for name in ("one", "two")]
     try:
         for sandbox in pair:
             sandbox.read_environment()
@@ -65,7 +65,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Up]]:
             sandbox.process.wait(60)
 
 
-def test_two_sandboxes_keep_apart(pair: list[Up]) -> None:
+def test_two_sandboxes_are_independent(pair: list[SandboxProcess]) -> None:
     for number, sandbox in enumerate(pair):
         sandbox.put(b"%d" % number)
         assert httpx.get(f"{sandbox.environment['PREFECT_API_URL']}/health").json() is True
@@ -73,7 +73,7 @@ def test_two_sandboxes_keep_apart(pair: list[Up]) -> None:
 
 
 @pytest.mark.parametrize(("which", "number"), [(0, signal.SIGINT), (1, signal.SIGKILL)])
-def test_no_process_outlives_a_sandbox(pair: list[Up], which: int, number: signal.Signals) -> None:
+def test_no_process_outlives_a_sandbox(pair: list[SandboxProcess], which: int, number: signal.Signals) -> None:
     sandbox = pair[which]
     assert len(mentioning(str(sandbox.state))) >= 5
     os.kill(sandbox.process.pid, number)
