@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def uci_csv() -> Path:
-    """The UCI file; tests that need it are skipped where it is not at hand."""
+    """Return the path of the UCI file; skip the test if the file is not available."""
     path = os.environ.get("UCI_CSV", "")
     if not path or not Path(path).is_file():
         pytest.skip("set UCI_CSV to the UCI 'default of credit card clients' file to run this test")
@@ -75,7 +75,7 @@ def uci_csv() -> Path:
 
 @dataclass(frozen=True)
 class Aws:
-    """A running AWS sandbox: its address, and the folder where it keeps its state."""
+    """A running AWS sandbox: its address and its state folder."""
 
     endpoint: str
     state: Path
@@ -83,7 +83,7 @@ class Aws:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """AWS as a process of its own, with the environment that every client reads."""
+    """Yield AWS as a separate process, with the environment variables that clients read."""
     state = tmp_path_factory.mktemp("aws")
     images = state / "images.json"
     images.write_text(

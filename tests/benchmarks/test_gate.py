@@ -1,4 +1,4 @@
-"""The gate is right where the right answer is known: a small version of `make bench-gate`."""
+"""The gate decides correctly in situations with a known answer: a small version of `make bench-gate`."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from benchmarks.gate.rates import SITUATIONS, measure, template, truth
 
 SMALL = Portfolio("small", 6_000, 0.10, 0.80, 0.15, 0.45)
 PAIRS = 40
-# Where the truth is clear, at most this share may be judged wrongly; close calls are in docs/benchmarks.md.
+# The maximum share of wrong decisions in clear cases; close calls are in docs/benchmarks.md.
 CLEAR = 0.05
 CLOSE = {"better by .005", "worse by .005", "worse by .01"}
 
@@ -21,13 +21,13 @@ def document():
 
 
 @pytest.mark.parametrize("situation", [s for s in SITUATIONS if s.promote is not None], ids=lambda s: s.name)
-def test_the_gate_is_seldom_wrong(situation, document):
+def test_the_gate_is_rarely_wrong(situation, document):
     rate = measure(SMALL, situation, document, pairs=PAIRS, seed=(3,))
     allowed = 0.7 if situation.name in CLOSE else CLEAR
     assert rate.wrong <= stats.binom.ppf(0.999, PAIRS, allowed), rate
 
 
-def test_the_simulated_scores_have_the_auc_and_calibration_they_are_said_to_have(document):
+def test_the_simulated_scores_have_the_specified_auc_and_calibration(document):
     pair = PairMaker(SMALL, Situation("better", True, gain=0.02), document).draw(np.random.default_rng(4), rows=400_000)
     aucs = [roc_auc_score(pair.outcomes, model.pds) for model in (pair.champion, pair.challenger)]
     assert aucs == pytest.approx([0.80, 0.82], abs=0.004)
@@ -37,7 +37,7 @@ def test_the_simulated_scores_have_the_auc_and_calibration_they_are_said_to_have
         assert stats.chi2.sf(np.sum((observed - expected) ** 2 / expected), 10) > 1e-4
 
 
-def test_a_model_that_is_wrong_at_its_cutoff_may_still_rank_better(document):
+def test_a_model_that_is_wrong_at_its_cutoff_can_still_rank_better(document):
     situation = next(s for s in SITUATIONS if s.reversed_band)
     auc_gain, profit_gain = truth(SMALL, situation, document)
     assert auc_gain > 0

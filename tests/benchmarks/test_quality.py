@@ -1,4 +1,4 @@
-"""The comparison of models measures as scikit-learn does, on its splits, and says what it lacks."""
+"""The comparison of models gives scikit-learn's measures on its splits, and names missing packages."""
 
 import importlib.util
 import re
@@ -42,7 +42,7 @@ def fit(table, contract):
     return lambda rows: fitted.predict_proba(matrix(rows))[:, 1]
 
 
-def test_the_measures_are_scikit_learns_on_the_same_splits(portfolio):
+def test_the_measures_equal_scikit_learns_on_the_same_splits(portfolio):
     result = cross_validate(portfolio, Model("logistic", "", fit))
     scores = {"auc": "roc_auc", "pr_auc": "average_precision", "brier": "neg_brier_score", "log_loss": "neg_log_loss"}
     folds = StratifiedKFold(5, shuffle=True, random_state=42)
@@ -60,7 +60,7 @@ def test_the_true_pd_is_measured_on_the_same_splits_and_is_better(portfolio):
     assert sorted(tested) == list(range(6000))
 
 
-def test_uci_is_read_whole_or_in_part(uci_csv):
+def test_uci_is_read_completely_or_in_part(uci_csv):
     assert uci(uci_csv, None).table.num_rows == 30_000
     part = uci(uci_csv, 2000)
     assert part.table.num_rows == 2000
@@ -68,7 +68,7 @@ def test_uci_is_read_whole_or_in_part(uci_csv):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("catboost") is not None, reason="the group bench is installed here")
-def test_without_the_rivals_one_line_says_what_to_do():
+def test_without_the_rivals_one_line_names_the_command():
     command = [sys.executable, "-m", "benchmarks.quality"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -76,7 +76,7 @@ def test_without_the_rivals_one_line_says_what_to_do():
     assert "Traceback" not in done.stderr
 
 
-def test_the_lock_holds_the_rivals_and_no_cuda():
+def test_the_lock_contains_the_rivals_but_no_cuda():
     names = re.findall(r"^([a-z0-9_.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     assert {"catboost", "xgboost-cpu"} <= set(names)
     assert not [name for name in names if name == "xgboost" or name.startswith("nvidia")]

@@ -1,11 +1,11 @@
-"""Simulates a file with the columns of the German credit data from its published descriptions; no row of it is here."""
+"""Simulates a file like the German credit data from its published description; it contains no original row."""
 
 import csv
 from pathlib import Path
 
 import numpy as np
 
-# Level codes with rough shares, and what each adds to the log-odds of default.
+# Level codes with approximate shares, and their effect on the log-odds of default.
 LEVELS = {
     "checking_status": {"A11": (0.27, 0.8), "A12": (0.27, 0.4), "A13": (0.06, -0.2), "A14": (0.40, -1.0)},
     "credit_history": {

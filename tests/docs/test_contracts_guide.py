@@ -1,4 +1,4 @@
-"""The guide to contracts, followed to the letter: its contract, its commands and its error messages."""
+"""The contract, commands and error messages of the guide to contracts work exactly as written."""
 
 import csv
 import re
@@ -51,7 +51,7 @@ def test_the_commands_validate_train_score_and_compare(folder, printed):
         assert sum(1 for _ in csv.DictReader(file)) == 1000
 
 
-def test_protected_columns_are_tabled_and_never_features(folder, printed):
+def test_protected_columns_are_reported_but_never_features(folder, printed):
     document = Bundle.load(folder / "model").document
     protected = {"personal_status_sex", "age", "foreign_worker"}
     assert {column.name for column in document.contract.protected} == protected
@@ -72,7 +72,7 @@ def messages(heading):
         ("`levels: [no, yes]`", "levels: [A191, A192]", "levels: [no, yes]"),
     ],
 )
-def test_a_faulty_contract_is_refused_in_the_words_of_the_guide(row, before, after):
+def test_a_faulty_contract_gives_the_guides_error_message(row, before, after):
     assert before in CONTRACT
     with pytest.raises(ContractError) as refused:
         parse_contract(CONTRACT.replace(before, after), label="german_credit.yaml")
@@ -88,7 +88,7 @@ def test_a_faulty_contract_is_refused_in_the_words_of_the_guide(row, before, aft
         ("an empty field", "duration", ""),
     ],
 )
-def test_a_faulty_row_is_rejected_in_the_words_of_the_guide(folder, tmp_path, row, column, value):
+def test_a_faulty_row_gives_the_guides_error_message(folder, tmp_path, row, column, value):
     with (folder / "german.csv").open() as file:
         rows = list(csv.DictReader(file))
     rows[16][column] = value

@@ -1,4 +1,4 @@
-"""What the documents say works: commands and code are run as written, examples are read, links lead somewhere."""
+"""The documents are right: their commands and code run as written, examples can be read, links have targets."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ def test_the_laptop_commands_and_notebook_run(tmp_path):
     run([sys.executable, "-c", notebook], tmp_path)
 
 
-def test_the_example_contract_is_one():
+def test_the_example_contract_is_valid():
     [text] = blocks("docs/data.md", "yaml")
     contract = parse_contract(text, label="docs/data.md")
     assert contract.name == "my_cards"
@@ -48,7 +48,7 @@ def test_links_and_make_targets_exist(document):
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
 
 
-def test_make_hands_the_demo_what_the_readme_says():
+def test_make_passes_the_readmes_variables_to_the_demo():
     variables = re.findall(r"^\| `([A-Z]+)=", (ROOT / "README.md").read_text(), re.MULTILINE)
     makefile = (ROOT / "Makefile").read_text()
     assert variables

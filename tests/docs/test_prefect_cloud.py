@@ -1,4 +1,4 @@
-"""The commands of docs/prefect-cloud.md: run against a server that stands in for Cloud, or held against the clients."""
+"""The commands of docs/prefect-cloud.md run on a server that stands for Cloud, or match the clients' options."""
 
 import os
 import re
@@ -31,7 +31,7 @@ CLI = [sys.executable, "-m", "prefect"]
 
 @pytest.fixture(scope="module")
 def server():
-    """A Prefect server of one's own."""
+    """Yield the URL of a new Prefect server."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         with prefect_test_harness(server_startup_timeout=120):
@@ -48,16 +48,16 @@ def prefect(arguments: list[str], url: str) -> str:
     return done.stdout
 
 
-def test_variables_pool_and_deployments_come_to_be(server):
+def test_variables_pool_and_deployments_are_created(server):
     for _ in ("the first time", "again"):
         connect("dev", {"PrefectApiUrl": server, "PrefectApiKeySecret": SECRET}, MADE)
     prefect(["--no-prompt", "deploy", "--all"], server)
     with get_client(sync_client=True) as client:
         pool = client.read_work_pool("credit-ecs")
         found = client.read_deployments()
-        told = {name: client.read_variable_by_name(name).value for name in variables("dev", {}, MADE)}
-    assert told["credit_ecs_network"]["subnets"] == ["subnet-0", "subnet-1"]
-    assert told["credit_api_key_secret"] == SECRET
+        values = {name: client.read_variable_by_name(name).value for name in variables("dev", {}, MADE)}
+    assert values["credit_ecs_network"]["subnets"] == ["subnet-0", "subnet-1"]
+    assert values["credit_api_key_secret"] == SECRET
     assert pool.type == "ecs"
     assert {deployment.name for deployment in found} == {one["name"] for one in DEPLOYMENTS}
     for deployment in found:
@@ -77,9 +77,9 @@ def test_prefect_knows_the_command_and_its_options(line):
     options = [word for word in words if word.startswith("--")]
     groups = words[: next((place for place, word in enumerate(words) if word.startswith("-")), len(words))]
     commands = [group for group in groups if re.fullmatch(r"[a-z-]+", group)][: 3 if words[0] == "cloud" else 2]
-    told = prefect([*commands, "--help"], "http://127.0.0.1:9/api")
-    assert f"prefect {' '.join(commands)}" in told
-    assert [option for option in options if option not in told] == []
+    shown = prefect([*commands, "--help"], "http://127.0.0.1:9/api")
+    assert f"prefect {' '.join(commands)}" in shown
+    assert [option for option in options if option not in shown] == []
 
 
 @pytest.mark.parametrize("line", AWS)

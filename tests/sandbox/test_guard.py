@@ -1,4 +1,4 @@
-"""Nothing of a guarded command outlives it: not a stubborn child, not an orphan, not after the starter has died."""
+"""No process of a guarded command outlives it: no stubborn child, no orphan, not even if the starter has died."""
 
 import signal
 import subprocess
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
-# Starts a child in a session of its own that ignores SIGTERM, and one whose parent ends at once.
+# Starts a child in its own session that ignores SIGTERM, and an orphan whose parent ends at once.
 FAMILY = """
 import subprocess, sys, time
 mark, sleep, stubborn = sys.argv[1:4]
@@ -42,12 +42,12 @@ def start(mark: str, seconds: float) -> "subprocess.Popen[bytes]":
     return guard
 
 
-@pytest.mark.parametrize("how", ["told to stop", "starter dies", "command ends"])
-def test_nothing_stays_behind(how: str) -> None:
+@pytest.mark.parametrize("how", ["SIGTERM", "starter dies", "command ends"])
+def test_no_process_is_left(how: str) -> None:
     mark = uuid.uuid4().hex
     guard = start(mark, 2 if how == "command ends" else 60)
     assert len(marked(mark)) >= 3
-    if how == "told to stop":
+    if how == "SIGTERM":
         guard.send_signal(signal.SIGTERM)
     elif how == "starter dies":
         guard.stdin.close()
@@ -55,7 +55,7 @@ def test_nothing_stays_behind(how: str) -> None:
     assert marked(mark) == []
 
 
-def test_the_commands_exit_code_is_passed_on() -> None:
+def test_the_guard_exits_with_the_commands_code() -> None:
     guard = subprocess.Popen(
         [sys.executable, "-m", "sandbox.guard", sys.executable, "-c", "raise SystemExit(7)"], stdin=subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""A client, a bucket and a database of its own for each test of the AWS sandbox."""
+"""Fixtures of the AWS sandbox tests: a client, a bucket and a database for each test."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from sandbox.estate import REGION
 
 @pytest.fixture
 def client(aws):
-    """Return a boto3 client of a service."""
+    """Return a function that makes a boto3 client of a service."""
     return lambda service: boto3.client(service, region_name=REGION, endpoint_url=aws.endpoint)
 
 

@@ -1,4 +1,4 @@
-"""A small image that follows SageMaker's container contract; hyperparameters and environment steer it."""
+"""A small image with SageMaker's container contract; hyperparameters and environment variables control it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What Trino answers (its documentation's values and rules), asked of the sandbox's Athena through boto3."""
+"""The sandbox's Athena gives Trino's answers, with values and rules from its documentation, through boto3."""
 
 import hashlib
 import time
@@ -6,6 +6,8 @@ import uuid
 
 import boto3
 import pytest
+
+from tests.sandbox.aws.polling import await_query
 
 
 @pytest.fixture(scope="session")
@@ -25,19 +27,14 @@ def run(client, results):
         started = athena.start_query_execution(
             QueryString=sql, ResultConfiguration={"OutputLocation": results}, QueryExecutionContext=context, **extra
         )
-        for _ in range(1000):
-            execution = athena.get_query_execution(QueryExecutionId=started["QueryExecutionId"])["QueryExecution"]
-            if execution["Status"]["State"] in ("SUCCEEDED", "FAILED", "CANCELLED"):
-                return execution
-            time.sleep(0.01)
-        raise AssertionError(execution)
+        return await_query(athena, started["QueryExecutionId"])
 
     return execute
 
 
 @pytest.fixture
 def one(run, client):
-    """The text of the only value of `SELECT <expression>`, or the reason of the failure as an exception."""
+    """Return a function that gives the text of `SELECT <expression>`, or raises with the reason of the failure."""
 
     def value(expression):
         execution = run(f"SELECT {expression}")
@@ -114,7 +111,7 @@ SAME = {
 
 
 @pytest.mark.parametrize("expression", SAME)
-def test_the_answer_is_trinos(one, expression):
+def test_the_answer_equals_trinos(one, expression):
     assert one(expression) == SAME[expression]
 
 
@@ -145,7 +142,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("expression", REFUSED)
-def test_what_would_differ_is_refused(one, expression):
+def test_expressions_without_trinos_answer_are_refused(one, expression):
     with pytest.raises(ValueError, match=REFUSED[expression]):
         one(expression)
 
@@ -167,7 +164,7 @@ def test_unnamed_columns_and_paging(run, client):
     ]  # fmt: skip
 
 
-def test_the_csv_object_tells_null_from_empty(run, client):
+def test_the_csv_object_distinguishes_null_from_empty(run, client):
     execution = run("SELECT 'a \"b\"' AS q, '' AS e, CAST(NULL AS varchar) AS n, 1 AS i, true AS b")
     bucket, _, key = execution["ResultConfiguration"]["OutputLocation"][5:].partition("/")
     body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
@@ -199,7 +196,7 @@ def test_stopping_a_query(client, results):
     assert time.monotonic() - before < 2
 
 
-def test_requests_that_are_refused_at_once(client, results):
+def test_invalid_requests_are_refused_at_once(client, results):
     athena = client("athena")
     with pytest.raises(athena.exceptions.InvalidRequestException, match="No output location"):
         athena.start_query_execution(QueryString="SELECT 1")
@@ -222,7 +219,7 @@ def test_a_request_token_starts_one_query(client, results):
     assert first["QueryExecutionId"] == second["QueryExecutionId"]
 
 
-def test_an_enforced_workgroup_decides_where_results_go(client, bucket):
+def test_an_enforced_workgroup_sets_the_location_of_results(client, bucket):
     athena = client("athena")
     place = {"OutputLocation": f"s3://{bucket}/enforced/"}
     settings = {"ResultConfiguration": place, "EnforceWorkGroupConfiguration": True}

@@ -1,17 +1,18 @@
-"""Tables as Glue describes them: statements that change them, partitions, hidden files, CSV, types that do not fit."""
+"""Tables in Glue: statements that change them, partitions, hidden files, CSV, and types that do not match."""
 
 import gzip
 import io
-import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.sandbox.aws.polling import await_query
+
 
 @pytest.fixture
 def sql(client, bucket, database):
-    """Run a statement; return the rows of its result (without a header), or raise with the reason."""
+    """Return a function that runs a statement and gives its rows (without a header), or raises with the reason."""
     athena = client("athena")
 
     def execute(statement):
@@ -21,13 +22,9 @@ def sql(client, bucket, database):
             ResultConfiguration={"OutputLocation": f"s3://{bucket}/results"},
         )
         identifier = started["QueryExecutionId"]
-        for _ in range(1000):
-            status = athena.get_query_execution(QueryExecutionId=identifier)["QueryExecution"]["Status"]
-            if status["State"] == "FAILED":
-                raise ValueError(status["StateChangeReason"])
-            if status["State"] == "SUCCEEDED":
-                break
-            time.sleep(0.01)
+        status = await_query(athena, identifier)["Status"]
+        if status["State"] != "SUCCEEDED":
+            raise ValueError(status["StateChangeReason"])
         rows = athena.get_query_results(QueryExecutionId=identifier)["ResultSet"]["Rows"]
         found = [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows]
         return found[1:] if statement.lstrip().upper().startswith(("SELECT", "WITH")) else found
@@ -138,7 +135,7 @@ def test_csv_with_quotes_and_a_header(sql, put, bucket):
     ]
 
 
-def test_plain_delimited_text_reads_what_it_cannot_parse_as_null(sql, put, bucket):
+def test_delimited_text_reads_unparsable_values_as_null(sql, put, bucket):
     sql(
         "CREATE EXTERNAL TABLE plain (id string, age int) ROW FORMAT DELIMITED FIELDS TERMINATED BY '|' "
         f"LOCATION 's3://{bucket}/plain/'"

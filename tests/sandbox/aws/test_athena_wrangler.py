@@ -1,4 +1,4 @@
-"""Athena through awswrangler, unchanged, in its three modes, against what pandas computes from the same frame."""
+"""Athena through awswrangler in its three modes, compared with pandas on the same frame."""
 
 import uuid
 
@@ -47,7 +47,7 @@ def query(aws, bucket, database, frame):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_every_row_and_type_comes_back(query, frame, mode):
+def test_rows_and_types_are_read_back(query, frame, mode):
     got = query("SELECT * FROM applications ORDER BY application_id", mode)
     got = got.sort_values("application_id").reset_index(drop=True)
     for column in frame:
@@ -57,7 +57,7 @@ def test_every_row_and_type_comes_back(query, frame, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_parameters_are_expressions(query, frame, mode):
+def test_parameters_may_be_expressions(query, frame, mode):
     sql = "SELECT application_id FROM applications WHERE dt = ? AND home IN (?, 'rent?') AND income > ?"
     got = query(sql, mode, params=["'2024-02'", "'it''s \"ours\", really'", "3000.5"], paramstyle="qmark")
     chosen = frame[(frame.dt == "2024-02") & frame.home.str.startswith("it") & (frame.income > 3000.5)]
@@ -89,7 +89,7 @@ def test_the_latest_row_per_key(query, frame):
     assert got.application_id.tolist() == latest.application_id.tolist()
 
 
-def test_only_the_wanted_partitions_are_scanned(query, frame):
+def test_only_the_needed_partitions_are_scanned(query, frame):
     everything = query("SELECT income FROM applications").query_metadata["Statistics"]["DataScannedInBytes"]
     one = query("SELECT income FROM applications WHERE dt = '2024-01'")
     assert len(one) == (frame.dt == "2024-01").sum()
@@ -116,7 +116,7 @@ def test_unload_writes_several_files_when_there_are_many_rows(query, bucket, dat
         wr.athena.unload(sql, path=path, database=database, workgroup=group)
 
 
-def test_a_failing_query_tells_why(query):
+def test_a_failed_query_gives_the_reason(query):
     with pytest.raises(wr.exceptions.QueryFailed, match=r"COLUMN_NOT_FOUND.*nothing"):
         query("SELECT nothing FROM applications")
     with pytest.raises(wr.exceptions.QueryFailed, match="TABLE_NOT_FOUND"):

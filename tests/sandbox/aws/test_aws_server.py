@@ -1,4 +1,4 @@
-"""The server as a process: one ready line, state in its folder, nothing left behind when it is told to end."""
+"""The server as a process: one line when ready, state in its folder, nothing left behind after SIGTERM."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What roles call is noted once, with the resources it names; what nobody in particular calls is not."""
+"""Calls of roles are recorded once, with their resources; calls without a role are not recorded."""
 
 import json
 import uuid
@@ -21,7 +21,7 @@ def client(aws, role):
 
 
 @pytest.fixture
-def noted(aws, role):
+def recorded(aws, role):
     def read():
         lines = [json.loads(line) for line in (aws.state / "calls.jsonl").read_text().splitlines()]
         return {(line["operation"], line["resource"]) for line in lines if line["role"] == role}
@@ -38,7 +38,7 @@ def bucket(aws):
     return name
 
 
-def test_operations_on_objects(client, bucket, noted):
+def test_s3_operations_on_objects(client, bucket, recorded):
     s3 = client("s3")
     version = s3.put_object(Bucket=bucket, Key="a b/ü", Body=b"1")["VersionId"]
     s3.get_object(Bucket=bucket, Key="a b/ü")
@@ -50,7 +50,7 @@ def test_operations_on_objects(client, bucket, noted):
     s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a b/ü"}, {"Key": "x&y"}]})
     arn = f"arn:aws:s3:::{bucket}"
     thing = f"{arn}/a b/ü"
-    assert noted() == {
+    assert recorded() == {
         ("s3:PutObject", thing),
         ("s3:GetObject", thing),
         ("s3:GetObjectVersion", thing),
@@ -63,7 +63,7 @@ def test_operations_on_objects(client, bucket, noted):
     }
 
 
-def test_uploads_in_parts(client, bucket, noted):
+def test_multipart_uploads(client, bucket, recorded):
     s3, where = client("s3"), {"Bucket": bucket, "Key": "large"}
     upload = s3.create_multipart_upload(**where)["UploadId"]
     tag = s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"1")["ETag"]
@@ -71,10 +71,10 @@ def test_uploads_in_parts(client, bucket, noted):
     s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)
     s3.abort_multipart_upload(**where, UploadId=s3.create_multipart_upload(**where)["UploadId"])
     wanted = ("CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload")
-    assert noted() == {(f"s3:{name}", f"arn:aws:s3:::{bucket}/large") for name in wanted}
+    assert recorded() == {(f"s3:{name}", f"arn:aws:s3:::{bucket}/large") for name in wanted}
 
 
-def test_a_transaction_is_what_it_does_to_each_table(client, noted):
+def test_a_transaction_counts_as_its_actions_on_each_table(client, recorded):
     table = f"t-{uuid.uuid4().hex[:8]}"
     key = {"id": {"S": "1"}}
     boto3.client("dynamodb").create_table(
@@ -89,10 +89,10 @@ def test_a_transaction_is_what_it_does_to_each_table(client, noted):
     dynamodb.batch_get_item(RequestItems={table: {"Keys": [key]}})
     dynamodb.describe_table(TableName=table)
     wanted = ("PutItem", "DeleteItem", "BatchGetItem", "DescribeTable")
-    assert noted() == {(f"dynamodb:{name}", f"arn:aws:dynamodb:{PLACE}:table/{table}") for name in wanted}
+    assert recorded() == {(f"dynamodb:{name}", f"arn:aws:dynamodb:{PLACE}:table/{table}") for name in wanted}
 
 
-def test_athena_reads_glue_and_s3_with_the_callers_permissions(client, bucket, noted):
+def test_athena_reads_glue_and_s3_with_the_callers_permissions(client, bucket, recorded):
     database = f"d{uuid.uuid4().hex[:8]}"
     glue = boto3.client("glue")
     glue.create_database(DatabaseInput={"Name": database})
@@ -114,7 +114,7 @@ def test_athena_reads_glue_and_s3_with_the_callers_permissions(client, bucket, n
         not in "SUCCEEDED FAILED"
     ):
         pass
-    found = noted()
+    found = recorded()
     assert found >= {
         ("athena:StartQueryExecution", f"arn:aws:athena:{PLACE}:workgroup/primary"),
         ("athena:GetQueryExecution", None),
@@ -126,7 +126,7 @@ def test_athena_reads_glue_and_s3_with_the_callers_permissions(client, bucket, n
     }
 
 
-def test_a_job_works_as_its_role_and_handing_the_role_over_is_noted(aws, client, noted, role):
+def test_a_job_uses_its_role_and_passing_the_role_is_recorded(aws, client, recorded, role):
     other = f"job-{role}"
     arn = f"arn:aws:iam::123456789012:role/service/{other}"
     name = f"job-{uuid.uuid4().hex[:8]}"
@@ -140,15 +140,15 @@ def test_a_job_works_as_its_role_and_handing_the_role_over_is_noted(aws, client,
         Tags=[{"Key": "a", "Value": "b"}],
     )
     job = f"arn:aws:sagemaker:{PLACE}:training-job/{name}"
-    assert noted() == {("sagemaker:CreateTrainingJob", job), ("sagemaker:AddTags", job), ("iam:PassRole", arn)}
+    assert recorded() == {("sagemaker:CreateTrainingJob", job), ("sagemaker:AddTags", job), ("iam:PassRole", arn)}
     waiter = boto3.client("sagemaker").get_waiter("training_job_completed_or_stopped")
-    with pytest.raises(Exception, match="Failed"):  # there is no such bucket
+    with pytest.raises(Exception, match="Failed"):  # the bucket does not exist
         waiter.wait(TrainingJobName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     lines = [json.loads(line) for line in (aws.state / "calls.jsonl").read_text().splitlines()]
     assert "logs:PutLogEvents" in {line["operation"] for line in lines if line["role"] == other}
 
 
-def test_what_is_asked_often_is_noted_once_and_what_nobody_asks_never(aws, client, bucket, noted):
+def test_repeated_calls_are_recorded_once_and_calls_without_a_role_never(aws, client, bucket, recorded):
     before = (aws.state / "calls.jsonl").read_text()
     boto3.client("s3").list_objects_v2(Bucket=bucket)
     assert (aws.state / "calls.jsonl").read_text() == before
@@ -156,4 +156,4 @@ def test_what_is_asked_often_is_noted_once_and_what_nobody_asks_never(aws, clien
     for _ in range(3):
         s3.list_objects_v2(Bucket=bucket)
     assert len((aws.state / "calls.jsonl").read_text().splitlines()) == len(before.splitlines()) + 1
-    assert noted() == {("s3:ListObjectsV2", f"arn:aws:s3:::{bucket}")}
+    assert recorded() == {("s3:ListObjectsV2", f"arn:aws:s3:::{bucket}")}

@@ -1,4 +1,4 @@
-"""DynamoDB's transactions: all or nothing, against other writers too; whole items come back as they went in."""
+"""DynamoDB's transactions are atomic, also against other writers, and whole items are read back unchanged."""
 
 import contextlib
 import uuid
@@ -41,7 +41,7 @@ def versions(table):
     return {item["k"]["S"]: int(item["v"]["N"]) for item in items}
 
 
-def test_a_transaction_is_written_whole_or_not_at_all(table):
+def test_a_transaction_is_written_completely_or_not_at_all(table):
     write(put(table, "a", 1), put(table, "b", 5))
     with pytest.raises(ClientError) as error:
         write(put(table, "a", 2), put(table, "b", 4), put(table, "c", 1))
@@ -52,7 +52,7 @@ def test_a_transaction_is_written_whole_or_not_at_all(table):
     assert versions(table) == {"a": 2, "b": 5, "c": 1}
 
 
-def test_an_item_that_is_refused_takes_those_before_it_back(table):
+def test_a_refused_item_undoes_the_items_before_it(table):
     write(put(table, "a", 1))
     with pytest.raises(ClientError):
         write(put(table, "a", 2), put(table, "b", 1), put(table, "c", 1, big={"S": "x" * 500_000}))
@@ -60,18 +60,18 @@ def test_an_item_that_is_refused_takes_those_before_it_back(table):
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"), [(["a", "a"], "multiple operations on one item"), ([str(n) for n in range(101)], "100")]
+    ("keys", "message"), [(["a", "a"], "multiple operations on one item"), ([str(n) for n in range(101)], "100")]
 )
-def test_what_dynamodb_refuses_is_refused(table, keys, told):
-    with pytest.raises(ClientError, match=told) as error:
+def test_invalid_transactions_are_refused(table, keys, message):
+    with pytest.raises(ClientError, match=message) as error:
         write(*(put(table, key, 1) for key in keys))
     assert error.value.response["Error"]["Code"] == "ValidationException"
     assert versions(table) == {}
 
 
-def test_the_newest_stays_when_many_write_at_once(table):
+def test_the_newest_version_wins_over_concurrent_writers(table):
     def one(version):
-        with contextlib.suppress(ClientError):  # an older one than what is there
+        with contextlib.suppress(ClientError):  # an older version than the stored one
             write(put(table, "a", version), put(table, f"own-{version}", version))
 
     with ThreadPoolExecutor(8) as writers:
@@ -80,14 +80,14 @@ def test_the_newest_stays_when_many_write_at_once(table):
     assert found["a"] == max(found[key] for key in found if key != "a") == 39
 
 
-def test_other_kinds_of_transaction_work_as_before(table):
+def test_other_transactions_still_work(table):
     write(put(table, "a", 1))
     check = {"TableName": table, "Key": {"k": {"S": "a"}}, "ConditionExpression": "attribute_exists(k)"}
     write({"ConditionCheck": check}, put(table, "b", 1))
     assert versions(table) == {"a": 1, "b": 1}
 
 
-def test_whole_items_come_back_as_they_went_in(table):
+def test_whole_items_are_read_back_unchanged(table):
     dynamodb = boto3.client("dynamodb")
     item = {"k": {"S": "a"}, "n": {"N": "0.1"}, "b": {"BOOL": True}, "l": {"L": [{"S": "x"}, {"M": {"y": {"N": "1"}}}]}}
     dynamodb.put_item(TableName=table, Item=item)

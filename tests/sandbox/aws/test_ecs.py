@@ -1,4 +1,4 @@
-"""ECS tasks run the image's process: statuses, exit codes, logs, environment, StopTask, and events on the bus."""
+"""ECS tasks run the image's process: statuses, exit codes, logs, environment, StopTask and events."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def subnet(aws):
 
 @pytest.fixture
 def task_of(ecs, subnet):
-    """Runs a shell command as a Fargate task of a family of its own."""
+    """Return a function that runs a shell command as a Fargate task in a new family."""
     name = f"t{uuid.uuid4().hex[:8]}"
     ecs.create_cluster(clusterName=name)
 
@@ -76,7 +76,7 @@ def await_status(ecs, cluster, task, status):
         if found["lastStatus"] == status:
             return found
         time.sleep(0.05)
-    raise AssertionError(f"{found['lastStatus']} and not {status} after {GRACE} s")
+    raise AssertionError(f"{found['lastStatus']} instead of {status} after {GRACE} s")
 
 
 def test_a_task_runs_its_command_and_keeps_its_exit_code_and_log(ecs, task_of):
@@ -93,7 +93,7 @@ def test_a_task_runs_its_command_and_keeps_its_exit_code_and_log(ecs, task_of):
     assert [entry["message"] for entry in events] == ["to the log"]
 
 
-def test_a_container_sees_its_definition_its_overrides_and_none_of_the_machines_settings(ecs, task_of, tmp_path):
+def test_a_container_sees_its_definition_and_overrides_but_not_the_machines_settings(ecs, task_of, tmp_path):
     target = tmp_path / "seen.json"
     code = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
     given = [{"name": "BOTH", "value": "two"}, {"name": "PREFECT__FLOW_RUN_ID", "value": "x"}]
@@ -105,7 +105,7 @@ def test_a_container_sees_its_definition_its_overrides_and_none_of_the_machines_
     assert not [name for name in seen if name.startswith(("CREDIT_", "KUBECONFIG"))]
 
 
-def test_stop_task_asks_first(ecs, task_of, tmp_path):
+def test_stop_task_sends_sigterm_first(ecs, task_of, tmp_path):
     flag = tmp_path / "asked"
     cluster, task = task_of(f"trap 'touch {flag}; exit 0' TERM; while true; do sleep 0.1; done")
     await_status(ecs, cluster, task, "RUNNING")
@@ -117,7 +117,7 @@ def test_stop_task_asks_first(ecs, task_of, tmp_path):
     assert (found["stoppedReason"], found["stopCode"]) == ("cancelled", "UserInitiated")
 
 
-def test_stop_task_kills_what_does_not_listen(ecs, task_of, tmp_path):
+def test_stop_task_kills_a_task_that_ignores_sigterm(ecs, task_of, tmp_path):
     pid = tmp_path / "pid"
     cluster, task = task_of(f"trap '' TERM; echo $$ > {pid}; while true; do sleep 0.1; done", stop_timeout=2)
     await_status(ecs, cluster, task, "RUNNING")
@@ -129,7 +129,7 @@ def test_stop_task_kills_what_does_not_listen(ecs, task_of, tmp_path):
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
 
-def test_an_image_nobody_has_fails_to_start(ecs, task_of):
+def test_a_task_with_an_unknown_image_fails_to_start(ecs, task_of):
     cluster, task = task_of("true", image="nowhere")
     found = await_status(ecs, cluster, task, "STOPPED")
     assert found["stopCode"] == "TaskFailedToStart"
@@ -137,7 +137,7 @@ def test_an_image_nobody_has_fails_to_start(ecs, task_of):
     assert "exitCode" not in found["containers"][0]
 
 
-def test_every_status_is_an_event_on_the_bus(ecs, task_of):
+def test_every_status_sends_an_event(ecs, task_of):
     sqs, events = boto3.client("sqs"), boto3.client("events")
     queue = sqs.create_queue(QueueName=f"q{uuid.uuid4().hex[:8]}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -164,14 +164,14 @@ def test_every_status_is_an_event_on_the_bus(ecs, task_of):
     assert last["clusterArn"].endswith(cluster)
 
 
-def test_a_task_nobody_knows_is_refused(ecs, task_of):
+def test_stopping_an_unknown_task_is_refused(ecs, task_of):
     cluster, task = task_of("true")
     with pytest.raises(ClientError, match="not found"):
         ecs.stop_task(cluster=cluster, task=task["taskArn"][:-4] + "0000")
 
 
-def test_each_task_has_its_roles_key_and_logs_with_the_execution_roles(ecs, task_of, tmp_path, aws):
-    """Twice: the second task finds the log group that the first has made."""
+def test_a_task_has_its_roles_key_and_logs_with_its_execution_role(ecs, task_of, tmp_path, aws):
+    """Run two tasks: the second finds the log group that the first created."""
     role = f"role-{uuid.uuid4().hex[:8]}"
     arns = {"taskRoleArn": f"arn:aws:iam::123456789012:role/{role}"}
     arns["executionRoleArn"] = f"{arns['taskRoleArn']}-execution"
@@ -181,6 +181,6 @@ def test_each_task_has_its_roles_key_and_logs_with_the_execution_roles(ecs, task
         assert await_status(ecs, cluster, task, "STOPPED")["containers"][0]["exitCode"] == 0
         assert target.read_text().split() == [number, role]
     lines = [json.loads(line) for line in (aws.state / "calls.jsonl").read_text().splitlines()]
-    noted = {(line["operation"], line["resource"].rpartition("/")[0]) for line in lines if role in line["role"]}
+    recorded = {(line["operation"], line["resource"].rpartition("/")[0]) for line in lines if role in line["role"]}
     streams = f"arn:aws:logs:eu-west-1:123456789012:log-group:/ecs/{cluster}:log-stream:w/work"
-    assert noted == {("logs:CreateLogStream", streams), ("logs:PutLogEvents", streams)}
+    assert recorded == {("logs:CreateLogStream", streams), ("logs:PutLogEvents", streams)}

@@ -1,4 +1,4 @@
-"""From an object in S3 to an HTTP receiver: event shape, pattern, transformer, authorization, retries."""
+"""Events from an S3 object to an HTTP receiver: format, pattern, transformer, authorization, retries."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def receiver():
-    """An HTTP server that keeps what it is sent; `statuses` are answered first, then 204."""
+    """Yield an HTTP server that stores its requests; it answers with `statuses` first, then with 204."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_):
@@ -40,12 +40,12 @@ def wait_for(receiver, count):
         if len(receiver.got) >= count:
             return receiver.got
         time.sleep(0.05)
-    raise AssertionError(f"{len(receiver.got)} of {count} requests came")
+    raise AssertionError(f"{len(receiver.got)} of {count} requests arrived")
 
 
 @pytest.fixture
 def wire(client, bucket, receiver):
-    """Route a bucket's created objects under landing/ to the receiver."""
+    """Return a function that sends the events of new objects under landing/ to the receiver."""
 
     def connect(target=None, auth=None, pattern=None):
         events, tag = client("events"), uuid.uuid4().hex[:8]
@@ -86,7 +86,7 @@ def wire(client, bucket, receiver):
     return connect
 
 
-def test_a_landing_object_arrives_as_the_real_event(wire, client, bucket, receiver):
+def test_a_landing_object_sends_an_event_like_eventbridges(wire, client, bucket, receiver):
     wire()
     s3 = client("s3")
     s3.put_object(Bucket=bucket, Key="elsewhere/x.csv", Body=b"no")
@@ -124,7 +124,7 @@ def test_copies_multipart_uploads_and_versions(wire, client, bucket, receiver):
     assert event["detail"]["object"]["size"] == 10
 
 
-def test_a_transformer_renders_what_prefect_wants(wire, client, bucket, receiver):
+def test_a_transformer_renders_the_body_that_prefect_expects(wire, client, bucket, receiver):
     template = (
         '[{"id": <id>, "occurred": <time>, "event": "s3.object.created", "resource": '
         '{"prefect.resource.id": "s3://<bucket>/<key>", "size": <size>}, "payload": <aws.events.event.json>, '
@@ -148,7 +148,7 @@ def test_a_transformer_renders_what_prefect_wants(wire, client, bucket, receiver
     assert item["gone"] == ""
 
 
-def test_a_failing_receiver_is_tried_again(wire, client, bucket, receiver):
+def test_a_failed_delivery_is_retried(wire, client, bucket, receiver):
     receiver.statuses += [503, 429]
     wire(auth={"BasicAuthParameters": {"Username": "u", "Password": "p"}})
     client("s3").put_object(Bucket=bucket, Key="landing/x", Body=b"1")
@@ -159,7 +159,7 @@ def test_a_failing_receiver_is_tried_again(wire, client, bucket, receiver):
     assert len(receiver.got) == 3
 
 
-def test_a_refused_event_is_not_repeated(wire, client, bucket, receiver):
+def test_a_refused_event_is_not_retried(wire, client, bucket, receiver):
     receiver.statuses += [400]
     wire()
     client("s3").put_object(Bucket=bucket, Key="landing/x", Body=b"1")

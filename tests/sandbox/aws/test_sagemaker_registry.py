@@ -36,7 +36,7 @@ def register(client, group, bucket):
     return create
 
 
-def test_versions_count_up_and_are_read_back(register, group):
+def test_versions_are_numbered_and_read_back(register, group):
     first, second = register(model_version="v1"), register(model_version="v2")
     assert (first.model_package_version, second.model_package_version) == (1, 2)
     assert second.customer_metadata_properties == {"model_version": "v2"}
@@ -45,7 +45,7 @@ def test_versions_count_up_and_are_read_back(register, group):
     assert {item.model_package_arn for item in found} == {first.model_package_arn, second.model_package_arn}
 
 
-def test_a_number_is_never_given_twice(register, group, client):
+def test_a_version_number_is_never_reused(register, group, client):
     first, second, third = (register(model_version=name) for name in ("v1", "v2", "v3"))
     for gone in (first, third):
         client("sagemaker").delete_model_package(ModelPackageName=gone.model_package_arn)
@@ -55,7 +55,7 @@ def test_a_number_is_never_given_twice(register, group, client):
     assert found == {second.model_package_arn, fourth.model_package_arn}
 
 
-def test_an_update_keeps_what_it_does_not_name(register):
+def test_an_update_keeps_the_fields_it_does_not_name(register):
     package = register(model_version="v1", gate="passed", old="x")
     package.update(model_approval_status="Approved", approval_description="looks fine")
     package.update(customer_metadata_properties={"released": "yes"}, customer_metadata_properties_to_remove=["old"])
@@ -65,7 +65,7 @@ def test_an_update_keeps_what_it_does_not_name(register):
     assert package.customer_metadata_properties == {"model_version": "v1", "gate": "passed", "released": "yes"}
 
 
-def test_an_approval_is_an_event(register, client):
+def test_an_approval_sends_an_event(register, client):
     logs, events, name = client("logs"), client("events"), f"/aws/events/{uuid.uuid4().hex}"
     logs.create_log_group(logGroupName=name)
     package = register()
@@ -101,7 +101,7 @@ def test_unknown_packages_are_refused(aws):
     assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
-def test_a_model_without_vpc_is_read_back_and_its_name_taken(client, bucket):
+def test_a_model_without_vpc_is_read_back_and_its_name_is_unique(client, bucket):
     client("s3").put_object(Bucket=bucket, Key="model.tar.gz", Body=b"x")
     name = f"m-{uuid.uuid4().hex[:8]}"
     container = ContainerDefinition(image=IMAGE, model_data_url=f"s3://{bucket}/model.tar.gz")

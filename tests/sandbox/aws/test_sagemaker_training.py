@@ -21,6 +21,8 @@ from sagemaker.core.shapes import (
     StoppingCondition,
 )
 
+from tests.sandbox.aws.polling import await_status, log_messages
+
 ROLE = "arn:aws:iam::123456789012:role/train"
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/probe:1"
 
@@ -53,36 +55,15 @@ def create(client, bucket):
     return start
 
 
-def until(job, *states, field="training_job_status"):
-    for _ in range(400):
-        job.refresh()
-        if getattr(job, field) in states:
-            return job
-        time.sleep(0.05)
-    raise AssertionError(f"still {getattr(job, field)}")
-
-
 def done(job):
-    return until(job, "Completed", "Failed", "Stopped")
+    """Wait until a job has ended; return it."""
+    return await_status(job, "training_job_status", "Completed", "Failed", "Stopped")
 
 
 def archive(client, bucket, key):
     body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as content:
         return {item.name: content.extractfile(item).read() for item in content if item.isfile()}
-
-
-def messages(client, group, prefix):
-    logs = client("logs")
-    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
-    assert streams
-    return [
-        event["message"]
-        for stream in streams
-        for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)[
-            "events"
-        ]
-    ]
 
 
 def test_a_job_trains_and_leaves_its_artifacts(create, client, bucket):
@@ -101,7 +82,7 @@ def test_a_job_trains_and_leaves_its_artifacts(create, client, bucket):
     model = json.loads(archive(client, bucket, f"{prefix}/model.tar.gz")["model.json"])
     assert (model["rows"], model["flag"]) == (3, "on")
     assert archive(client, bucket, f"{prefix}/output.tar.gz") == {"report.txt": b"report"}
-    lines = messages(client, "/aws/sagemaker/TrainingJobs", f"{job.training_job_name}/algo-1-")
+    lines = log_messages(client("logs"), "/aws/sagemaker/TrainingJobs", f"{job.training_job_name}/algo-1-")
     assert f"starting {job.training_job_name}" in lines
     assert "holdout roc_auc=0.75" in lines
     tags = client("sagemaker").list_tags(ResourceArn=job.training_job_arn)["Tags"]
@@ -129,15 +110,15 @@ def test_an_unknown_image_fails_the_job(create):
     assert "absent" in job.failure_reason
 
 
-def test_a_name_is_taken_once(create):
+def test_names_are_unique(create):
     job = done(create())
     with pytest.raises(ClientError) as caught:
         create(name=job.training_job_name)
     assert caught.value.response["Error"]["Code"] == "ResourceInUse"
 
 
-def test_stopping_lets_the_entry_point_save(create, client, bucket):
-    job = until(create(sleep="60", save_on_stop="1"), "Training", field="secondary_status")
+def test_a_stopped_job_may_save_before_it_ends(create, client, bucket):
+    job = await_status(create(sleep="60", save_on_stop="1"), "secondary_status", "Training")
     time.sleep(0.5)
     job.stop()
     job = done(job)
@@ -157,7 +138,7 @@ def test_the_run_time_limit_stops_the_job_and_its_children(create, aws):
 
 
 def test_a_process_killed_from_outside_fails_the_job(create, aws):
-    job = until(create(sleep="60", child="1"), "Training", field="secondary_status")
+    job = await_status(create(sleep="60", child="1"), "secondary_status", "Training")
     folder = aws.state / "sagemaker" / "training-jobs" / job.training_job_name
     for _ in range(100):
         if (folder / "child.pid").exists() and (folder / "child.pid").read_text():
@@ -169,7 +150,7 @@ def test_a_process_killed_from_outside_fails_the_job(create, aws):
     assert job.failure_reason.endswith("exit code: 137")
 
 
-def test_describing_what_is_not_there(client):
+def test_describing_an_unknown_job_is_refused(client):
     with pytest.raises(ClientError) as caught:
         TrainingJob.get("nothing-here")
     assert caught.value.response["Error"]["Code"] == "ValidationException"

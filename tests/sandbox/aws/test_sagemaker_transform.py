@@ -1,4 +1,4 @@
-"""Batch transform through sagemaker-core: requests as the service sends them, outputs, joins, failures, stopping."""
+"""Batch transform through sagemaker-core: SageMaker's requests, outputs, joins, failures, stopping."""
 
 import io
 import json
@@ -20,6 +20,8 @@ from sagemaker.core.shapes import (
     TransformResources,
     TransformS3DataSource,
 )
+
+from tests.sandbox.aws.polling import await_status, log_messages
 
 ROLE = "arn:aws:iam::123456789012:role/serve"
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -82,26 +84,16 @@ def outputs(client, bucket):
 
 
 def done(job):
-    for _ in range(400):
-        job.refresh()
-        if job.transform_job_status in ("Completed", "Failed", "Stopped"):
-            return job
-        time.sleep(0.05)
-    raise AssertionError(job.transform_job_status)
+    """Wait until a job has ended; return it."""
+    return await_status(job, "transform_job_status", "Completed", "Failed", "Stopped")
 
 
 def data_log(client, job):
-    logs = client("logs")
-    group = "/aws/sagemaker/TransformJobs"
-    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job.transform_job_name)["logStreams"]
-    return [
-        event["message"]
-        for stream in streams
-        for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
-    ]
+    """Return the messages in the logs of a job."""
+    return log_messages(client("logs"), "/aws/sagemaker/TransformJobs", job.transform_job_name)
 
 
-def test_whole_parquet_objects_go_through_untouched(transform, outputs):
+def test_whole_parquet_objects_are_sent_unchanged(transform, outputs):
     sink = io.BytesIO()
     pq.write_table(pa.table({"application_id": ["a"], "age": [3]}), sink)
     parquet = sink.getvalue()
@@ -113,7 +105,7 @@ def test_whole_parquet_objects_go_through_untouched(transform, outputs):
     assert job.transform_end_time >= job.transform_start_time
 
 
-def test_lines_one_by_one_or_packed(transform, outputs):
+def test_lines_are_sent_one_by_one_or_in_batches(transform, outputs):
     job = transform({"a.csv": b"1,2\n3,4\n"}, batch_strategy="SingleRecord", max_concurrent_transforms=2)
     assert job.transform_job_status == "Completed", job.failure_reason
     assert outputs()["a.csv.out"] == b"6,1\n14,1\n"
@@ -121,13 +113,13 @@ def test_lines_one_by_one_or_packed(transform, outputs):
     assert outputs()["a.csv.out"] == b"6,2\n14,2\n"
 
 
-def test_the_container_may_offer_its_own_parameters(transform, outputs):
+def test_the_container_may_set_its_own_parameters(transform, outputs):
     offer = json.dumps({"MaxConcurrentTransforms": 1, "BatchStrategy": "SingleRecord", "MaxPayloadInMB": 1})
     transform({"a.csv": b"1,2\n3,4"}, environment={"OFFER": offer})
     assert outputs()["a.csv.out"] == b"6,1\n14,1\n"
 
 
-def test_ids_are_kept_from_the_model_and_joined_back(transform, outputs):
+def test_ids_are_withheld_from_the_model_and_joined_to_its_answers(transform, outputs):
     job = transform(
         {"a.csv": b'"x,1",1,2\ny,3,4\n'},
         data_processing=DataProcessing(input_filter="$[1:]", join_source="Input", output_filter="$[0,-2]"),
@@ -136,7 +128,7 @@ def test_ids_are_kept_from_the_model_and_joined_back(transform, outputs):
     assert outputs()["a.csv.out"] == b'"x,1",6\ny,14\n'
 
 
-def test_json_lines_joined(transform, outputs):
+def test_json_lines_are_joined(transform, outputs):
     job = transform(
         {"a.jsonl": b'{"id": "p", "x": 1}\n{"id": "q", "x": 2}\n'},
         "application/jsonlines",
@@ -187,7 +179,7 @@ def test_no_input_fails_the_job(transform, bucket):
     assert (job.transform_job_status, "No S3 objects" in job.failure_reason) == ("Failed", True)
 
 
-def test_stopping_cuts_a_request_off(transform, outputs):
+def test_stopping_interrupts_a_request(transform, outputs):
     job = transform({"a.csv": b"1,1"}, wait=False, environment={"SLOW": "60"})
     time.sleep(1)
     before = time.monotonic()
@@ -198,7 +190,7 @@ def test_stopping_cuts_a_request_off(transform, outputs):
     assert outputs() == {}
 
 
-def test_names_are_taken_once_and_models_must_exist(transform, client, model, bucket):
+def test_names_are_unique_and_models_must_exist(transform, client, model, bucket):
     job = transform({"a.csv": b"1,1"})
     arguments = {
         "TransformJobName": job.transform_job_name,

@@ -1,4 +1,4 @@
-"""A sandbox cluster process as the tests start it, with the real clients for it."""
+"""The sandbox cluster as a process for the tests, with the official clients."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ IMAGES = {
 
 
 class Cluster:
-    """A sandbox cluster process and the clients for it."""
+    """A sandbox cluster process and its clients."""
 
     def __init__(self, state: Path, s3: str) -> None:
         (state / "images.json").write_text(json.dumps(IMAGES))
@@ -59,7 +59,7 @@ class Cluster:
         self.custom.delete_namespaced_custom_object(*GVP, name)
 
     def wait(self, name: str, holds, seconds: float = 15) -> dict:
-        """Poll until `holds(status)`; return the status."""
+        """Poll until `holds(status)` is true; return the status."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             status = self.get(name).get("status") or {}
@@ -67,4 +67,4 @@ class Cluster:
                 if holds(status):
                     return status
             time.sleep(0.03)
-        raise AssertionError(f"{name} did not get there in {seconds} s: {json.dumps(status, indent=1)}")
+        raise AssertionError(f"{name} did not reach the state in {seconds} s: {json.dumps(status, indent=1)}")

@@ -1,4 +1,4 @@
-"""Fixtures of the Kubernetes room: the API alone (or a real API server), and the whole cluster as its own process."""
+"""Fixtures of the Kubernetes tests: the API alone (or a real API server), and the whole cluster as a process."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ from tests.sandbox.kubernetes.cluster_process import Cluster
 
 
 def _serve_api(started: threading.Event, box: dict) -> None:
-    """Run the API without a controller, so that nothing but the test writes."""
+    """Run the API without a controller, so that only the test writes."""
 
     async def run() -> None:
         store = Store(history=200)
@@ -54,13 +54,13 @@ def _real_api() -> client.ApiClient:
 
 @pytest.fixture(scope="session", params=["sandbox", "real"] if real_api.REAL else ["sandbox"])
 def api(request: pytest.FixtureRequest) -> client.ApiClient:
-    """The sandbox's API; with REAL_KUBECONFIG set, a real API server runs the same tests."""
+    """Return a client of the sandbox's API and, with REAL_KUBECONFIG set, of a real API server."""
     return request.getfixturevalue("sandbox_api") if request.param == "sandbox" else _real_api()
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Iterator[Cluster]:
-    """The whole cluster as its own process, as the command line starts it."""
+    """Yield the whole cluster as a process started by its command line."""
     running = Cluster(tmp_path_factory.mktemp("cluster"), aws.endpoint)
     yield running
     running.stop()

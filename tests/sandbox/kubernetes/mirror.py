@@ -1,7 +1,7 @@
-"""KServe's part on a real API server: the sandbox's controller follows the InferenceServices of one namespace there.
+"""Stands for KServe on a real API server: runs the sandbox's controller on one namespace's InferenceServices.
 
-`python -m tests.sandbox.kubernetes.mirror --kubeconfig FILE --namespace NAME --state DIR` prints a line when it
-follows, and ends with every process that it started on SIGTERM.
+`python -m tests.sandbox.kubernetes.mirror --kubeconfig FILE --namespace NAME --state DIR` prints a line when ready; on
+SIGTERM it ends with all processes that it started.
 """
 
 import argparse
@@ -16,13 +16,13 @@ from sandbox.kubernetes.apiserver.resources import INFERENCE_SERVICES, initial_o
 from sandbox.kubernetes.apiserver.store import Store
 from sandbox.kubernetes.kserve.controller import Controller
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 GV, PLURAL = ("serving.kserve.io", "v1beta1"), "inferenceservices"
 JSON_PATCH = "application/json-patch+json"
 
 
 class Mirror:
-    """Copies specs from the API server to a store that the controller works on, and statuses back."""
+    """Copies specs from the API server to the controller's store, and statuses back."""
 
     def __init__(self, kubeconfig: str, namespace: str) -> None:
         self.store = Store()
@@ -31,21 +31,21 @@ class Mirror:
         self._api = client.CustomObjectsApi(config.new_client_from_config(kubeconfig))
         self._namespace = namespace
         self._seen: dict[str, tuple[str, int]] = {}
-        self._told: dict[str, dict] = {}
+        self._written: dict[str, dict] = {}
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         listed = await asyncio.to_thread(self._api.list_namespaced_custom_object, *GV, self._namespace, PLURAL)
         there = {thing["metadata"]["name"]: thing for thing in listed["items"]}
         for name in [name for name in self._seen if name not in there]:
             self._remove(name)
         for name, thing in there.items():
             self._take(name, thing)
-            await self._tell(name)
+            await self._write_status(name)
 
     def _remove(self, name: str) -> None:
         self.store.delete(INFERENCE_SERVICES, self.store.get(INFERENCE_SERVICES, self._namespace, name))
         del self._seen[name]
-        self._told.pop(name, None)
+        self._written.pop(name, None)
 
     def _take(self, name: str, thing: dict) -> None:
         uid, generation = thing["metadata"]["uid"], thing["metadata"]["generation"]
@@ -62,32 +62,32 @@ class Mirror:
             self.store.replace(INFERENCE_SERVICES, {**stored, "spec": thing["spec"]})
         self._seen[name] = (uid, generation)
 
-    async def _tell(self, name: str) -> None:
+    async def _write_status(self, name: str) -> None:
         status = self.store.get(INFERENCE_SERVICES, self._namespace, name).get("status")
-        if not status or status == self._told.get(name):
+        if not status or status == self._written.get(name):
             return
         patch = [{"op": "add", "path": "/status", "value": status}]
-        with contextlib.suppress(client.ApiException):  # it went away, or is told again with the next look
+        with contextlib.suppress(client.ApiException):  # it is gone, or the next poll writes it again
             await asyncio.to_thread(
                 self._api.patch_namespaced_custom_object_status,
                 *GV, self._namespace, PLURAL, name, patch, _content_type=JSON_PATCH,
             )  # fmt: skip
-            self._told[name] = status
+            self._written[name] = status
 
 
 async def follow(kubeconfig: str, namespace: str, state: Path) -> None:
-    """Follow until SIGTERM."""
+    """Poll until SIGTERM."""
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     mirror = Mirror(kubeconfig, namespace)
     controller = Controller(mirror.store, state=state)
     try:
-        await mirror.look()
+        await mirror.poll()
         print("following", flush=True)
         while not ended.is_set():
-            await mirror.look()
+            await mirror.poll()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(ended.wait(), POLL_SECONDS)
     finally:
         await controller.close()
 

@@ -26,14 +26,14 @@ def dry_run(api, predictor, name="model"):
         ({"containers": [CONTAINER], "logger": {"url": "http://x"}}, "logger.mode"),
     ],
 )
-def test_what_the_webhook_refuses(sandbox_api, predictor, message):
+def test_the_webhook_refuses_an_invalid_predictor(sandbox_api, predictor, message):
     with pytest.raises(client.ApiException, match=message) as caught:
         dry_run(sandbox_api, predictor)
     assert caught.value.status == 403
 
 
 @pytest.mark.parametrize("name", ["1model", "Model", "model-", "my.model"])
-def test_names_the_webhook_refuses(sandbox_api, name):
+def test_the_webhook_refuses_an_invalid_name(sandbox_api, name):
     with pytest.raises(client.ApiException, match="name must consist of"):
         dry_run(sandbox_api, {"containers": [CONTAINER]}, name)
 
@@ -43,7 +43,7 @@ def test_a_lone_container_is_renamed(sandbox_api):
     assert made["spec"]["predictor"]["containers"][0]["name"] == "kserve-container"
 
 
-def test_the_mode_cannot_change_once_it_stands_in_the_status(sandbox_api):
+def test_the_mode_cannot_change_once_the_status_has_it(sandbox_api):
     custom = client.CustomObjectsApi(sandbox_api)
     thing = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "fixed"}}
     custom.create_namespaced_custom_object(*GVP, thing | {"spec": {"predictor": {"containers": [CONTAINER]}}})

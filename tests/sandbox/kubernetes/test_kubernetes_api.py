@@ -1,4 +1,4 @@
-"""The API's contract, through the official client: the same tests pass against a real API server."""
+"""The API's contract through the official client; the same tests pass on a real API server."""
 
 import json
 import time
@@ -97,7 +97,7 @@ def test_another_kind_is_refused(custom, name):
     refused(422, "Invalid", custom.create_namespaced_custom_object, *GVP, thing)
 
 
-def test_wrong_types_are_named(custom, name):
+def test_fields_of_the_wrong_type_are_named(custom, name):
     predictor = {"containers": [{"name": "kserve-container", "image": 7}], "minReplicas": "one"}
     status = refused(422, "Invalid", custom.create_namespaced_custom_object, *GVP, body(name, **predictor))
     fields = {cause["field"] for cause in status["details"]["causes"]}
@@ -108,7 +108,7 @@ def test_wrong_types_are_named(custom, name):
     assert status["message"].startswith(f'InferenceService.serving.kserve.io "{name}" is invalid: ')
 
 
-def test_a_required_field_is_named(custom, name):
+def test_a_missing_required_field_is_named(custom, name):
     thing = body(name) | {"spec": {}}
     status = refused(422, "Invalid", custom.create_namespaced_custom_object, *GVP, thing)
     assert [cause["field"] for cause in status["details"]["causes"]] == ["spec.predictor"]
@@ -299,7 +299,7 @@ def test_a_watch_resumes_from_a_version(custom, made, name):
     assert seen[0][1]["spec"]["predictor"]["maxReplicas"] == 2
 
 
-def test_a_watch_without_a_version_begins_with_what_is_there(custom, made, name):
+def test_a_watch_without_a_version_starts_with_the_existing_objects(custom, made, name):
     start = time.monotonic()
     seen = changes(custom, f"test={name}", None)
     assert [(kind, thing["metadata"]["name"]) for kind, thing in seen] == [("ADDED", name)]
@@ -311,7 +311,7 @@ def test_an_object_that_leaves_the_selection_is_deleted_for_its_watcher(custom, 
     assert [k for k, _ in changes(custom, f"test={name}", made["metadata"]["resourceVersion"])] == ["DELETED"]
 
 
-def test_a_version_too_old_is_expired(only_sandbox, custom, name):
+def test_an_old_version_has_expired(only_sandbox, custom, name):
     first = custom.create_namespaced_custom_object(*GVP, body(name))
     for count in range(250):
         custom.patch_namespaced_custom_object(*GVP, name, {"spec": {"predictor": {"maxReplicas": count}}})
@@ -321,7 +321,7 @@ def test_a_version_too_old_is_expired(only_sandbox, custom, name):
 
 
 def test_bookmarks_let_a_quiet_watch_resume(only_sandbox, custom, made, name):
-    """A watcher that saw nothing of its own learns how far the world went."""
+    """A bookmark gives a watcher without events the current version."""
     response = custom.list_namespaced_custom_object(
         *GVP, watch=True, allow_watch_bookmarks=True, timeout_seconds=1,
         label_selector="test=nothing", resource_version=made["metadata"]["resourceVersion"], _preload_content=False,
@@ -332,7 +332,7 @@ def test_bookmarks_let_a_quiet_watch_resume(only_sandbox, custom, made, name):
     assert int(lines[-1]["object"]["metadata"]["resourceVersion"]) > int(made["metadata"]["resourceVersion"])
 
 
-def test_core_objects_have_no_generation_and_take_partial_maps(api, name):
+def test_core_objects_have_no_generation_and_accept_partial_maps(api, name):
     core = client.CoreV1Api(api)
     made = core.create_namespaced_config_map("ml", client.V1ConfigMap(metadata={"name": name}, data={"a": "1"}))
     assert made.metadata.generation is None

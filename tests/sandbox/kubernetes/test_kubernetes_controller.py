@@ -1,4 +1,4 @@
-"""The controller's Knative-mode rules, with real processes behind the cluster's API."""
+"""The controller's rules of Knative mode, with real processes behind the cluster's API."""
 
 import contextlib
 import json
@@ -40,7 +40,7 @@ def revision(name, number):
 
 
 def serves(name, number):
-    """The state in which a revision is the latest one, ready and settled."""
+    """Return a check that a revision is the latest one and that the service is ready."""
 
     def holds(status):
         names = {component(status)[k] for k in ("latestCreatedRevision", "latestReadyRevision")}
@@ -54,7 +54,7 @@ def blocked(status):
 
 
 def splits(*wanted):
-    """The state in which the traffic is split as (revision, percent) pairs say."""
+    """Return a check that the traffic is split into these (revision, percent) pairs."""
     return lambda status: [(t["revisionName"], t["percent"]) for t in component(status)["traffic"]] == list(wanted)
 
 
@@ -93,14 +93,14 @@ def test_a_first_deployment_takes_all_traffic(cluster, name):
 
 
 def canary(cluster, name):
-    """Bring up two revisions, the second at 0 %."""
+    """Create two revisions, the second at 0 %."""
     cluster.create(name, coloured("one"), TAGS)
     cluster.wait(name, serves(name, 1))
     cluster.patch(name, coloured("two") | {"canaryTrafficPercent": 0})
     return cluster.wait(name, serves(name, 2))
 
 
-def test_a_new_revision_at_zero_is_reached_by_its_tag_only(cluster, name):
+def test_a_new_revision_at_zero_percent_is_reachable_only_by_its_tag(cluster, name):
     status = canary(cluster, name)
     latest, previous = component(status)["traffic"]
     assert (latest["tag"], latest["percent"], latest["latestRevision"]) == ("latest", 0, True)
@@ -110,7 +110,7 @@ def test_a_new_revision_at_zero_is_reached_by_its_tag_only(cluster, name):
     assert {ask(status["url"]).json()["env"] for _ in range(10)} == {"one"}
 
 
-def test_a_percent_alone_makes_no_revision(cluster, name):
+def test_a_change_of_percent_creates_no_revision(cluster, name):
     canary(cluster, name)
     cluster.patch(name, {"canaryTrafficPercent": 50})
     status = cluster.wait(name, splits((revision(name, 2), 50), (revision(name, 1), 50)))
@@ -119,7 +119,7 @@ def test_a_percent_alone_makes_no_revision(cluster, name):
     assert 15 < colours.count("two") < 65
 
 
-def test_promotion_moves_the_rolled_out_revisions_on(cluster, name):
+def test_promotion_advances_the_rolled_out_revisions(cluster, name):
     first = canary(cluster, name)
     cluster.patch(name, {"canaryTrafficPercent": 100})
     status = cluster.wait(name, lambda s: component(s)["latestRolledoutRevision"] == revision(name, 2))
@@ -130,7 +130,7 @@ def test_promotion_moves_the_rolled_out_revisions_on(cluster, name):
     assert ask(status["url"]).json()["env"] == "two"
 
 
-def test_turning_back_after_promotion_serves_the_previous_revision(cluster, name):
+def test_a_rollback_after_promotion_serves_the_previous_revision(cluster, name):
     canary(cluster, name)
     cluster.patch(name, {"canaryTrafficPercent": 100})
     cluster.wait(name, lambda s: component(s)["latestRolledoutRevision"] == revision(name, 2))
@@ -140,7 +140,7 @@ def test_turning_back_after_promotion_serves_the_previous_revision(cluster, name
     assert ask(status["url"]).json()["env"] == "one"
 
 
-def test_a_crashing_revision_blocks_and_the_old_one_serves(cluster, name):
+def test_a_crashing_revision_is_blocked_and_the_old_one_serves(cluster, name):
     cluster.create(name, predictor())
     cluster.wait(name, serves(name, 1))
     cluster.patch(name, predictor("crashing"))
@@ -155,7 +155,7 @@ def test_a_crashing_revision_blocks_and_the_old_one_serves(cluster, name):
     assert status["modelStatus"]["transitionStatus"] == "UpToDate"
 
 
-def test_without_a_percent_traffic_waits_for_readiness_then_moves(cluster, name):
+def test_without_a_percent_traffic_moves_once_the_revision_is_ready(cluster, name):
     cluster.create(name, coloured("one"))
     url = cluster.wait(name, serves(name, 1))["url"]
     cluster.patch(name, coloured("two"))
@@ -164,7 +164,7 @@ def test_without_a_percent_traffic_waits_for_readiness_then_moves(cluster, name)
     assert ask(url).json()["env"] == "two"
 
 
-def test_a_revision_that_never_gets_ready_fails_at_the_deadline(cluster, name):
+def test_a_revision_that_never_becomes_ready_fails_at_the_deadline(cluster, name):
     cluster.create(name, predictor("hanging"), {"serving.knative.dev/progress-deadline": "1s"})
     status = cluster.wait(name, blocked)
     failed = {c["type"]: c for c in status["conditions"]}["PredictorConfigurationReady"]
@@ -173,7 +173,7 @@ def test_a_revision_that_never_gets_ready_fails_at_the_deadline(cluster, name):
     assert "url" not in status
 
 
-def test_an_unknown_image_fails_as_a_pull_does(cluster, name):
+def test_an_unknown_image_fails_like_a_pull(cluster, name):
     cluster.create(name, predictor("nobody"))
     status = cluster.wait(name, blocked)
     message = {c["type"]: c for c in status["conditions"]}["PredictorReady"]["message"]
@@ -202,14 +202,14 @@ def test_the_model_is_fetched_from_s3(cluster, name, bucket):
     assert ask(status["url"]).json()["model"] == "one"
 
 
-def test_a_model_that_is_not_there_blocks(cluster, name, bucket):
+def test_a_missing_model_blocks_the_revision(cluster, name, bucket):
     cluster.create(name, predictor(storage=f"s3://{bucket}/m/v1/"))
     status = cluster.wait(name, blocked)
     assert status["modelStatus"]["lastFailureInfo"]["reason"] == "ModelLoadFailed"
     assert "No model found in m/v1/" in status["modelStatus"]["lastFailureInfo"]["message"]
 
 
-def test_a_model_that_does_not_load_blocks_with_what_it_said(cluster, name, bucket):
+def test_a_model_that_does_not_load_blocks_the_revision_and_shows_its_output(cluster, name, bucket):
     cluster.s3.put_object(Bucket=bucket, Key="m/v1/version.txt", Body=b"broken")
     cluster.create(name, predictor(storage=f"s3://{bucket}/m/v1/"))
     assert "model is broken" in cluster.wait(name, blocked)["modelStatus"]["lastFailureInfo"]["message"]
@@ -225,7 +225,7 @@ def test_standard_mode_ignores_the_canary_percent(cluster, name):
     cluster.wait(name, lambda s: ask(status["url"]).json()["env"] == "two")
 
 
-def test_a_process_that_dies_is_restarted(cluster, name):
+def test_an_exited_process_is_restarted(cluster, name):
     cluster.create(name, predictor())
     url = cluster.wait(name, serves(name, 1))["url"]
     before = ask(url).json()["pid"]
@@ -235,7 +235,7 @@ def test_a_process_that_dies_is_restarted(cluster, name):
     assert after.json()["pid"] != before
 
 
-def test_revisions_nobody_needs_are_stopped(cluster, name):
+def test_unneeded_revisions_are_stopped(cluster, name):
     pids = []
     cluster.create(name, coloured("1"))
     for number in range(1, 4):
@@ -243,11 +243,11 @@ def test_revisions_nobody_needs_are_stopped(cluster, name):
         pids.append(ask(url).json()["pid"])
         cluster.patch(name, coloured(str(number + 1)))
     cluster.wait(name, serves(name, 4))
-    assert psutil.pid_exists(pids[2])  # for a while, as in Knative: whoever turns back at once finds it warm
+    assert psutil.pid_exists(pids[2])  # it stays for a while, as in Knative, for a quick rollback
     cluster.wait(name, lambda _: not any(psutil.pid_exists(pid) for pid in pids))
 
 
-def test_deleting_stops_the_process_and_what_it_started(cluster, name):
+def test_deleting_stops_the_process_and_its_children(cluster, name):
     spawning = predictor()
     spawning["containers"][0]["env"] = [{"name": "SPAWN", "value": "1"}]
     cluster.create(name, spawning)
@@ -262,7 +262,7 @@ def test_deleting_stops_the_process_and_what_it_started(cluster, name):
         ask(url)
 
 
-def test_an_annotation_makes_a_revision_as_in_kserve(cluster, name):
+def test_an_annotation_creates_a_revision_as_in_kserve(cluster, name):
     cluster.create(name, predictor())
     cluster.wait(name, serves(name, 1))
     patch = {"metadata": {"annotations": {"note": "anything"}}}

@@ -1,4 +1,4 @@
-"""JSON merge patch against the examples of RFC 7386, appendix A, and Knative's rules as a table."""
+"""JSON merge patch with the examples of RFC 7386, appendix A, and Knative's traffic rules as a table."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_merge_patch(target, patch, result):
         (100, "r1", [Target(100)]),
     ],
 )
-def test_the_route_kserve_asks_for(percent, rolled_out, wanted):
+def test_the_route_that_kserve_requests(percent, rolled_out, wanted):
     assert targets(percent, rolled_out, tag_latest=False) == wanted
 
 

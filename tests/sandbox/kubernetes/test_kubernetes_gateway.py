@@ -1,4 +1,4 @@
-"""The gateway under change: requests in flight, large bodies, many connections; and a shutdown that leaves nothing."""
+"""The gateway during changes: requests in flight, large bodies, many connections, and a clean shutdown."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_requests_in_flight_survive_a_route_change(cluster, service):
     with ThreadPoolExecutor(8) as pool:
         slow = [pool.submit(httpx.post, f"{url}/slow", timeout=10) for _ in range(8)]
         time.sleep(0.3)
-        for number in (2, 3):  # the third makes the first superfluous while it still answers
+        for number in (2, 3):  # the third replaces the first while it still answers
             cluster.patch(name, predictor(str(number)))
             cluster.wait(name, ready(number))
         answers = [future.result() for future in slow]
@@ -73,7 +73,7 @@ def test_no_request_fails_while_revisions_change(cluster, service):
     assert len(codes) > 50
 
 
-def test_bodies_and_headers_pass_unchanged(service):
+def test_bodies_and_headers_are_forwarded_unchanged(service):
     _, url = service
     size = 5 << 20
     answer = httpx.post(f"{url}/a/b?c=d%20e", content=os.urandom(size), headers={"X-Echo": "here"}, timeout=20)
@@ -91,7 +91,7 @@ def test_a_connection_is_kept_alive(service):
     assert time.monotonic() - start < 3
 
 
-def test_the_revision_serves_after_the_pool_went_idle(service):
+def test_a_revision_serves_after_idle_connections_were_closed(service):
     _, url = service
     with httpx.Client(timeout=5) as http:
         for pause in (0, 2.5, 0):
@@ -100,9 +100,9 @@ def test_the_revision_serves_after_the_pool_went_idle(service):
 
 
 @pytest.mark.parametrize("number", [15, 2], ids=["SIGTERM", "SIGINT"])
-def test_a_signal_leaves_no_process(tmp_path, aws, number, request):
+def test_no_process_is_left_after_a_signal(tmp_path, aws, number, request):
     cluster = Cluster(tmp_path, aws.endpoint)
-    request.addfinalizer(cluster.process.kill)  # where the test fails before its signal
+    request.addfinalizer(cluster.process.kill)  # in case the test fails before its signal
     for name in ("one", "two"):
         cluster.create(name, predictor(name))
         cluster.wait(name, ready(1))
@@ -110,7 +110,7 @@ def test_a_signal_leaves_no_process(tmp_path, aws, number, request):
     assert len(family) == 4
     cluster.process.send_signal(number)
     assert cluster.process.wait(15) == 0
-    # An orphan may stay a zombie where no init reaps it; it runs no more.
+    # Without an init process an orphan may remain a zombie; it no longer runs.
     assert not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 

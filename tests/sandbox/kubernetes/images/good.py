@@ -1,4 +1,4 @@
-"""A test image that follows the serving contract: says which revision and model answered, and can be slow or die."""
+"""A test image with the serving contract: it answers with its revision and model, and can be slow or exit."""
 
 import json
 import os
@@ -17,7 +17,7 @@ if MODEL and MODEL.read_text().strip() == "broken":
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet an answer: without it delayed acknowledgements cost 40 ms
+    wbufsize = -1  # one packet per answer, because delayed acknowledgements would cost 40 ms
 
     def do_GET(self) -> None:
         self.reply({"path": self.path})
