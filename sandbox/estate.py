@@ -78,8 +78,8 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
     runs.make(RUNS)
     task = runs.properties("FlowTask")
     [container] = task["ContainerDefinitions"]
-    told = {one["Name"]: one["Value"] for one in container["Environment"] if "Value" in one} | environment
-    container["Environment"] = [{"Name": name, "Value": str(value)} for name, value in sorted(told.items())]
+    variables = {one["Name"]: one["Value"] for one in container["Environment"] if "Value" in one} | environment
+    container["Environment"] = [{"Name": name, "Value": str(value)} for name, value in sorted(variables.items())]
     register(task)
     ec2: Any = boto3.client("ec2")
     subnets = ec2.describe_subnets()["Subnets"]

@@ -24,7 +24,7 @@ START_TIMEOUT_SECONDS = 60.0
 RUN_TIMEOUT_SECONDS = 900.0
 PAGE = 200
 RUN_LINES = 10_000
-DULL = ("Finished in state Completed", "Downloading flow code", "Worker '", "Flow run '")
+HIDDEN_LINES = ("Finished in state Completed", "Downloading flow code", "Worker '", "Flow run '")
 TRACEBACK = "\nTraceback (most recent call last)"  # the UI shows the traceback; the demo shows only the message
 
 
@@ -101,7 +101,7 @@ class FlowRuns:
         for offset in range(0, RUN_LINES, PAGE):
             logs: list[Log] = client.read_logs(chosen, limit=PAGE, offset=offset, sort=LogSort.TIMESTAMP_ASC)
             for entry in logs:
-                if entry.id not in shown and not entry.message.startswith(DULL):
+                if entry.id not in shown and not entry.message.startswith(HIDDEN_LINES):
                     self.say(entry.message.partition(TRACEBACK)[0])
                 shown.add(entry.id)
             if len(logs) < PAGE:

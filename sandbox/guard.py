@@ -19,7 +19,7 @@ GRACE_SECONDS = 10.0
 PR_SET_CHILD_SUBREAPER = 36
 
 
-class _Stop(Exception):  # noqa: N818 - not an error: the request to stop
+class _StopRequest(Exception):  # noqa: N818 - not an error: the request to stop
     """A signal asks the guard to stop."""
 
 
@@ -31,7 +31,7 @@ def main(command: list[str]) -> int:
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         _wait(child)
-    except _Stop:
+    except _StopRequest:
         pass
     finally:
         _end(child)
@@ -39,7 +39,7 @@ def main(command: list[str]) -> int:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise _Stop
+    raise _StopRequest
 
 
 def _adopt_orphans() -> None:
@@ -52,7 +52,7 @@ def _wait(child: "subprocess.Popen[bytes]") -> None:
     while child.poll() is None:
         readable, _, _ = select.select([sys.stdin], [], [], 0.2)
         if readable and not os.read(sys.stdin.fileno(), 1):
-            raise _Stop
+            raise _StopRequest
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:

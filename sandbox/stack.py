@@ -53,7 +53,7 @@ class Sandbox:
     def start(self) -> None:
         """Start the servers, create the resources, deploy the flows and start their worker."""
         self.state.mkdir(parents=True, exist_ok=True)
-        self._forget_the_users_account()
+        self._hide_user_settings()
         self._say("starting Prefect, AWS and Kubernetes")
         prefect = self._start_prefect()
         aws = self._run("aws", [sys.executable, "-m", "sandbox.aws", "--state", str(self.state / "aws")])
@@ -89,7 +89,7 @@ class Sandbox:
         while self._services:
             self._services.pop().stop()
 
-    def _forget_the_users_account(self) -> None:
+    def _hide_user_settings(self) -> None:
         """Remove the user's own AWS, Prefect and cluster settings, so that no client leaves the sandbox."""
         for name in [name for name in os.environ if name.startswith(FOREIGN)]:
             del os.environ[name]
@@ -168,8 +168,8 @@ class Sandbox:
 
     def _container_variables(self) -> dict[str, str]:
         """Return the variables of flow containers; the service and the worker add the addresses of AWS and Prefect."""
-        told = ("CREDIT_", "KUBECONFIG", "PREFECT_LOGGING_", "PREFECT_SERVER_ANALYTICS", "NO_PROXY", "no_proxy")
-        return {name: value for name, value in self.environment.items() if name.startswith(told)}
+        passed = ("CREDIT_", "KUBECONFIG", "PREFECT_LOGGING_", "PREFECT_SERVER_ANALYTICS", "NO_PROXY", "no_proxy")
+        return {name: value for name, value in self.environment.items() if name.startswith(passed)}
 
     def _prefect(self, *arguments: str) -> None:
         done = subprocess.run(

@@ -104,8 +104,8 @@ def check(image: str, app: Path, python: Path) -> None:
     subprocess.run([python, "-c", f"import {', '.join(modules)}"], cwd=app, env=clean, check=True)
     if image == "serve":
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/images/serve"]
-        told = {**os.environ, "SERVE_PYTHON": str(python), "SERVE_APP": str(app)}
-        subprocess.run(command, cwd=context.ROOT, env=told, check=True, stdout=sys.stderr)
+        variables = {**os.environ, "SERVE_PYTHON": str(python), "SERVE_APP": str(app)}
+        subprocess.run(command, cwd=context.ROOT, env=variables, check=True, stdout=sys.stderr)
 
 
 def size(folder: Path) -> int:

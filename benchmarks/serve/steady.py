@@ -39,7 +39,7 @@ def main() -> int:
         prepare(folder, rounds=500)
         print(f"cold start to the first correct answer: median {_cold_start(folder):.2f} s of {STARTS}", flush=True)
         with start_server("ours", folder, core=0) as server:
-            return _steadily(server, folder / "names-1", options.seconds)
+            return _run_steadily(server, folder / "names-1", options.seconds)
 
 
 def _cold_start(folder: Path) -> float:
@@ -50,7 +50,7 @@ def _cold_start(folder: Path) -> float:
     return median(starts)
 
 
-def _steadily(server: ServerProcess, body: Path, seconds: int) -> int:
+def _run_steadily(server: ServerProcess, body: Path, seconds: int) -> int:
     url = f"http://127.0.0.1:{server.port}{V1}"
     full = wrk(url, body, connections=CONNECTIONS, seconds=5, core=1)
     wanted = SHARE * full["requests"] / full["seconds"]

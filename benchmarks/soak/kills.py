@@ -104,11 +104,11 @@ def _checks(world: World, rows: list[portfolio.Row]) -> dict[str, tuple[Any, Any
         "days with scores": (len(_score_places(world)), 1),
         "scores, each applicant once": ([_ids(world, place) == ids for place in _score_places(world)], [True]),
         "batches drawn and not published": (drawn - published, set()),
-        "processes of flows": (_flows_processes(world), []),
+        "processes of flows": (_flow_processes(world), []),
     }
 
 
-def _flows_processes(world: World) -> list[str]:
+def _flow_processes(world: World) -> list[str]:
     """Return the command lines of this sandbox's flow processes, not those of other sandboxes on the machine."""
 
     def flows() -> list[Process]:
@@ -116,10 +116,10 @@ def _flows_processes(world: World) -> list[str]:
         of_runs = {process.pid for process in with_variable("PREFECT__FLOW_RUN_ID")}
         return [process for process in ours if process.pid in of_runs]
 
-    return _still_there(flows)
+    return _remaining(flows)
 
 
-def _still_there(look: Callable[[], list[Process]], seconds: int = 20) -> list[str]:
+def _remaining(look: Callable[[], list[Process]], seconds: int = 20) -> list[str]:
     """Return the command lines of processes that do not end by themselves; a run ends before its process does."""
     for _ in range(seconds):
         if not look():
@@ -158,7 +158,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         fine = _within(state, lambda world: soak(world, options.kills, options.seed))
-        left = _still_there(lambda: mentioning(str(state)))
+        left = _remaining(lambda: mentioning(str(state)))
     print(f"{'NOT OK' if left else 'ok':<7}processes left by the sandbox: {left}")
     print(f"seed {options.seed}, {time.monotonic() - started:.0f} s")
     return 0 if fine and not left else 1

@@ -28,7 +28,7 @@ from sandbox.stack import Sandbox
 PORTFOLIO = "case"
 ROWS_A_FILE = 200
 DROPPING_SECONDS = 60.0
-ENOUGH_SECONDS = 1_200.0
+DEADLINE_SECONDS = 1_200.0
 FLOWS = ("ingest", "train", "release")
 
 
@@ -54,13 +54,13 @@ class Platform:
 
     def await_all(self, files: int, since: DateTime) -> None:
         """Wait until every file's ingest run has ended and no other run is running or pending."""
-        deadline, calm = time.monotonic() + ENOUGH_SECONDS, 0
+        deadline, calm = time.monotonic() + DEADLINE_SECONDS, 0
         while calm < 5:
             runs = {flow: self.runs(flow, since) for flow in FLOWS}
             ended = all(run.state and run.state.is_final() for found in runs.values() for run in found)
             calm = calm + 1 if ended and len(runs["ingest"]) >= files else 0
             if time.monotonic() > deadline:
-                raise SystemExit(f"not all runs ended within {ENOUGH_SECONDS:.0f} s")
+                raise SystemExit(f"not all runs ended within {DEADLINE_SECONDS:.0f} s")
             time.sleep(2)
 
     def ledger(self) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from sandbox.images import UnknownImageError, command
 REPOSITORY = Path(sandbox.__file__).resolve().parent.parent
 
 # Variables of the parent process that a container must not inherit; its job sets them if needed.
-MACHINES_OWN = ("CREDIT_", "PREFECT_", "KUBECONFIG")
+HOST_VARIABLES = ("CREDIT_", "PREFECT_", "KUBECONFIG")
 
 
 class Container:

@@ -67,7 +67,7 @@ class DynamoApi(DynamoHandler):
                 return super().transact_write_items()
             if len(actions) > MAX_ACTIONS:
                 raise TooManyTransactionsException
-            _put_together([(self._table(action["Put"]), action["Put"]) for action in actions])
+            _put_atomically([(self._table(action["Put"]), action["Put"]) for action in actions])
         return ActionResult({"ConsumedCapacity": [], "ItemCollectionMetrics": {}})
 
     def batch_get_item(self) -> Any:  # noqa: ANN401 - moto accepts a complete response too, unlike its types
@@ -94,7 +94,7 @@ class DynamoApi(DynamoHandler):
         return table.range_key_attr is None and table.stream_shard is None
 
 
-def _put_together(puts: list[tuple[Table, dict[str, Any]]]) -> None:
+def _put_atomically(puts: list[tuple[Table, dict[str, Any]]]) -> None:
     """Put all items, or none if a condition fails."""
     conditions: dict[bytes, Any] = {}
     keys = set()
@@ -149,7 +149,7 @@ def _undo(table: Table, key: DynamoType) -> Callable[[], object]:
     return lambda: items.pop(key, None)
 
 
-def _fill(item: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:
+def _init_item(item: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:
     """Initialise an item as moto's `Item.__init__` does, but compute its size once and not once per attribute."""
     item.hash_key, item.range_key, item.attrs = hash_key, range_key, LimitedSizeDict()
     size = 0
@@ -163,6 +163,6 @@ def _fill(item: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs:
 
 def install(_: Context) -> Callable[[], None]:
     """Replace moto's DynamoDB actions; the returned function does nothing."""
-    Item.__init__ = _fill  # type: ignore[assignment,method-assign]
+    Item.__init__ = _init_item  # type: ignore[assignment,method-assign]
     urls.url_paths["{0}/"] = DynamoApi.dispatch
     return lambda: None

@@ -8,10 +8,10 @@ SECRET = "test"  # noqa: S105 - nothing here checks a signature
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
 
 
-def key_of(role: str | None) -> str:
+def access_key(role: str | None) -> str:
     """Return the access key id of a role, given by ARN or name; without a role, the key `NOBODY`.
 
-    >>> key_of("arn:aws:iam::123456789012:role/credit-flows")
+    >>> access_key("arn:aws:iam::123456789012:role/credit-flows")
     'credit-flows'
     """
     return role.rsplit("/", 1)[-1] if role else NOBODY
@@ -19,7 +19,7 @@ def key_of(role: str | None) -> str:
 
 def credentials(role: str | None) -> dict[str, str]:
     """Return the variables that give a process the credentials of a role."""
-    return {"AWS_ACCESS_KEY_ID": key_of(role), "AWS_SECRET_ACCESS_KEY": SECRET}
+    return {"AWS_ACCESS_KEY_ID": access_key(role), "AWS_SECRET_ACCESS_KEY": SECRET}
 
 
 def caller(authorization: str | None) -> str:

@@ -25,9 +25,9 @@ LENIENT = {
 }  # fmt: skip
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(900)]
 
-LABELLED = {"prefect.resource.id": f"credit.portfolio.{portfolio.NAME}", "credit.retrain": "true"}
+RETRAIN = {"prefect.resource.id": f"credit.portfolio.{portfolio.NAME}", "credit.retrain": "true"}
 FILE = f"{LANDING}/none.csv"
-FIRED = {
+TRIGGERS = {
     "landing object": (
         "credit.landing.object_created",
         {"prefect.resource.id": f"s3://b/{FILE}"},
@@ -35,8 +35,8 @@ FIRED = {
         "ingest",
         {"uri": f"s3://b/{FILE}", "version_id": "v1"},
     ),
-    "new outcomes": ("credit.data.ingested", LABELLED, {"portfolio": "case"}, "train", {"portfolio": "case"}),
-    "drift": ("credit.drift.detected", LABELLED, {"portfolio": "case"}, "train", {"portfolio": "case"}),
+    "new outcomes": ("credit.data.ingested", RETRAIN, {"portfolio": "case"}, "train", {"portfolio": "case"}),
+    "drift": ("credit.drift.detected", RETRAIN, {"portfolio": "case"}, "train", {"portfolio": "case"}),
     "model approved": (
         "credit.model.approved",
         {"prefect.resource.id": ARN, "credit.group": GROUP},
@@ -77,7 +77,7 @@ def cancelled_run(world: World, deployment: str, since: DateTime) -> FlowRun:
 
 def assert_trigger_starts_its_deployment(world: World, trigger: str) -> None:
     """Send a trigger's event and check that it creates a run with the right parameters."""
-    event, resource, payload, deployment, parameters = FIRED[trigger]
+    event, resource, payload, deployment, parameters = TRIGGERS[trigger]
     since = now()
     with world.work_pool_paused():
         emit(world, event, resource, payload, since)
@@ -86,18 +86,18 @@ def assert_trigger_starts_its_deployment(world: World, trigger: str) -> None:
     assert set(run.tags) >= {"credit", "stage:sandbox"}
 
 
-@pytest.mark.parametrize("trigger", FIRED)
+@pytest.mark.parametrize("trigger", TRIGGERS)
 def test_a_trigger_starts_its_deployment_with_its_parameters(quiet_world: World, trigger: str) -> None:
     assert_trigger_starts_its_deployment(quiet_world, trigger)
 
 
 @pytest.mark.parametrize("trigger", ["new outcomes", "drift"])
 def test_an_event_without_the_retrain_label_starts_no_training(quiet_world: World, trigger: str) -> None:
-    event, _, payload, deployment, _ = FIRED[trigger]
+    event, _, payload, deployment, _ = TRIGGERS[trigger]
     since = now()
-    emit(quiet_world, event, {**LABELLED, "credit.retrain": "false"}, payload, since)
+    emit(quiet_world, event, {**RETRAIN, "credit.retrain": "false"}, payload, since)
     with quiet_world.work_pool_paused():  # a second event that does start a run shows that the first was handled
-        emit(quiet_world, event, LABELLED, payload, since)
+        emit(quiet_world, event, RETRAIN, payload, since)
         cancelled_run(quiet_world, deployment, since)
     assert len(quiet_world.runs.since(deployment, since)) == 1
 

@@ -83,12 +83,12 @@ def kill_before_start(world: World) -> None:
     for process in eventually(lambda: with_variable("PREFECT__FLOW_RUN_ID", str(died)), "its task", pause=0.05):
         process.kill()
     assert world.runs.end(died).state.is_crashed()
-    eventually(lambda: READ_LOG in notes(world), "the worker read the log")
+    eventually(lambda: READ_LOG in recorded_calls(world), "the worker read the log")
 
 
 READ_LOG = '"credit-worker", "operation": "logs:GetLogEvents"'
 # What must run, and the record that shows it has: other tests of the session have done most of it.
-DRIVEN: dict[Callable[[World], None], tuple[str, ...]] = {
+DRIVERS: dict[Callable[[World], None], tuple[str, ...]] = {
     ingest: ("glue:UpdateTable", "/quarantine/", "/landing/"),
     score_twice_and_monitor: ("glue:UpdatePartition", "/monitor/"),
     serve: ("dynamodb:BatchGetItem", "/predictions/"),
@@ -97,7 +97,7 @@ DRIVEN: dict[Callable[[World], None], tuple[str, ...]] = {
 }
 
 
-def notes(world: World) -> str:
+def recorded_calls(world: World) -> str:
     """Return the calls that the sandbox has recorded so far."""
     return (world.state / "aws" / "calls.jsonl").read_text()
 
@@ -122,7 +122,7 @@ def values(world: World) -> dict[str, str]:
 def calls(world: World) -> dict[str, set[Call]]:
     """Return the permissions that each role has needed since the sandbox started."""
     noted = defaultdict(set)
-    for line in notes(world).splitlines():
+    for line in recorded_calls(world).splitlines():
         key, operation, resource = read(line)
         # The tests put their own files into import/, which sends no events; users put theirs into landing/.
         noted[key].add(
@@ -135,8 +135,8 @@ def calls(world: World) -> dict[str, set[Call]]:
 def called(world: World) -> dict[str, set[Call]]:
     """Return the calls of all roles, after every flow has run."""
     world.runs.quiet()
-    for drive, evidence in DRIVEN.items():
-        if not all(words in notes(world) for words in evidence):
+    for drive, evidence in DRIVERS.items():
+        if not all(words in recorded_calls(world) for words in evidence):
             drive(world)
     found = calls(world)
     # Each ECS task is started with two roles that no request names.

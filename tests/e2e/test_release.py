@@ -17,13 +17,13 @@ from tests.e2e.processes import with_variable
 from tests.e2e.runs import eventually
 from tests.e2e.world import World
 
-SLOWLY = list(range(1, 101))  # enough steps to interrupt the release in the middle
+SLOW_STEPS = list(range(1, 101))  # enough steps to interrupt the release in the middle
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(500)]
 
 
 def start_slow_release(world: World, version: str) -> UUID:
     """Start a release and wait until the new version has some of the traffic."""
-    run = world.runs.start("release", portfolio=portfolio.NAME, version=version, steps=SLOWLY)
+    run = world.runs.start("release", portfolio=portfolio.NAME, version=version, steps=SLOW_STEPS)
     eventually(lambda: (world.canary_percent() or 0) >= 3, "a release in the middle", seconds=120)
     return run
 

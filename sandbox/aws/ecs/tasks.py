@@ -11,18 +11,18 @@ from typing import Any
 
 from moto.ecs.models import TaskDefinition
 
-from sandbox.aws.container import MACHINES_OWN, REPOSITORY, Container
+from sandbox.aws.container import HOST_VARIABLES, REPOSITORY, Container
 from sandbox.aws.context import Context
 from sandbox.aws.errors import JobError
 from sandbox.aws.events.bus import publish
 from sandbox.aws.events.sources import event
 from sandbox.aws.logs import LogStream
-from sandbox.aws.roles import credentials, key_of
+from sandbox.aws.roles import access_key, credentials
 
 STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.1
 # A container sees its task definition and none of the machine's own settings.
-FOREIGN = ("AWS_", *MACHINES_OWN)
+FOREIGN = ("AWS_", *HOST_VARIABLES)
 # The contents of /app in the worker image.
 PACKAGES = ("credit_model", "flows", "tasks", "images")
 
@@ -155,7 +155,7 @@ class RunningTasks:
         options = logging["options"]
         name = f"{options['awslogs-stream-prefix']}/{run.definition['name']}/{run.task.id}"
         region = run.task.region_name
-        writer = self._context.client("logs", region, key_of(run.execution_role))
+        writer = self._context.client("logs", region, access_key(run.execution_role))
         return LogStream(writer, self._context.client("logs", region), group=options["awslogs-group"], name=name)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sandbox.aws.context import Context
 from sandbox.aws.errors import ApiError, JobError, SandboxAwsError
 from sandbox.aws.logs import LogStream
-from sandbox.aws.roles import credentials, key_of
+from sandbox.aws.roles import access_key, credentials
 from sandbox.aws.storage import Storage
 
 FINAL = {"Completed", "Failed", "Stopped"}
@@ -77,7 +77,7 @@ class Job:
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 clients are untyped
         """Return a client with the permissions of the job's role."""
-        return self.context.client(service, self.region, key_of(self.role))
+        return self.context.client(service, self.region, access_key(self.role))
 
     def log(self, group: str, name: str) -> LogStream:
         """Return a log stream written with the job's role."""

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sandbox.aws.container import MACHINES_OWN, Container
+from sandbox.aws.container import HOST_VARIABLES, Container
 from sandbox.aws.errors import JobError
 from sandbox.aws.logs import LogStream
 from sandbox.aws.sagemaker.archives import pack
@@ -225,7 +225,7 @@ class TrainingJob(Job):
         }
         image = algorithm.get("TrainingImage", "")
         return Container(
-            image, ["train"], environment=environment, folder=host.base, on_line=on_line, foreign=MACHINES_OWN
+            image, ["train"], environment=environment, folder=host.base, on_line=on_line, foreign=HOST_VARIABLES
         )
 
     def _measure(self, patterns: list[tuple[str, re.Pattern[str]]], line: str) -> None:

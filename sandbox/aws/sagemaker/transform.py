@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from botocore.exceptions import ClientError
 
-from sandbox.aws.container import MACHINES_OWN, Container
+from sandbox.aws.container import HOST_VARIABLES, Container
 from sandbox.aws.errors import JobError
 from sandbox.aws.sagemaker.archives import unpack
 from sandbox.aws.sagemaker.batches import Batch, cut, inputs
@@ -117,7 +117,7 @@ class TransformJob(Job):
             environment=environment,
             folder=base,
             on_line=self._log.line,
-            foreign=MACHINES_OWN,
+            foreign=HOST_VARIABLES,
         )
         seconds = (self.request.get("ModelClientConfig") or {}).get("InvocationsTimeoutInSeconds", 600)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=seconds, trust_env=False) as server:

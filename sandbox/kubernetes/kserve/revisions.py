@@ -93,13 +93,13 @@ class Revision:
             return
         task, self._task = self._task, None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._drained(), drain)
+            await asyncio.wait_for(self._drain(), drain)
         task.cancel()
         await asyncio.wait([task])
         if self.phase is not Phase.FAILED:
             self._enter(Phase.STOPPED)
 
-    async def _drained(self) -> None:
+    async def _drain(self) -> None:
         while self.in_flight:
             await asyncio.sleep(0.02)
 
