@@ -95,7 +95,7 @@ class Service:
         if changed:
             self._create(template)
         self._update_latest_ready()
-        wanted = self._targets(isvc, before)
+        wanted = self._wanted_targets(isvc, before)
         self._generation += changed or wanted != self._targets
         self._targets = wanted
         traffic = resolve(wanted, self._latest_ready)
@@ -131,7 +131,7 @@ class Service:
         """Advance the latest ready revision; an older one that becomes ready late never replaces it."""
         self._latest_ready = max([self._latest_ready, *(r.name for r in self._revisions.values() if r.was_ready)])
 
-    def _targets(self, isvc: Object, before: Object) -> list[Target]:
+    def _wanted_targets(self, isvc: Object, before: Object) -> list[Target]:
         if deployment_mode(isvc) == "Standard":
             return [Target(100)]
         percent = isvc["spec"]["predictor"].get("canaryTrafficPercent")
