@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from prefect.client.orchestration import SyncPrefectClient
 
-from benchmarks.soak.load import Load
 from sandbox.flow_runs import now
 from sandbox.stack import Sandbox
 from tests.e2e import portfolio
+from tests.e2e.load import Load
 from tests.e2e.models import register_twin
 from tests.e2e.processes import mentioning, with_variable
 from tests.e2e.runs import Runs, eventually

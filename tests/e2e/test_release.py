@@ -2,20 +2,18 @@
 
 import os
 import signal
-import threading
-from collections import Counter
 from uuid import UUID
 
-import httpx
 import psutil
 import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from tests.e2e import portfolio
+from tests.e2e.load import Load
 from tests.e2e.models import register_twin
 from tests.e2e.processes import with_variable
 from tests.e2e.runs import eventually
-from tests.e2e.world import World
+from tests.e2e.world import SERVICE, World
 
 SLOW_STEPS = list(range(1, 101))  # enough steps to interrupt the release in the middle
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("e2e"), pytest.mark.timeout(500)]
@@ -28,37 +26,9 @@ def start_slow_release(world: World, version: str) -> UUID:
     return run
 
 
-class Client(threading.Thread):
-    """A client that sends requests to the endpoint all the time and records the failures."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__(daemon=True)
-        self.url, body = world.question()
-        # Client requests have an id and golden applicants do not, so faults can distinguish them.
-        self.body = {"instances": [{**body["instances"][0], "ID": 1}]}
-        self.answers: Counter[str] = Counter()
-        self.faults: list[str] = []
-        self.failed: Counter[str] = Counter()
-        self._enough = threading.Event()
-
-    def run(self) -> None:
-        with httpx.Client(timeout=10) as http:
-            while not self._enough.wait(0.02):
-                try:
-                    reply = http.post(self.url, json=self.body)
-                    if reply.is_error:
-                        self.failed[reply.headers.get("K-Revision", "the gateway")] += 1
-                    self.answers[reply.raise_for_status().json()["model_version"]] += 1
-                except httpx.HTTPError as error:
-                    self.faults.append(repr(error))
-
-    def __enter__(self) -> "Client":
-        self.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._enough.set()
-        self.join(20)
+def clients(world: World) -> Load:
+    """Return clients that send requests to the endpoint all the time and count the failures."""
+    return Load(world, per_second=30, clients=2, timeout=10)
 
 
 def message(run: FlowRun) -> str:
@@ -110,26 +80,26 @@ def test_a_model_that_fails_under_half_of_the_traffic_is_rolled_back(quiet_world
     champion, spec = quiet_world.serving(), quiet_world.isvc()["spec"]["predictor"]
     champions = revisions(quiet_world)
     version = register_twin(quiet_world, fault="busy 12")
-    with Client(quiet_world) as client:
+    with clients(quiet_world) as load:
         limits = {"dwell_seconds": 6.0, "max_slowdown": 50.0, "tolerated_ms": 500.0}
         run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version, limits=limits)
     assert "at 50 %" in message(run)
     assert "answers are 5xx" in message(run)
     assert_serves_alone(quiet_world, champion, instead_of=version)
     assert quiet_world.isvc()["spec"]["predictor"] == spec
-    assert client.failed
-    assert not (champions | revisions(quiet_world)) & set(client.failed)
-    assert sum(client.failed.values()) < 0.5 * sum(client.answers.values())
+    assert any(name.startswith(SERVICE) for name in load.failures)
+    assert not (champions | revisions(quiet_world)) & set(load.failures)
+    assert load.failures.total() < 0.5 * load.answers.total()
 
 
 @pytest.mark.parametrize(("fault", "words"), [("slow 0.05", "shadow: the challenger's median"), ("wrong 0.001", "PD")])
 def test_a_slow_or_wrong_model_gets_no_traffic(quiet_world: World, fault: str, words: str) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world, fault=fault)
-    with Client(quiet_world) as client:
+    with clients(quiet_world) as load:
         run = quiet_world.runs.run("release", portfolio=portfolio.NAME, version=version)
     assert words in message(run)
-    assert client.faults == []
-    assert set(client.answers) == {champion}
+    assert load.failures == {}
+    assert set(load.answers) == {champion}
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
@@ -145,9 +115,9 @@ def test_a_rollback_restores_the_previous_model_and_never_a_withdrawn_one(quiet_
     first, second, third = (quiet_world.serving(), register_twin(quiet_world), register_twin(quiet_world))
     for version in (second, third):
         quiet_world.runs.completed("release", portfolio=portfolio.NAME, version=version)
-    with Client(quiet_world) as client:
+    with clients(quiet_world) as load:
         quiet_world.runs.completed("rollback", portfolio=portfolio.NAME, reason="declines too many")
-    assert client.faults == []
+    assert load.failures == {}
     assert quiet_world.serving() == second
     assert quiet_world.leftovers() == {}
     noted = quiet_world.models()[third]["CustomerMetadataProperties"]
@@ -169,10 +139,10 @@ def test_a_rollback_does_not_disturb_a_running_release(quiet_world: World) -> No
 
 def test_every_request_is_answered_while_a_model_takes_over(quiet_world: World) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world)
-    with Client(quiet_world) as client:
+    with clients(quiet_world) as load:
         quiet_world.runs.completed("release", portfolio=portfolio.NAME, version=version)
-    assert client.faults == []
-    assert set(client.answers) == {champion, version}
+    assert load.failures == {}
+    assert set(load.answers) == {champion, version}
     assert quiet_world.leftovers() == {}
     assert quiet_world.serving() == version
 
@@ -190,12 +160,12 @@ def test_the_next_release_cleans_up_after_a_killed_one(quiet_world: World) -> No
 
 def test_a_cancelled_release_is_rolled_back(quiet_world: World) -> None:
     champion, version = quiet_world.serving(), register_twin(quiet_world)
-    with Client(quiet_world) as client:
+    with clients(quiet_world) as load:
         run = start_slow_release(quiet_world, version)
         quiet_world.runs.cancel(run)
         assert quiet_world.runs.end(run).state.is_cancelled()
-    assert client.faults == []
-    assert set(client.answers) <= {champion, version}
+    assert load.failures == {}
+    assert set(load.answers) <= {champion, version}
     assert_serves_alone(quiet_world, champion, instead_of=version)
 
 
