@@ -31,7 +31,7 @@ class Demo:
 
     Attributes:
         seconds: Duration of each stage.
-        summary: The results for scripts; the sandbox page of the documentation describes the fields.
+        summary: The results for scripts; README.md lists the main fields.
     """
 
     def __init__(self, sandbox: Sandbox, files: DemoFiles, console: Console) -> None:

@@ -10,7 +10,7 @@ _FLUSH_LINES = 500
 
 
 class LogStream:
-    """A log stream to append lines to; batches are sent at least every fifth of a second.
+    """A log stream to append lines to; it sends them in batches, each at most a fifth of a second old.
 
     Args:
         client: The writer's boto3 CloudWatch Logs client.

@@ -19,7 +19,7 @@ Test = Callable[[dict[str, str]], bool]
 
 
 def prune(tree: exp.Query, table: Table, partitions: list[Partition]) -> list[Partition]:
-    """Return the partitions that `table` can need in the qualified `tree`; some may be unneeded, none is missing."""
+    """Return the partitions that a use of `table` in the qualified `tree` can read: perhaps too many, never too few."""
     uses = list(_uses(tree, table))
     if not uses:
         return partitions

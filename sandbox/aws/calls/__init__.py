@@ -16,9 +16,9 @@ def install(context: Context) -> Callable[[], None]:
     recorder = Recorder(context.folder() / FILE)
     ask = ActionAuthenticatorMixin._authenticate_and_authorize_action
 
-    def noted(request: Any, kind: type, resource: str = "*") -> None:  # noqa: ANN401 - moto's response classes
-        recorder.note(request, resource)
+    def record(request: Any, kind: type, resource: str = "*") -> None:  # noqa: ANN401 - moto's response classes
+        recorder.record(request, resource)
         ask(request, kind, resource)
 
-    ActionAuthenticatorMixin._authenticate_and_authorize_action = noted  # type: ignore[method-assign,assignment]
+    ActionAuthenticatorMixin._authenticate_and_authorize_action = record  # type: ignore[method-assign,assignment]
     return recorder.close

@@ -23,7 +23,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._seen: set[tuple[str, str, Call]] = set()
 
-    def note(self, request: Any, resource: str) -> None:  # noqa: ANN401 - moto's response classes
+    def record(self, request: Any, resource: str) -> None:  # noqa: ANN401 - moto's response classes
         """Record one request.
 
         Args:

@@ -75,7 +75,7 @@ _SAGEMAKER_NAMES = {
 
 
 def sagemaker(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
-    """Yield calls on jobs, models and packages; tags in a create request count as a call of their own."""
+    """Yield calls on jobs, models and packages; tags in a create request need `AddTags` too."""
     arn = _sagemaker_arn(operation, given, place)
     yield Call(operation, arn)
     if given.get("Tags") and operation != "AddTags":

@@ -60,7 +60,7 @@ def _step(found: re.Match[str]) -> Callable[[Record], Record]:
     return lambda record: record[index]
 
 
-class Processing:
+class RecordFilters:
     """Filters before and after the model, for one content type.
 
     Args:

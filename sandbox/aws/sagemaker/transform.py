@@ -15,7 +15,7 @@ from sandbox.aws.container import HOST_VARIABLES, Container
 from sandbox.aws.errors import JobError
 from sandbox.aws.sagemaker.archives import unpack
 from sandbox.aws.sagemaker.batches import Batch, cut, inputs
-from sandbox.aws.sagemaker.filters import Processing
+from sandbox.aws.sagemaker.filters import RecordFilters
 from sandbox.aws.sagemaker.jobs import STOP_GRACE, Job, now
 from sandbox.aws.storage import Location, Object
 from sandbox.ports import free_port
@@ -148,7 +148,7 @@ class TransformJob(Job):
 
     def _transform(self, server: httpx.Client, settings: dict[str, Any], item: Object, key: str) -> None:
         given, wanted = self.request["TransformInput"], self.request["TransformOutput"]
-        processing = Processing(self.request.get("DataProcessing") or {}, given.get("ContentType", ""))
+        processing = RecordFilters(self.request.get("DataProcessing") or {}, given.get("ContentType", ""))
         batches = cut(
             self.storage.read(item.place),
             split=given.get("SplitType", "None"),
@@ -167,7 +167,7 @@ class TransformJob(Job):
         target = Location.parse(wanted["S3OutputPath"]) / f"{key}.out"
         self.storage.write(target, body, content_type=wanted.get("Accept") or "application/octet-stream")
 
-    def _answer(self, server: httpx.Client, processing: Processing, batch: Batch, item: Object) -> bytes:
+    def _answer(self, server: httpx.Client, processing: RecordFilters, batch: Batch, item: Object) -> bytes:
         if self.stopping.is_set():
             return b""
         given, wanted = self.request["TransformInput"], self.request["TransformOutput"]
