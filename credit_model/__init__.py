@@ -2,11 +2,13 @@
 
     >>> import credit_model
     >>> contract = credit_model.load_contract("case")
-    >>> table = credit_model.simulate(6000, months=6, seed=1).applications
-    >>> bundle = credit_model.train(table, contract)  # doctest: +SKIP
-    >>> credit_model.Scorer(bundle).score_table(table)  # doctest: +SKIP
+    >>> table = credit_model.simulate(3000, months=2, seed=1).applications
+    >>> settings = credit_model.TrainSettings(folds=2, max_rounds=5, studies=False)
+    >>> bundle = credit_model.train(table, contract, settings)
+    >>> credit_model.Scorer(bundle).score_table(table).num_rows
+    3000
 
-Nothing is imported before it is asked for: a server that only scores never loads scikit-learn or pandas.
+A name is imported when it is first used: a server that only scores never loads scikit-learn, scipy or pandas.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from credit_model.bundle.bundle import Bundle
     from credit_model.contract.contract import Contract, load_contract
     from credit_model.data.reading import read_applications, read_outcomes
-    from credit_model.gate.compare import GateLimits, compare
+    from credit_model.gate.compare import compare
+    from credit_model.gate.verdict import GateLimits
     from credit_model.scoring.scorer import Scorer
     from credit_model.settings import TrainSettings
     from credit_model.simulation.simulate import simulate

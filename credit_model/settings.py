@@ -1,9 +1,7 @@
-"""Settings of a training run, with defaults that hold up on small, very unbalanced portfolios."""
-
-from __future__ import annotations
+"""Settings of a training run, with defaults for small, very unbalanced portfolios."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,6 +10,10 @@ from credit_model.errors import TrainingError
 
 class TrainSettings(BaseModel):
     """How a model is trained.
+
+    Example:
+        >>> TrainSettings(candidate="scorecard").folds
+        5
 
     Attributes:
         seed: Seed of folds, bagging and golden rows.
@@ -22,9 +24,9 @@ class TrainSettings(BaseModel):
             would reach and whether more rows would help.
         drop_useless: Whether to drop features that no fold's model splits on.
         search_trials: Parameter sets to try; 0 takes the parameters below as they are.
-        search_seconds: Time after which no further set is tried, whatever `search_trials` says.
-        fold_order: Folds of the search: `time` learns from the past and judges on what came next, `stratified` draws
-            alike from both outcomes, `auto` takes `time` where every row has a time of application.
+        search_seconds: Time after which no further set is tried, however many `search_trials` remain.
+        fold_order: Folds of the search: `time` learns from the past and measures on what came next, `stratified` keeps
+            the share of defaults, `auto` takes `time` if every row has a time of application.
         folds: Cross-validation folds.
         max_rounds: Upper limit of boosting rounds.
         early_stopping_rounds: Rounds without a better mean loss over the folds before boosting stops.
@@ -46,20 +48,21 @@ class TrainSettings(BaseModel):
         approve_below: PD below which to approve; chosen by `cutoff_rule` when absent.
         decline_from: PD from which to decline; chosen by `cutoff_rule` when absent.
         cutoff_rule: `approval_rate` approves `target_approval_rate` of the applicants and declines `decline_share`;
-            `expected_profit` declines where a loan is expected to lose money and approves from `min_return` on.
+            `expected_profit` declines loans that are expected to lose money and approves those with `min_return`.
         target_approval_rate: See `cutoff_rule`.
         decline_share: See `cutoff_rule`.
         margin: Earned on a loan that is repaid, as a share of its amount.
         loss_given_default: Lost on a loan that defaults, as a share of its amount.
-        min_return: Expected return, as a share of the amount, from which no person need look at an application.
-        amount: Amount of a loan; only the unit of profits while it is the same for all.
+        min_return: Expected return, as a share of the amount, that is enough to approve without a person.
+        amount: Amount of a loan; if it is the same for all, only the unit of profits.
         amount_column: Numeric contract column with the amount of each loan; `amount` where it is missing.
         min_rows: Fewest rows to train on.
         min_defaults: Fewest defaults (and non-defaults) to train on.
-        leak_auc: AUC of a single feature from which it is suspected to know the outcome.
+        leak_auc: AUC of a single feature that is suspiciously high: it probably knows the outcome.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # A server reads settings as part of a bundle only, and so starts faster without a validator of their own.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     seed: int = Field(default=20250101, ge=0, lt=2**31)
     candidate: Literal["lightgbm", "random_forest", "scorecard"] = "lightgbm"
@@ -103,21 +106,21 @@ class TrainSettings(BaseModel):
     leak_auc: float = Field(default=0.98, gt=0.5, le=1)
 
     @model_validator(mode="after")
-    def _ordered(self) -> TrainSettings:
+    def _ordered(self) -> Self:
         if self.target_approval_rate + self.decline_share > 1:
             raise ValueError("target_approval_rate and decline_share add up to more than 1; lower one")
         if self.min_return >= self.margin:
-            raise ValueError("min_return is not below margin, so nobody could be approved; lower min_return")
+            raise ValueError("min_return is not below margin, so no application could be approved; lower min_return")
         if self.approve_below is not None and self.decline_from is not None and self.approve_below > self.decline_from:
             raise ValueError("approve_below is above decline_from; swap them")
         return self
 
     @classmethod
-    def from_hyperparameters(cls, hyperparameters: Mapping[str, str]) -> TrainSettings:
-        """Settings from SageMaker hyperparameters, which are all text (some clients add JSON quotes).
+    def from_hyperparameters(cls, hyperparameters: Mapping[str, str]) -> Self:
+        """Read settings from SageMaker hyperparameters, which are all text (some clients add JSON quotes).
 
         Args:
-            hyperparameters: Setting names and values; SageMaker's own `sagemaker_…` entries are passed over.
+            hyperparameters: Setting names and values; SageMaker's own `sagemaker_…` entries are ignored.
 
         Raises:
             TrainingError: An unknown name or a value that does not fit; names it.
@@ -133,7 +136,7 @@ class TrainSettings(BaseModel):
             raise TrainingError(f"hyperparameter '{name}': {first['msg']}; {hint}") from error
 
     def lightgbm(self, *, monotone: list[int], threads: int) -> dict[str, object]:
-        """Parameters for LightGBM."""
+        """Return the parameters for LightGBM."""
         return {
             "objective": "binary",
             "metric": "binary_logloss",

@@ -1,1 +1,1 @@
-"""What a stage consists of, and the driver that makes it so: templates, manifests, the work pool, values of stages."""
+"""A stage on AWS: templates, manifests, the work pool, stage files, and the driver that deploys them."""

@@ -6,22 +6,22 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployments import connecting, manifests, stages
+from deployments import connect, manifests, stages
 from deployments.errors import EstateError
 from deployments.estate import Estate
 
 VERBS = {
-    "plan": "say what deploy would change, and change nothing",
-    "deploy": "make or update every stack, in order; safe to repeat",
-    "destroy": "take the stage down; without --yes only say what that means",
-    "outputs": "print what the stacks have made, NAME=value",
+    "plan": "show what deploy would change, without changing anything",
+    "deploy": "create or update every stack, in order; safe to repeat",
+    "destroy": "delete the stage; without --yes only show what that means",
+    "outputs": "print the outputs of the stacks, NAME=value",
     "manifests": "write the stage's copy of deployments/kserve",
     "connect": "set Prefect's variables and work pool",
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Do one thing to one stage; return the exit code."""
+    """Run one command on one stage; return the exit code."""
     asked = _parser().parse_args(argv)
     try:
         return _do(asked)
@@ -31,26 +31,28 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{error}: AWS credentials and a region are needed; docs/aws.md, step 1, says which", file=sys.stderr)
     except ClientError as error:
         denied = "Denied" in error.response["Error"].get("Code", "")
-        hint = "; docs/aws.md, step 1, says which rights are needed" if denied else ""
+        hint = "; docs/aws.md, step 1, lists the permissions needed" if denied else ""
         print(f"AWS refuses: {error}{hint}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("stopped; what AWS has begun goes on there, and the same command takes it up again", file=sys.stderr)
+        print("stopped; AWS continues what it has begun, and the same command resumes from there", file=sys.stderr)
         return 130
     return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deployments", description="A stage on AWS")
-    parser.add_argument("--stages", type=Path, default=stages.FOLDER, help="folder of the stages' files")
+    parser.add_argument("--stages", type=Path, default=stages.FOLDER, help="folder of the stage files")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, told in VERBS.items():
-        one = verbs.add_parser(verb, help=told, description=told)
+    for verb, text in VERBS.items():
+        one = verbs.add_parser(verb, help=text, description=text)
         one.add_argument("stage")
         if verb == "destroy":
             one.add_argument("--yes", action="store_true", help="do it")
-            one.add_argument("--with-data", action="store_true", help="also lake, registry, images and their key")
+            one.add_argument(
+                "--with-data", action="store_true", help="also delete lake, registry, images and their key"
+            )
         if verb == "manifests":
-            one.add_argument("--to", type=Path, required=True, help="folder that is written anew")
+            one.add_argument("--to", type=Path, required=True, help="folder to write; replaced if it holds manifests")
     return parser
 
 
@@ -69,7 +71,7 @@ def _do(asked: argparse.Namespace) -> int:
         for folder in manifests.write(asked.to, values, estate.outputs()):
             print(folder)
     elif asked.verb == "connect":
-        connecting.connect(asked.stage, values, estate.outputs())
+        connect.connect(asked.stage, values, estate.outputs())
     return 0
 
 
@@ -78,7 +80,7 @@ def _destroy(estate: Estate, asked: argparse.Namespace) -> int:
         estate.destroy(with_data=asked.with_data)
         return 0
     doomed = ", ".join(reversed(estate.doomed(with_data=asked.with_data)))
-    print(f"would take down, in this order: {doomed}; with --yes it does (make destroy STAGE={asked.stage} YES=1)")
+    print(f"would delete, in this order: {doomed}; add --yes to do it (make destroy STAGE={asked.stage} YES=1)")
     return 1
 
 

@@ -1,16 +1,16 @@
-"""What can go wrong with a stage, in words that say what to do."""
+"""The error family of deployments; each message says what to do."""
 
 
 class EstateError(Exception):
-    """A stage cannot be planned, made or taken down; the message says why and what to do."""
+    """A stage cannot be planned, deployed or destroyed."""
 
 
 class StageFileError(EstateError):
-    """A stage's file does not fit the templates."""
+    """A stage's file does not match the templates."""
 
 
 class StackError(EstateError):
-    """CloudFormation has refused or undone a change."""
+    """CloudFormation has refused or rolled back a change."""
 
 
 class MissingImageError(EstateError):

@@ -1,4 +1,4 @@
-"""A whole stage: what a deployment would change, deploying it in order, taking it down."""
+"""A whole stage: plan, deploy and destroy its stacks in order."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from deployments import images, stages, templates
 from deployments.errors import MissingImageError
 from deployments.stacks import Stack
 
-# What cannot be had back: the lake, the registry of models, the images. Both cost next to nothing at rest.
+# Stacks with what cannot be restored: lake, model registry, images. Both cost next to nothing when idle.
 KEPT = ("data", "training")
 ABSENT = {"NoSuchBucket", "ResourceNotFoundException", "EntityNotFoundException", "NotFoundException"}
 ABSENT |= {"KMSInvalidStateException"}  # a key whose deletion has been scheduled
@@ -18,12 +18,12 @@ Say = Callable[[str], None]
 
 
 class Estate:
-    """One stage in the account that the environment's AWS credentials lead to.
+    """One stage in the account of the environment's AWS credentials.
 
     Args:
-        stage: its name.
-        values: what its file says.
-        say: takes a line for people.
+        stage: name of the stage.
+        values: values of its file.
+        say: prints a line for people.
     """
 
     def __init__(self, stage: str, values: Mapping[str, str], *, say: Say = print) -> None:
@@ -32,41 +32,43 @@ class Estate:
         self._say = say
 
     def outputs(self) -> dict[str, str]:
-        """Return the outputs of every stack there is."""
+        """Return the outputs of all existing stacks."""
         return {name: value for stack in self._stacks.values() for name, value in stack.outputs().items()}
 
     def plan(self) -> None:
-        """Say what `deploy` would change."""
+        """Print what `deploy` would change."""
         values = self._known()
         for name, stack in self._stacks.items():
             lacking = sorted(self._not_yet(name) - values.keys())
             if lacking:
                 kinds = [resource["Type"] for resource in templates.load(name)["Resources"].values()]
-                self._say(f"{stack.name}: new, {len(kinds)} resources; planned once {', '.join(lacking)} is known")
+                self._say(
+                    f"{stack.name}: new, {len(kinds)} resources; can be planned once {', '.join(lacking)} is known"
+                )
                 continue
-            self._tell(stack, stack.plan(stages.arguments(name, values)))
+            self._report(stack, stack.plan(stages.arguments(name, values)))
 
     def deploy(self) -> None:
-        """Make or update every stack in order.
+        """Create or update every stack in order.
 
         Raises:
-            MissingImageError: everything stands but what runs the images, which are not there yet.
+            MissingImageError: the images do not exist yet; all stacks but the one that runs them are deployed.
             EstateError: a value is missing, or CloudFormation refuses.
         """
         stages.check_complete(self._values)
-        _let_ecs_in()
+        _create_ecs_role()
         for name, stack in self._stacks.items():
             values = {**self._values, **self.outputs()}
             if name == "orchestration":
                 values |= self._images()
             self._say(f"{stack.name} …")
-            self._tell(stack, stack.deploy(stages.arguments(name, values)))
+            self._report(stack, stack.deploy(stages.arguments(name, values)))
 
     def destroy(self, *, with_data: bool) -> None:
-        """Take everything down, the last made first; data, registry and images only if asked."""
+        """Delete everything in reverse order; data, registry and images only on request."""
         for name in reversed(self.doomed(with_data=with_data)):
             stack = self._stacks[name]
-            held = _held(stack)  # also where an interrupted destruction has left it and taken the stack
+            held = _held(stack)  # also if an interrupted destroy has deleted the stack but not these
             self._say(f"{stack.name} …")
             if name == "serving" and (zone := stack.outputs().get("ZoneId")):
                 _empty_zone(zone)
@@ -78,7 +80,7 @@ class Estate:
                     self._say(f"  {kind} {one}: gone")
 
     def doomed(self, *, with_data: bool) -> list[str]:
-        """Return the stacks that `destroy` takes down, in the order in which they were made."""
+        """Return the stacks that `destroy` deletes, in the order of their creation."""
         return [name for name in self._stacks if with_data or name not in KEPT]
 
     def _images(self) -> dict[str, str]:
@@ -93,19 +95,19 @@ class Estate:
             return values
 
     def _not_yet(self, name: str) -> set[str]:
-        """Return the parameters of a stack that only other stacks or the images can give."""
+        """Return the required parameters of a stack that come from other stacks or the images."""
         given = templates.all_outputs() | images.REPOSITORIES.keys()
         wanted = templates.parameters(name)
         return {one for one in wanted if "Default" not in wanted[one]} & given
 
-    def _tell(self, stack: Stack, changes: list[Any]) -> None:
-        self._say(f"{stack.name}: {f'{len(changes)} changes' if changes else 'as it should be'}")
+    def _report(self, stack: Stack, changes: list[Any]) -> None:
+        self._say(f"{stack.name}: {f'{len(changes)} changes' if changes else 'up to date'}")
         for change in changes:
             self._say(f"  {change}")
 
 
-def _let_ecs_in() -> None:
-    """Make the role that ECS wants in an account; a cluster that is made together with it does not find it in time."""
+def _create_ecs_role() -> None:
+    """Create the service-linked role of ECS; a cluster created together with it would not find it in time."""
     try:
         boto3.client("iam").create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
     except ClientError as error:
@@ -114,7 +116,7 @@ def _let_ecs_in() -> None:
 
 
 def _empty_zone(zone: str) -> None:
-    """Delete the records that CloudFormation does not know: a zone that holds any cannot be deleted."""
+    """Delete records that CloudFormation does not manage: a zone with records cannot be deleted."""
     client: Any = boto3.client("route53")
     pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
     records = [one for page in pages for one in page["ResourceRecordSets"] if one["Type"] not in ("NS", "SOA")]
@@ -124,22 +126,22 @@ def _empty_zone(zone: str) -> None:
 
 
 def _held(stack: Stack) -> dict[str, list[str]]:
-    """Return what a stack leaves behind, by type: physical ids of resources that its template retains."""
+    """Return the physical ids of the resources that a stack's template retains, by type."""
     ids, found = stack.resources(), dict[str, list[str]]()
     for logical, resource in templates.load(stack.template)["Resources"].items():
         if resource.get("DeletionPolicy") == "RetainExceptOnCreate" and ids.get(logical):
             found.setdefault(resource["Type"], []).append(ids[logical])
-    # The key last: a bucket without its key cannot be read, but it can be emptied.
+    # The key comes last: without it, the bucket cannot be read, though it can be emptied.
     return dict(sorted(found.items(), key=lambda item: item[0] == "AWS::KMS::Key"))
 
 
 def _remove(kind: str, name: str) -> None:
-    """Remove what a stack has left behind, if it is still there: a destruction may have been interrupted."""
+    """Remove a retained resource if it still exists; an earlier destroy may have been interrupted."""
     try:
         _REMOVERS[kind](name)
     except ClientError as error:
-        told = error.response["Error"]
-        if told["Code"] not in ABSENT and "does not exist" not in told.get("Message", ""):
+        found = error.response["Error"]
+        if found["Code"] not in ABSENT and "does not exist" not in found.get("Message", ""):
             raise
 
 

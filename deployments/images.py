@@ -1,4 +1,4 @@
-"""The images of a commit in their repositories, by digest."""
+"""Finds the images of a commit in their ECR repositories, by digest."""
 
 import subprocess
 from pathlib import Path
@@ -14,14 +14,14 @@ REPOSITORIES = {"TrainImage": "credit-train", "ServeImage": "credit-serve", "Wor
 
 
 def commit() -> str:
-    """Return the commit that is checked out; images are tagged with it.
+    """Return the checked-out commit, which tags the images.
 
     Raises:
-        EstateError: this is no git checkout.
+        EstateError: this is not a git checkout.
     """
     done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise EstateError(f"images are named by the commit, and {ROOT} is no git checkout; clone the repository")
+        raise EstateError(f"images are tagged with the commit, but {ROOT} is not a git checkout; clone the repository")
     return done.stdout.strip()
 
 
@@ -29,7 +29,7 @@ def find(tag: str) -> dict[str, str]:
     """Return the images of a commit as parameters of the templates: `…/credit-train@sha256:…`.
 
     Raises:
-        MissingImageError: one is not there; the message says how to make it.
+        MissingImageError: one does not exist; the message says how to build it.
     """
     found = {parameter: _address(repository, tag) for parameter, repository in REPOSITORIES.items()}
     missing = [REPOSITORIES[parameter] for parameter, address in found.items() if address is None]

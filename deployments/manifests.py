@@ -1,4 +1,4 @@
-"""A stage's copy of deployments/kserve, whose `stage.env` files have the stage's own values."""
+"""Writes a stage's copy of deployments/kserve, with the stage's values in its `stage.env` files."""
 
 import shutil
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from deployments.stages import lines
 
 FOLDER = Path(__file__).parent / "kserve"
 ISTIO = FOLDER / "istio" / "stage.env"
-# What the manifests call what the stacks have made.
+# Outputs of the stacks by their names in the manifests.
 MADE = {"SERVE_ROLE_ARN": "ServeRoleArn"}
 
 
 def write(to: Path, values: Mapping[str, str], outputs: Mapping[str, str]) -> list[Path]:
-    """Write a stage's manifests; return the folders to `kubectl apply -k`, in order: Istio's where the stage has JWTs.
+    """Write a stage's manifests; return the folders to `kubectl apply -k`, in order, with Istio's if it uses JWTs.
 
     Args:
-        to: folder that is written anew.
-        values: what the stage's file says.
+        to: folder to write; it may hold earlier manifests, which are replaced.
+        values: values of the stage's file.
         outputs: outputs of its stacks.
 
     Raises:
-        StageFileError: a value of a `stage.env` is in neither, or the folder holds something else.
+        StageFileError: a value of a `stage.env` is missing, or the folder holds something else.
     """
     known = {**values, **{name: outputs[output] for name, output in MADE.items() if output in outputs}}
     places = [FOLDER / "stage.env", *([ISTIO] if values.get("JWT_ISSUER") else [])]
@@ -39,8 +39,8 @@ def _filled(place: Path, known: Mapping[str, str]) -> str:
     missing = [name for name in names if name not in known]
     if missing:
         raise StageFileError(
-            f"{place.relative_to(FOLDER)} wants {', '.join(missing)}: give the stage's file a line {missing[0]}=…, or, "
-            f"for {', '.join(MADE)}, make its stacks first"
+            f"{place.relative_to(FOLDER)} needs {', '.join(missing)}: add {missing[0]}=… to the stage's file or, "
+            f"for {', '.join(MADE)}, deploy its stacks first"
         )
     return "".join(f"{name}={known[name]}\n" for name in names)
 
@@ -49,7 +49,5 @@ def _clear(to: Path) -> None:
     if to.resolve() == FOLDER.resolve() or (
         to.exists() and any(to.iterdir()) and not (to / "kustomization.yaml").exists()
     ):
-        raise StageFileError(
-            f"{to} holds something else than a stage's manifests; name a folder that is empty or not there"
-        )
+        raise StageFileError(f"{to} holds something other than a stage's manifests; name an empty folder")
     shutil.rmtree(to, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""One CloudFormation stack at a time: what a change set would do, doing it, taking the stack down."""
+"""One CloudFormation stack: plans change sets, executes them, deletes the stack."""
 
 import time
 from collections.abc import Mapping
@@ -13,20 +13,20 @@ from deployments.errors import StackError
 
 POLL_SECONDS = 5.0
 NOTHING = ("didn't contain changes", "No updates are to be performed")
-# Begun with a change set that was never executed.
+# Created by a change set that was never executed.
 PROPOSED = "REVIEW_IN_PROGRESS"
-# Cannot be changed any more: has to be deleted before it can be made.
+# Cannot be changed; must be deleted before it can be created again.
 BROKEN = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
 SETTLED = ("_COMPLETE", "_FAILED", PROPOSED)  # CloudFormation says `…_IN_PROGRESS` until then
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a change set does to one resource.
+    """A change set's change to one resource.
 
     Attributes:
         action: Add, Modify, Remove or Import.
-        replaced: True, False or Conditional: whether the resource is made anew.
+        replaced: True, False or Conditional: whether the resource is replaced.
     """
 
     action: str
@@ -36,12 +36,12 @@ class Change:
 
     def __str__(self) -> str:
         """Return a line for people."""
-        anew = {"True": ", made anew", "Conditional": ", perhaps made anew"}.get(self.replaced, "")
-        return f"{self.action:<7} {self.logical_id} ({self.kind}{anew})"
+        note = {"True": ", replaced", "Conditional": ", may be replaced"}.get(self.replaced, "")
+        return f"{self.action:<7} {self.logical_id} ({self.kind}{note})"
 
 
 class Stack:
-    """A stack of a stage.
+    """One stack of a stage.
 
     Attributes:
         name: `credit-STAGE-STACK`.
@@ -54,27 +54,27 @@ class Stack:
         self._client: Any = boto3.client("cloudformation")
 
     def status(self) -> str | None:
-        """Return CloudFormation's word for how it is, None where there is none."""
+        """Return the stack's status, None if it does not exist."""
         found = self._describe()
         return str(found["StackStatus"]) if found else None
 
     def exists(self) -> bool:
-        """Whether it has been made, and not only begun."""
+        """Return whether it was created successfully and not only begun."""
         return self.status() not in (None, PROPOSED, "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 
     def outputs(self) -> dict[str, str]:
-        """Return its outputs by name, none where it does not exist."""
+        """Return its outputs by name, none if it does not exist."""
         found = (self._describe() or {}).get("Outputs", [])
         return {output["OutputKey"]: output["OutputValue"] for output in found}
 
     def plan(self, values: Mapping[str, str]) -> list[Change]:
-        """Return what deploying would change, and change nothing.
+        """Return what deploying would change, without changing anything.
 
         Raises:
-            StackError: it cannot be changed, as it never came up or did not go down.
+            StackError: it cannot be changed, because its creation or deletion failed.
         """
         if (status := self._settle()) in BROKEN:
-            raise StackError(f"stack {self.name} is {status}: deploy takes down what is left of it and makes it anew")
+            raise StackError(f"stack {self.name} is {status}: deploy will delete the remains and create it again")
         fresh = not self.exists()
         change_set = self._propose(values)
         if change_set is None:
@@ -86,10 +86,10 @@ class Stack:
         return changes
 
     def deploy(self, values: Mapping[str, str]) -> list[Change]:
-        """Make or update it; return what has changed, nothing where everything was as it should be.
+        """Create or update it; return what has changed, nothing if it was up to date.
 
         Raises:
-            StackError: CloudFormation has undone the change; the message has its reasons.
+            StackError: CloudFormation has rolled back the change; the message has its reasons.
         """
         if self._settle() in (*BROKEN, PROPOSED):
             self.delete()
@@ -104,10 +104,10 @@ class Stack:
         return changes
 
     def delete(self) -> None:
-        """Take it down; what its template retains stays.
+        """Delete it; resources that its template retains stay.
 
         Raises:
-            StackError: something is still in use.
+            StackError: a resource is still in use.
         """
         if self._settle() is None:
             return
@@ -118,7 +118,7 @@ class Stack:
             raise StackError(f"stack {self.name} is {status}:\n{self._reasons(since)}")
 
     def resources(self) -> dict[str, str]:
-        """Return the physical ids of its resources by logical id, of one that is gone those that it had last."""
+        """Return the physical ids of its resources by logical id; for a deleted stack, the last ones."""
         named = self.name if self.exists() else self._last_deleted()
         if named is None:
             return {}
@@ -127,7 +127,7 @@ class Stack:
         return {item["LogicalResourceId"]: item.get("PhysicalResourceId", "") for item in listed}
 
     def _last_deleted(self) -> str | None:
-        """Return the id of the stack that had this name last; CloudFormation tells of it for 90 days."""
+        """Return the id of the last deleted stack of this name; CloudFormation keeps it for 90 days."""
         pages = self._client.get_paginator("list_stacks").paginate(StackStatusFilter=["DELETE_COMPLETE"])
         gone = [one for page in pages for one in page["StackSummaries"] if one["StackName"] == self.name]
         return max(gone, key=lambda one: one["CreationTime"])["StackId"] if gone else None
@@ -142,18 +142,18 @@ class Stack:
         return found
 
     def _propose(self, values: Mapping[str, str]) -> str | None:
-        """Make a change set and return its ARN, None where it would change nothing."""
+        """Create a change set and return its ARN, None if it would change nothing."""
         try:
             change_set = self._create_change_set(values)
         except ClientError as error:
-            if _says_nothing(error.response["Error"]["Message"]):
+            if _means_no_change(error.response["Error"]["Message"]):
                 return None
             raise
         while (found := self._client.describe_change_set(ChangeSetName=change_set))["Status"].endswith("_IN_PROGRESS"):
             time.sleep(POLL_SECONDS)
         if found["Status"] == "FAILED":
             self._client.delete_change_set(ChangeSetName=change_set)
-            if _says_nothing(found["StatusReason"]):
+            if _means_no_change(found["StatusReason"]):
                 return None
             raise StackError(f"stack {self.name} cannot be changed: {found['StatusReason']}")
         return change_set
@@ -179,7 +179,7 @@ class Stack:
         ]
 
     def _settle(self) -> str | None:
-        """Wait until CloudFormation has done or undone what it is doing; return how the stack is then."""
+        """Wait until CloudFormation has finished or rolled back; return the stack's status."""
         while (status := self.status()) is not None and not status.endswith(SETTLED):
             time.sleep(POLL_SECONDS)
         return status
@@ -189,16 +189,16 @@ class Stack:
         return str(events[0]["EventId"]) if events else ""
 
     def _reasons(self, since: str) -> str:
-        """Return why resources have failed since an event, oldest first."""
+        """Return the reasons for failures since an event, oldest first."""
         lines: list[str] = []
         for event in self._client.describe_stack_events(StackName=self.name)["StackEvents"]:
             if event["EventId"] == since:
                 break
             if event["ResourceStatus"].endswith("_FAILED"):
                 lines.append(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}")
-        return "\n".join(reversed(lines)) or "  CloudFormation gives no reason; look at the stack's events"
+        return "\n".join(reversed(lines)) or "  CloudFormation gives no reason; see the stack's events"
 
 
-def _says_nothing(reason: str) -> bool:
-    """Whether CloudFormation means that there is nothing to change."""
+def _means_no_change(reason: str) -> bool:
+    """Return whether a reason means that there is nothing to change."""
     return any(words in reason for words in NOTHING)

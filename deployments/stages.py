@@ -1,4 +1,4 @@
-"""The values of a stage, from `deployments/stages/STAGE.env`, and which stack takes which of them."""
+"""Reads and checks the values of a stage, from `deployments/stages/STAGE.env`, for each stack."""
 
 import re
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ from deployments.errors import StageFileError
 FOLDER = Path(__file__).parent / "stages"
 MANIFESTS = Path(__file__).parent / "kserve"
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=(.*)")
-# What the driver finds out by itself: where it is, what is built, and what the stacks before have made.
+# Parameters that the driver provides itself: the stage, the images and their commit.
 FOUND = {"Stage", "TrainImage", "ServeImage", "WorkerImage", "GitCommit"}
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the values of a stage's file; a line that ends in `=` counts as no value.
+    """Return the values of a stage's file, without empty ones.
 
     Raises:
-        StageFileError: there is no such file, a line is not KEY=value, or nothing takes that name.
+        StageFileError: there is no such file, a line is not KEY=value, or a name is unknown.
     """
     values = lines(path)
     check(values, path)
@@ -26,10 +26,10 @@ def read(path: Path) -> dict[str, str]:
 
 
 def lines(path: Path) -> dict[str, str]:
-    """Return what a stage's file states, empty values among it.
+    """Return all values of a stage's file, including empty ones.
 
     Raises:
-        StageFileError: there is no such file, a line is not KEY=value, or a name stands there twice.
+        StageFileError: there is no such file, a line is not KEY=value, or a name is repeated.
     """
     if not path.exists():
         known = ", ".join(sorted(other.stem for other in path.parent.glob("*.env"))) or "none"
@@ -38,7 +38,7 @@ def lines(path: Path) -> dict[str, str]:
     try:
         content = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise StageFileError(f"{path} is not UTF-8 text: {error}; save it as such") from None
+        raise StageFileError(f"{path} is not UTF-8 text: {error}; save it as UTF-8") from None
     for number, line in enumerate(content.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -46,36 +46,36 @@ def lines(path: Path) -> dict[str, str]:
         if found is None:
             raise StageFileError(f"{path} line {number}: {line!r} is not KEY=value")
         if found[1] in values:
-            raise StageFileError(f"{path} line {number}: {found[1]} stands there twice")
+            raise StageFileError(f"{path} line {number}: {found[1]} is given twice")
         values[found[1]] = _value(found[2].strip(), f"{path} line {number}: {found[1]}")
     return values
 
 
 def _value(text: str, place: str) -> str:
     if text[:1] in ("'", '"') or " #" in text:
-        raise StageFileError(f"{place}: the value is all that follows the =, without quotes and comments")
+        raise StageFileError(f"{place}: the value is everything after the =; leave out quotes and comments")
     return text
 
 
 def check(values: Mapping[str, str], path: Path) -> None:
-    """Refuse names that nothing takes: a typing error would otherwise leave the default in force.
+    """Refuse unknown names, because a typo would silently keep the default.
 
     Raises:
-        StageFileError: a name is neither a template's parameter nor a value of the manifests, or two values do not
-            go together.
+        StageFileError: a name is neither a template's parameter nor a value of the manifests, or two values contradict
+            each other.
     """
     given = templates.all_outputs() | FOUND
     own = {name for stack in templates.STACKS for name in templates.parameters(stack)} - given
     known = own | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
     for name in values:
         if name not in known:
-            raise StageFileError(f"{path}: {name} is no parameter of a stage; known are {', '.join(sorted(known))}")
+            raise StageFileError(f"{path}: {name} is not a parameter of a stage; known are {', '.join(sorted(known))}")
     token = [bool(values.get(name)) for name in ("ServeTokenSecret", "ServeTokenName")]
     if any(token) and not all(token):
-        raise StageFileError(f"{path}: ServeTokenSecret and ServeTokenName are one token: give both or neither")
+        raise StageFileError(f"{path}: ServeTokenSecret and ServeTokenName belong together: give both or neither")
     if any(token) and values.get("JWT_ISSUER"):
         raise StageFileError(
-            f"{path}: Istio would refuse the token of ServeTokenSecret, which is no JWT: give that or JWT_ISSUER"
+            f"{path}: Istio would refuse the token of ServeTokenSecret, which is not a JWT: give one of the two"
         )
     nodes = [int(values.get(name) or default) for name, default in (("ServeNodesMin", 1), ("ServeNodesMax", 3))]
     if nodes[0] > nodes[1]:
@@ -83,11 +83,10 @@ def check(values: Mapping[str, str], path: Path) -> None:
 
 
 def check_complete(values: Mapping[str, str]) -> None:
-    """Refuse values that a later stack would miss, before the first is made.
+    """Check, before the first stack is created, that no later one lacks a value.
 
     Raises:
-        StageFileError: a parameter without a default comes neither from the stage's file, nor another stack, nor the
-            images.
+        StageFileError: a required parameter comes neither from the stage's file, nor another stack, nor the images.
     """
     coming = templates.all_outputs() | FOUND
     for stack in templates.STACKS:
@@ -95,20 +94,20 @@ def check_complete(values: Mapping[str, str]) -> None:
 
 
 def arguments(stack: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters with which a stack is made; those left out have a default.
+    """Return the parameters of a stack; those left out have a default.
 
     Args:
-        stack: which.
-        values: the stage's own values and the outputs of the stacks before.
+        stack: name of the template.
+        values: values of the stage and outputs of earlier stacks.
 
     Raises:
-        StageFileError: a parameter without a default has no value.
+        StageFileError: a required parameter has no value.
     """
     wanted = templates.parameters(stack)
     missing = [name for name, rules in wanted.items() if "Default" not in rules and name not in values]
     if missing:
-        told = "; ".join(f"{name} ({wanted[name]['Description']})" for name in missing)
+        needed = "; ".join(f"{name} ({wanted[name]['Description']})" for name in missing)
         raise StageFileError(
-            f"stack {stack} needs {told}: give the stage's file a line {missing[0]}=…; docs/aws.md says what it is"
+            f"stack {stack} needs {needed}: add a line {missing[0]}=… to the stage's file; docs/aws.md explains it"
         )
     return {name: values[name] for name in wanted if name in values}

@@ -1,4 +1,4 @@
-"""Reads the CloudFormation templates of a stage: YAML with CloudFormation's own tags, as plain documents."""
+"""Reads the CloudFormation templates of a stage, YAML with custom tags, as plain documents."""
 
 from copy import deepcopy
 from functools import cache
@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parent / "aws"
-# In the order in which they are made: each takes outputs of those before it.
+# In order of creation: each uses outputs of earlier ones.
 STACKS = ("network", "data", "training", "serving", "pipeline", "orchestration")
 
 
@@ -25,19 +25,19 @@ def _tagged(loader: yaml.Loader, suffix: str, node: yaml.Node) -> dict[str, Any]
         return {name: loader.construct_sequence(node, deep=True)}
     if isinstance(node, yaml.MappingNode):
         return {name: loader.construct_mapping(node, deep=True)}
-    raise TypeError(f"tag !{suffix} stands on something that is neither text, list nor mapping")
+    raise TypeError(f"tag !{suffix} is on a node that is neither text, list nor mapping")
 
 
 _Loader.add_multi_constructor("!", _tagged)
 
 
 def text(stack: str) -> str:
-    """Return the template of a stack as it is sent to CloudFormation."""
+    """Return the template of a stack as text for CloudFormation."""
     return (FOLDER / f"{stack}.yaml").read_text()
 
 
 def load(stack: str) -> dict[str, Any]:
-    """Return the template of a stack, functions in their long form.
+    """Return the template of a stack with functions in their long form.
 
     Example:
         >>> load("data")["Resources"]["DataKeyAlias"]["Properties"]["TargetKeyId"]
@@ -64,5 +64,5 @@ def outputs(stack: str) -> list[str]:
 
 
 def all_outputs() -> set[str]:
-    """Return the names of the outputs of all stacks: what one gives to another, and no person states."""
+    """Return the names of the outputs of all stacks, which no stage file needs to give."""
     return {output for stack in STACKS for output in outputs(stack)}

@@ -1,4 +1,4 @@
-"""The ingest flow: one landing object becomes rows of the lake and of the online table, once."""
+"""The ingest flow: publishes one landing object to the lake and the online table, once."""
 
 from typing import Annotated
 
@@ -24,7 +24,7 @@ def run_name() -> str:
 
 @flow(name="ingest", flow_run_name=run_name)
 def ingest(uri: Uri, version_id: VersionId = None, retrain: Retrain = True) -> IngestReport:
-    """Publish a landing object to the lake, say so, and keep the online table current.
+    """Publish a landing object to the lake, announce it, and update the online table.
 
     Args:
         uri: `s3://bucket/landing/PORTFOLIO/applications/FILE` (or `…/outcomes/FILE`).
@@ -35,17 +35,17 @@ def ingest(uri: Uri, version_id: VersionId = None, retrain: Retrain = True) -> I
         report = publish(find_landed(uri, version_id or None))
         show_ingest(report)
     except Exception:
-        # Runs before this one may have left the decision to it.
-        _say(uri, None, retrain=retrain)
+        # Earlier runs may have left the decision to this one.
+        _announce(uri, None, retrain=retrain)
         raise
-    _say(uri, report, retrain=retrain)
-    # Last, so that a run that fails here has announced what it will not announce a second time.
+    _announce(uri, report, retrain=retrain)
+    # Last, because a repeated run announces nothing: the news must be out before this step can fail.
     keep_online(report)
     return report
 
 
-def _say(uri: str, report: IngestReport | None, *, retrain: bool) -> None:
-    """Announce what came of a file, and whether it is time to train on it and on those before it."""
+def _announce(uri: str, report: IngestReport | None, *, retrain: bool) -> None:
+    """Announce the result of a file, and whether to train on it and on earlier ones."""
     portfolio = portfolio_of(uri) or ""
     if portfolio in contract_names():
         announce_ingest(portfolio, report, decide(portfolio) if retrain else NOT_BY_THIS_FILE)

@@ -1,4 +1,4 @@
-"""The monitor flow: scored months against what training saw, to the lake, a report and, where needed, an event."""
+"""The monitor flow: compares scored months with training; writes to the lake, a report and, on drift, an event."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from prefect import flow, runtime
 
 from credit_model.monitoring.month import MonitorLimits
 from flows.portfolio import Day, Portfolio, shown
-from tasks.monitor import Monitored, announce_drift, find_scores, monitor_months, show_months
+from tasks.monitor import MonitorOutcome, announce_drift, find_scores, monitor_months, show_months
 from tasks.sagemaker.registry import get_model
 
 Limits = Annotated[MonitorLimits | None, shown("Limits")]
@@ -19,13 +19,13 @@ def run_name() -> str:
 
 
 @flow(name="monitor", flow_run_name=run_name)
-def monitor(portfolio: Portfolio, day: Day = None, limits: Limits = None) -> Monitored:
-    """Hold every month of the published scores against training, and against the outcomes known since.
+def monitor(portfolio: Portfolio, day: Day = None, limits: Limits = None) -> MonitorOutcome:
+    """Compare every month of the published scores with training and with the outcomes known since.
 
     Args:
-        portfolio: Which contract.
-        day: Day of the scores; the latest when empty.
-        limits: From where a change is an alarm, other than the defaults.
+        portfolio: Name of the contract.
+        day: Day of the scores; the latest if empty.
+        limits: Alarm limits that differ from the defaults.
     """
     run = find_scores(portfolio, day)
     model = get_model(portfolio, run.model_version)

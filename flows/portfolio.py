@@ -1,4 +1,4 @@
-"""The flow parameters that every flow shares, as the Prefect UI shows them: titles, rules, choices."""
+"""Flow parameters shared by all flows, with the titles, rules and choices that the Prefect UI shows."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -10,14 +10,15 @@ from credit_model.contract.contract import contract_names
 
 
 def shown(title: str, *, choices: Sequence[str] | None = None, **rules: Any) -> Any:  # noqa: ANN401 - as pydantic's Field
-    """Return how a parameter shows in the form of the Prefect UI; what stands below it comes from the flow's docstring.
+    """Return a pydantic field that sets how the Prefect UI shows a parameter.
 
-    The title goes where Prefect does not overwrite it: as a plain title it would be the parameter's name.
+    The description comes from the flow's docstring. The title is put where Prefect does not overwrite it with the
+    parameter's name.
 
     Args:
-        title: What stands above the field.
-        choices: What the form offers; the API takes nothing else.
-        rules: What pydantic shall check, such as `pattern` or `ge`.
+        title: Title of the field.
+        choices: Values that the form offers; the API accepts no others.
+        rules: Rules that pydantic checks, such as `pattern` or `ge`.
 
     Example:
         >>> from prefect.utilities.callables import parameter_schema

@@ -1,4 +1,4 @@
-"""The release flow: an approved model takes the endpoint over step by step, or the champion stays."""
+"""The release flow: moves the endpoint to an approved model step by step, or keeps the champion."""
 
 from datetime import datetime
 from typing import Annotated
@@ -25,7 +25,7 @@ ApprovedAt = Annotated[datetime | None, shown("Approved at")]
 
 
 class ReleaseOutcome(BaseModel, frozen=True):
-    """What serves after a release, and where."""
+    """The model that serves after a release, and its URL."""
 
     portfolio: str
     model_version: str
@@ -34,7 +34,7 @@ class ReleaseOutcome(BaseModel, frozen=True):
 
 
 def run_name() -> str:
-    """Return `release case 3f1c…`, or `release case package 12` where the registry's event named the model."""
+    """Return `release case 3f1c…`, or `release case package 12` if the registry's event named the model."""
     given = runtime.flow_run.parameters
     version = str(given["version"])
     short = f"package {package_number(version)}" if version.startswith("arn:") else version
@@ -52,16 +52,16 @@ def release(
     """Release a registered, approved model version to KServe.
 
     Args:
-        portfolio: Which contract.
+        portfolio: Name of the contract.
         version: Model version (the bundle's digest), or ARN of the model package.
-        steps: Percent of traffic at each step; rising, the last is 100.
-        limits: How long each step is watched, and what is put up with, other than the defaults.
-        approved_at: When the approval was given that started this run; nothing happens where the model has been
-            released since. Empty for a release by hand, which also puts an older model back.
+        steps: Percent of traffic at each step; rising to 100.
+        limits: Watch times and tolerances that differ from the defaults.
+        approved_at: Time of the approval that started this run; if the model has been released since, nothing happens.
+            Empty for a release by hand, which can also bring back an older model.
     """
     model = find_model(portfolio, version)
     if acted_upon(model, approved_at):
-        get_run_logger().info("%s has been released since it was approved: nothing to do", model.version)
+        get_run_logger().info("%s has already been released since its approval: nothing to do", model.version)
         return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)
     if model.status != "Approved":
         raise ReleaseError(
@@ -72,7 +72,7 @@ def release(
     limits = limits or ReleaseLimits()
     rollout = begin(model, limits.ready_seconds)
     if rollout is None:
-        get_run_logger().info("%s serves already", model.version)
+        get_run_logger().info("%s already serves", model.version)
         if model.released_at is None:
             record_release(model)
         return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)

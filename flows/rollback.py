@@ -1,4 +1,4 @@
-"""The rollback flow: the model that serves is taken back, the one before it has all the traffic again."""
+"""The rollback flow: withdraws the serving model and gives all traffic back to the one before it."""
 
 from typing import Annotated
 
@@ -25,16 +25,16 @@ def run_name() -> str:
 def rollback(portfolio: Portfolio, reason: Reason = "") -> ReleaseOutcome | None:
     """Go back to the model that served before, in one run.
 
-    It comes up at 0 % and is smoke-tested like any other, then takes all the traffic at once: it has served all of it
-    before, and every step would leave applicants with the model that is taken back. Where a release has died half-way,
-    undoing that is the rollback, and nothing else happens.
+    It starts at 0 % and is smoke-tested like any other model. Then it takes all the traffic at once: it has served all
+    of it before, and smaller steps would leave applicants with the withdrawn model. If a release has died half-way,
+    undoing that release is the whole rollback.
 
     Args:
-        portfolio: Which contract.
-        reason: Why, for the registry and the event.
+        portfolio: Name of the contract.
+        reason: Reason for the registry and the event.
     """
     if undone := settle_dead_release(portfolio):
-        get_run_logger().info("a release had died half-way; it is %s", undone)
+        get_run_logger().info("settled a release that had died half-way: %s", undone)
         return None
     swap = withdraw(portfolio, reason)
     rollout = begin(swap.good)

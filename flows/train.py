@@ -1,4 +1,4 @@
-"""The train flow: snapshot, SageMaker training, gate, registry, which announces an approved model."""
+"""The train flow: snapshot, SageMaker training, gate and registry. An approval in the registry starts a release."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -11,11 +11,11 @@ from flows.portfolio import Portfolio, shown
 from tasks import assets, events
 from tasks.gate import judge, show_model
 from tasks.lake.snapshot import Snapshot, take_snapshot
-from tasks.recovery import settle_jobs, settle_release
+from tasks.recovery import settle_release, settle_trainings
 from tasks.run.costs import show_costs
 from tasks.run.record import record_run
 from tasks.sagemaker.registry import PublishedModel, RegisteredModel, get_champion, publish_bundle, register_model
-from tasks.sagemaker.steps import train_model, training_stem
+from tasks.sagemaker.steps import train_model
 
 Approval = Annotated[Literal["automatic", "manual"], shown("Approval")]
 HoldoutMonths = Annotated[int, shown("Months held out", ge=1, le=24)]
@@ -24,7 +24,7 @@ Limits = Annotated[GateLimits | None, shown("Limits of the gate")]
 
 
 class TrainOutcome(BaseModel, frozen=True):
-    """How a training ended, and what it cost in US dollars."""
+    """The result of a training, and its cost in US dollars."""
 
     portfolio: str
     snapshot_id: str
@@ -37,7 +37,7 @@ class TrainOutcome(BaseModel, frozen=True):
 
 
 def _name() -> str:
-    """Name a run after its month, such as `train case 2026-10`: the newest data are not known before it runs."""
+    """Return a name with the run's month, such as `train case 2026-10`: the newest data are unknown before it runs."""
     month = runtime.flow_run.scheduled_start_time or datetime.now(UTC)
     return f"train {runtime.flow_run.parameters['portfolio']} {month:%Y-%m}"
 
@@ -50,27 +50,27 @@ def train(
     parameters: Hyperparameters = None,
     limits: Limits = None,
 ) -> TrainOutcome:
-    """Train a challenger on everything the lake knows, and let the gate decide.
+    """Train a challenger on all labelled applications of the lake, and let the gate decide.
 
-    The same data, image and parameters train once: a second run takes the finished job and the registered model.
+    The same data, image and parameters train only once: a second run reuses the finished job and registered model.
 
     Args:
-        portfolio: Which contract.
-        approval: Whether a model that passes the gate is released by itself, or waits for a person in the registry.
-        holdout_months: Latest complete months held out, where the portfolio has a time axis.
-        parameters: Training settings other than the defaults, as SageMaker hyperparameters.
-        limits: Limits of the gate other than the defaults.
+        portfolio: Name of the contract.
+        approval: Whether a model that passes the gate is released automatically or waits for a person's approval.
+        holdout_months: Number of latest complete months held out, if the portfolio has a time axis.
+        parameters: Training settings that differ from the defaults, as SageMaker hyperparameters.
+        limits: Limits of the gate that differ from the defaults.
     """
     settle_release(portfolio)
     champion = get_champion(portfolio)
     snapshot = assets.of(portfolio, take_snapshot)(portfolio, holdout_months)
-    settle_jobs(portfolio, "training", training_stem(snapshot, parameters or {}))
+    settle_trainings(snapshot, parameters or {})
     trained = train_model(snapshot, parameters or {})
     model = assets.of(portfolio, publish_bundle)(portfolio, trained)
     show_model(model, snapshot)
     status, verdict = "Champion", {}
     if champion is not None and champion.version == model.version:
-        get_run_logger().info("nothing new: model %s is the champion already", model.version)
+        get_run_logger().info("nothing new: model %s is already the champion", model.version)
     else:
         verdict = judge(snapshot, model, champion, limits or GateLimits())
         registered = register_model(model, verdict, _status(verdict, approval))
@@ -80,7 +80,7 @@ def train(
 
 
 def _announcement(model: RegisteredModel, verdict: dict[str, Any]) -> events.PortfolioEvent:
-    """What became of the model; that it is approved is for the registry to say, which knows of every approval."""
+    """Return the event for a model; the registry itself announces approvals, including manual ones."""
     known = {"portfolio": model.portfolio, "version": model.version, "arn": model.arn, "snapshot_id": model.snapshot_id}
     if model.status == "Rejected":
         failed = [check["detail"] for check in verdict["checks"] if not check["passed"]]
@@ -107,7 +107,7 @@ def _outcome(snapshot: Snapshot, model: PublishedModel, status: str, verdict: di
 
 
 def _recorded(outcome: TrainOutcome) -> TrainOutcome:
-    """Add what the run has cost to its outcome, and write both down."""
+    """Return the outcome with the run's cost, and write the run's record."""
     costs = show_costs(outcome.portfolio, "train")
     outcome = outcome.model_copy(update={"usd": costs.usd if costs.complete else None})
     record_run("train", outcome, costs)

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 
-from deployments import connecting, images
+from deployments import connect, images
 from sandbox.formation import Formation, register
 
 ACCOUNT = "123456789012"
@@ -91,7 +91,7 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
         "Subnets": ",".join(subnet["SubnetId"] for subnet in subnets),
         "TaskSecurityGroup": groups[0]["GroupId"],
     }
-    return connecting.variables(STAGE["Stage"], {}, made)
+    return connect.variables(STAGE["Stage"], {}, made)
 
 
 def _push(root: Path, name: str) -> None:

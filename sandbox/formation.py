@@ -5,15 +5,14 @@ and whole types with them: `Formation.make` is given the logical ids that matter
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import boto3
 
 from deployments import templates
+from deployments.functions import Evaluator
 
-_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 Properties = dict[str, Any]
 
 
@@ -31,6 +30,7 @@ class Formation:
         self._template = template
         self._values: dict[str, Any] = {**defaults, **values, "AWS::NoValue": None}
         self._attributes: dict[str, dict[str, str]] = {}
+        self._evaluator = Evaluator(template, ref=self._values.get, attribute=self._attribute)
 
     def make(self, logical_ids: Iterable[str]) -> None:
         """Make resources, in this order."""
@@ -40,52 +40,16 @@ class Formation:
 
     def properties(self, logical_id: str) -> Properties:
         """Return the properties of a resource; what refers to something that is not made here is left out."""
-        found: Properties = self._resolve(self._template["Resources"][logical_id]["Properties"])
+        found: Properties = self._evaluator.evaluate(self._template["Resources"][logical_id]["Properties"])
         return found
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs that can be told."""
-        found = {name: self._resolve(output["Value"]) for name, output in self._template["Outputs"].items()}
+        found = {name: self._evaluator.evaluate(output["Value"]) for name, output in self._template["Outputs"].items()}
         return {name: value for name, value in found.items() if value is not None}
 
-    def _resolve(self, value: Any) -> Any:  # noqa: ANN401 - any part of a template
-        """Return a value with its functions worked out, None for what is not known here."""
-        if isinstance(value, list):
-            return [found for item in value if (found := self._resolve(item)) is not None]
-        if not isinstance(value, dict):
-            return value
-        function = next(iter(value), "")
-        if function == "Ref" or function.startswith("Fn::"):
-            return getattr(self, f"_{function.removeprefix('Fn::').lower()}")(value[function])
-        return {key: found for key, item in value.items() if (found := self._resolve(item)) is not None}
-
-    def _ref(self, name: str) -> Any:  # noqa: ANN401
-        return self._values.get(name)
-
-    def _getatt(self, path: list[str]) -> str | None:
-        return self._attributes.get(path[0], {}).get(path[1])
-
-    def _sub(self, text: str) -> str | None:
-        names = _NAME.findall(text)
-        found = {name: self._getatt(name.split(".")) if "." in name else self._ref(name) for name in names}
-        if None in found.values():
-            return None
-        return _NAME.sub(lambda match: str(found[match[1]]), text).replace("${!", "${")
-
-    def _join(self, given: list[Any]) -> str:
-        separator, parts = given
-        return str(separator).join(self._resolve(parts))
-
-    def _if(self, given: list[Any]) -> Any:  # noqa: ANN401
-        condition, so, otherwise = given
-        return self._resolve(so if self._holds(self._template["Conditions"][condition]) else otherwise)
-
-    def _holds(self, condition: dict[str, Any]) -> bool:
-        ((function, given),) = condition.items()
-        if function == "Fn::Not":
-            return not self._holds(given[0])
-        one, other = (self._resolve(side) for side in given)
-        return bool(one == other)
+    def _attribute(self, resource: str, name: str) -> str | None:
+        return self._attributes.get(resource, {}).get(name)
 
 
 def camel(value: Any) -> Any:  # noqa: ANN401 - any part of a template

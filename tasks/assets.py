@@ -8,8 +8,8 @@ from prefect.tasks import MaterializingTask
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Templates; an asset of a run belongs to a portfolio. They are names, not addresses: a node of the lineage stays the
-# same while snapshots, models and scores come and go, and what has come is in the event's payload.
+# Templates: `of` fills in the portfolio. These are names, not addresses. A node of the lineage stays the same while
+# snapshots, models and scores come and go; the event's payload says which one came.
 APPLICATIONS = "credit://portfolio/lake.applications"
 SNAPSHOT = "credit://portfolio/snapshot"
 MODEL = "credit://portfolio/model"
@@ -17,7 +17,7 @@ SCORES = "credit://portfolio/scores"
 
 
 def of(portfolio: str, task: MaterializingTask[P, R]) -> MaterializingTask[P, R]:
-    """Return the task as it makes one portfolio's asset.
+    """Return the task bound to one portfolio's asset.
 
     Example:
         >>> of("case", take_snapshot)("case", 2)  # doctest: +SKIP
@@ -31,7 +31,7 @@ def _asset(template: str, portfolio: str) -> Asset:
 
 
 def describe(asset: str, portfolio: str, **facts: object) -> None:
-    """Say in the materialisation's event what has been made; does nothing outside a task that makes it."""
+    """Add facts to the event of a materialisation; do nothing outside the task that makes the asset."""
     from prefect.context import AssetContext  # noqa: PLC0415 - only here
 
     context = AssetContext.get()

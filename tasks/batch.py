@@ -1,4 +1,4 @@
-"""Batch scoring around the transform job: draw the applicants, reconcile the answers, publish them in one step."""
+"""Batch scoring around the transform job: draw applicants, reconcile scores, publish them in one step."""
 
 import tempfile
 from datetime import date
@@ -13,7 +13,7 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
 from credit_model.contract.contract import Contract, load_contract
-from tasks import assets, s3
+from tasks import assets, layout, s3
 from tasks.errors import ReconciliationError
 from tasks.lake import athena, tables
 from tasks.naming import dashed
@@ -22,17 +22,17 @@ from tasks.sagemaker.registry import RegisteredModel
 from tasks.settings import settings
 from tasks.steps import making, step
 
-# Beside a batch: what it is, and, once readers see its scores, that they do.
+# Files in a batch's folder: its description, and a note written once its scores are published.
 DRAWN, PUBLISHED = "batch.json", "published.json"
 
 
 class Batch(BaseModel, frozen=True):
-    """The applicants of one batch, and where their scores go.
+    """One batch of applicants and the place of their scores.
 
     Attributes:
-        day: Partition that the scores are meant for, `YYYY-MM-DD`.
-        model_version: Who scores them.
-        runs: Flow runs that have worked on it; while one of them lives, nobody else settles the batch.
+        day: Partition that the scores belong to, `YYYY-MM-DD`.
+        model_version: Version of the model that scores them.
+        runs: Flow runs that have worked on it; while one of them is alive, no other run settles the batch.
     """
 
     batch_id: str
@@ -46,13 +46,8 @@ class Batch(BaseModel, frozen=True):
 
     @property
     def folder(self) -> str:
-        """Return the address of everything that belongs to the batch."""
-        return folder(self.portfolio, self.batch_id)
-
-
-def folder(portfolio: str, batch_id: str) -> str:
-    """Return the address of everything that belongs to a batch."""
-    return settings().uri("batch", portfolio, batch_id, "")
+        """Return the prefix of everything that belongs to the batch."""
+        return layout.batch(self.portfolio, self.batch_id)
 
 
 class PublishedScores(BaseModel, frozen=True):
@@ -67,15 +62,18 @@ class PublishedScores(BaseModel, frozen=True):
 
 @step
 def draw_batch(portfolio: str, model: RegisteredModel, day: date) -> Batch:
-    """Unload the latest version of every application; the same files and model give the same batch, drawn once."""
+    """Unload the latest version of every application.
+
+    The batch id follows from the files and the model, so the same input is drawn only once.
+    """
     contract = load_contract(portfolio)
     table = tables.applications(contract)
     batch_id = s3.digest(contract.digest(), tables.partitions(table), model.version, settings().serve_image)
-    uri = folder(portfolio, batch_id)
+    uri = layout.batch(portfolio, batch_id)
     drawn = s3.read_json(f"{uri}{DRAWN}")
     if drawn is None:
         s3.delete(s3.list_keys(f"{uri}input/"))
-        athena.unload(_query(contract), [], f"{uri}input/")
+        athena.unload(applicants_query(contract), [], f"{uri}input/")
         rows = sum(_ids(f"{uri}input/").values())
         places = {"input_uri": f"{uri}input/", "output_uri": f"{uri}scores/"}
         drawn = {"batch_id": batch_id, "portfolio": portfolio, "rows": rows, **places}
@@ -85,7 +83,8 @@ def draw_batch(portfolio: str, model: RegisteredModel, day: date) -> Batch:
     return batch
 
 
-def _query(contract: Contract) -> str:
+def applicants_query(contract: Contract) -> str:
+    """Return the query for the latest version of every application."""
     columns = tables.selected(contract)
     return f"""SELECT application_id, applied_at, {columns} FROM (
   SELECT application_id, applied_at, {columns},
@@ -108,21 +107,21 @@ def _ids(prefix_uri: str) -> dict[str, int]:
 
 @step
 def reconcile(batch: Batch) -> int:
-    """Check that the answers hold every applicant asked, once, and nobody else; return their number.
+    """Check that every applicant was scored exactly once and nobody else was; return how many there are.
 
     Raises:
-        ReconciliationError: with how many are missing, added or doubled, and some of their ids.
+        ReconciliationError: some are missing, extra or duplicated; the message has counts and sample ids.
     """
     return check_answers(batch)
 
 
 def check_answers(batch: Batch) -> int:
-    """Do what `reconcile` does, outside a task."""
+    """Reconcile outside a task; see `reconcile`."""
     asked, answered = _ids(batch.input_uri), _ids(batch.output_uri)
     faults = {
         "missing": sorted(asked.keys() - answered.keys()),
-        "never asked for": sorted(answered.keys() - asked.keys()),
-        "answered more than once": sorted(key for key, count in answered.items() if count > 1),
+        "unexpected": sorted(answered.keys() - asked.keys()),
+        "duplicated": sorted(key for key, count in answered.items() if count > 1),
     }
     found = [f"{len(ids)} {what} (e.g. {', '.join(ids[:3])})" for what, ids in faults.items() if ids]
     if found:
@@ -134,7 +133,7 @@ def check_answers(batch: Batch) -> int:
 
 @making(assets.SCORES, of=(assets.MODEL, assets.APPLICATIONS), by="sagemaker")
 def publish_scores(batch: Batch, model: RegisteredModel, day: date) -> PublishedScores:
-    """Point the day's partition of `scores` at the batch's answers: readers see the old scores or the new ones."""
+    """Point the day's partition of `scores` at the batch: readers see either the old scores or the new ones."""
     published = publish(batch, model.version, day)
     assets.describe(assets.SCORES, batch.portfolio, **published.model_dump(exclude={"portfolio"}))
     get_run_logger().info("%d scores by model %s published for %s", batch.rows, model.version, published.dt)
@@ -142,7 +141,7 @@ def publish_scores(batch: Batch, model: RegisteredModel, day: date) -> Published
 
 
 def publish(batch: Batch, model_version: str, day: date) -> PublishedScores:
-    """Point a day's partition at a batch's answers, and note beside the batch that it is published."""
+    """Point a day's partition at a batch, and note in its folder that it is published."""
     dt = day.isoformat()
     tables.point_partition(tables.scores(), [batch.portfolio, dt], batch.output_uri)
     published = PublishedScores(
@@ -154,7 +153,7 @@ def publish(batch: Batch, model_version: str, day: date) -> PublishedScores:
 
 @step
 def show_scores(published: PublishedScores, job_name: str) -> None:
-    """Leave a summary of the published scores: how many applicants in each grade and decision."""
+    """Write a summary artifact of the published scores: applicants by grade and decision."""
     table = tables.scores().name
     query = f"""SELECT grade, decision, count(*) AS applicants, avg(pd) AS mean_pd
 FROM {table} WHERE portfolio = ? AND dt = ? GROUP BY grade, decision ORDER BY grade, decision"""  # noqa: S608

@@ -1,4 +1,4 @@
-"""The one error family of the tasks: what is wrong, where, and what to do about it."""
+"""The error family of the tasks; each message says what is wrong, where, and what to do."""
 
 
 class TaskError(Exception):
@@ -10,23 +10,23 @@ class SettingsError(TaskError):
 
 
 class AccessError(TaskError):
-    """A role lacks a permission; the message names action and resource."""
+    """A role lacks a permission; the message names the action and the resource."""
 
 
 class RequestError(TaskError):
-    """AWS refuses a request for what it asks."""
+    """AWS rejects a request as invalid."""
 
 
 class BusyError(TaskError):
-    """AWS could not be reached or was busy for longer than its clients are patient."""
+    """AWS stayed busy or unreachable until the client gave up retrying."""
 
 
 class LakeError(TaskError):
-    """A landing object cannot be published, or a lake table does not fit its contract."""
+    """A landing object cannot be published, or a lake table does not match its contract."""
 
 
 class OnlineError(TaskError):
-    """The online table does not hold what the lake holds."""
+    """The online table could not be brought up to date with the lake."""
 
 
 class SnapshotError(TaskError):
@@ -38,15 +38,15 @@ class JobError(TaskError):
 
 
 class RegistryError(TaskError):
-    """The model registry does not hold what was asked for, or the bundle in it is damaged."""
+    """The model registry lacks what was asked for, or its bundle is damaged."""
 
 
 class ReconciliationError(TaskError):
-    """A batch answer does not hold exactly the applicants that were asked."""
+    """The scores of a batch do not match its applicants one to one."""
 
 
 class MonitoringError(TaskError):
-    """There are no scores to watch, or it is not clear which model made them."""
+    """There are no scores to monitor, or more than one model made them."""
 
 
 class ReleaseError(TaskError):
@@ -54,4 +54,4 @@ class ReleaseError(TaskError):
 
 
 class ConflictError(ReleaseError):
-    """Somebody else has changed the object since it was read."""
+    """Another writer has changed the object since it was read."""

@@ -1,4 +1,4 @@
-"""The platform's Prefect events: what each is called, which resource it is about, what it carries."""
+"""The platform's Prefect events: name, resource and payload of each."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -11,7 +11,7 @@ class Event(BaseModel):
     """One kind of event; its fields are the payload.
 
     Attributes:
-        name: What Prefect calls it, and triggers expect.
+        name: Event name in Prefect, which triggers expect.
         labels: Fields that triggers can match, as `credit.FIELD` on the resource.
     """
 
@@ -20,7 +20,7 @@ class Event(BaseModel):
     labels: ClassVar[tuple[str, ...]] = ()
 
     def resource(self) -> dict[str, str]:
-        """Return the resource that the event is about, with its labels."""
+        """Return the event's resource with its labels."""
         labelled = {f"credit.{label}": _text(getattr(self, label)) for label in self.labels}
         return {"prefect.resource.id": self.resource_id(), **labelled}
 
@@ -40,7 +40,7 @@ class ObjectLanded(Event):
 
     bucket: str = Field(description="bucket of the object")
     key: str = Field(description="`landing/PORTFOLIO/applications/FILE` or `…/outcomes/FILE`")
-    version_id: str = Field("", description="version of the object; empty where the bucket keeps none")
+    version_id: str = Field("", description="version of the object; empty if the bucket is not versioned")
 
     def resource_id(self) -> str:
         """Return `s3://bucket/key`."""
@@ -55,7 +55,7 @@ class ModelApproved(Event):
 
     group: str = Field(description="model package group, `credit-PORTFOLIO` with dashes")
     package: str = Field(description="ARN of the model package")
-    approved_at: datetime = Field(description="when EventBridge heard of it")
+    approved_at: datetime = Field(description="when EventBridge received the approval")
 
     def resource_id(self) -> str:
         """Return the package's ARN."""
@@ -63,7 +63,7 @@ class ModelApproved(Event):
 
 
 class PortfolioEvent(Event):
-    """An event about a portfolio; a flow emits it."""
+    """An event about a portfolio, emitted by a flow."""
 
     portfolio: str = Field(description="whose contract")
 
@@ -73,29 +73,29 @@ class PortfolioEvent(Event):
 
 
 class DataIngested(PortfolioEvent):
-    """A file was published to the lake, or enough outcomes wait there to train on (or both)."""
+    """A file was published to the lake, or enough new outcomes are there to train on, or both."""
 
     name = "credit.data.ingested"
     labels = ("retrain",)
 
-    ingest_id: str | None = Field(description="the file; none where this run published none: refused, or known before")
+    ingest_id: str | None = Field(description="the file; none if it was refused or already known")
     accepted: int = Field(description="its rows in the lake")
     labelled: int = Field(description="its rows with a known outcome")
     months: list[str] = Field(description="its months, `YYYY-MM`")
     new_outcomes: int | None = Field(
-        description="applicants in the lake whose outcome no registered model knows; none where that was not counted"
+        description="applicants whose outcome no registered model has seen; none if not counted"
     )
     retrain: bool = Field(description="whether to train a challenger now")
 
 
 class ModelRegistered(PortfolioEvent):
-    """A trained model passed the gate and stands in the registry, approved or waiting for a person."""
+    """A trained model passed the gate and is in the registry, approved or pending manual approval."""
 
     name = "credit.model.registered"
 
     version: str = Field(description="model version, the bundle's digest")
     arn: str = Field(description="ARN of the model package")
-    snapshot_id: str = Field(description="what it was trained on")
+    snapshot_id: str = Field(description="the snapshot it was trained on")
     status: str = Field(description="`Approved` or `PendingManualApproval`")
 
 
@@ -106,12 +106,12 @@ class ModelRejected(PortfolioEvent):
 
     version: str = Field(description="model version, the bundle's digest")
     arn: str = Field(description="ARN of the model package")
-    snapshot_id: str = Field(description="what it was trained on")
-    reasons: list[str] = Field(description="the gate's checks that it did not pass")
+    snapshot_id: str = Field(description="the snapshot it was trained on")
+    reasons: list[str] = Field(description="details of the checks that failed")
 
 
 class ModelReleased(PortfolioEvent):
-    """A model has all the traffic."""
+    """A model now has all the traffic."""
 
     name = "credit.model.released"
 
@@ -124,7 +124,7 @@ class ReleaseRolledBack(PortfolioEvent):
 
     name = "credit.model.rolled_back"
 
-    version: str = Field(description="the model that was not released")
+    version: str = Field(description="version of the model that was not released")
     bundle_uri: str = Field(description="its bundle")
     reason: str = Field(description="what went wrong")
 
@@ -136,20 +136,20 @@ class ScoresPublished(PortfolioEvent):
 
     dt: str = Field(description="partition, the day of the scores")
     rows: int = Field(description="how many applicants")
-    model_version: str = Field(description="who scored them")
-    uri: str = Field(description="where they lie")
+    model_version: str = Field(description="version of the model that scored them")
+    uri: str = Field(description="address of the scores")
 
 
 class DriftDetected(PortfolioEvent):
-    """Months of scored applications differ from training, or turned out otherwise than the model says."""
+    """Scored months differ from training, or their outcomes differ from the model's predictions."""
 
     name = "credit.drift.detected"
     labels = ("retrain",)
 
     version: str = Field(description="the model that drifts")
-    months: list[str] = Field(description="the months in which it does")
-    reasons: list[str] = Field(description="each alarm in words")
-    report: str = Field(description="`monitoring.html`")
+    months: list[str] = Field(description="months with an alarm")
+    reasons: list[str] = Field(description="reason of each alarm")
+    report: str = Field(description="address of `monitoring.html`")
     retrain: bool = Field(description="whether a new model would help; false while a feed is broken")
 
 

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from credit_model.contract.contract import Contract
 from credit_model.gate.verdict import GateLimits
 from tasks import s3
-from tasks.lake.snapshot import Snapshot
+from tasks.lake.snapshot import Snapshot, champion_holdout
 from tasks.naming import dashed
 from tasks.run import console
 from tasks.sagemaker.registry import PublishedModel, RegisteredModel, fetch_bundle
@@ -24,10 +25,13 @@ def judge(
 ) -> dict[str, Any]:
     """Compare challenger and champion on the same holdout rows; with no champion, on absolute limits.
 
+    Where the contracts differ, the champion reads the applicants under its own contract, from the lake if the snapshot
+    lacks one of its columns.
+
     Returns:
         The verdict as a JSON document: `promoted`, `checks` (name, value, limit, passed, detail), and the two versions.
     """
-    from credit_model.gate.compare import compare  # noqa: PLC0415 - heavy: imported where it is used
+    from credit_model.gate.holdout import compare_contracts  # noqa: PLC0415 - heavy: imported where it is used
 
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
@@ -35,10 +39,20 @@ def judge(
         old = fetch_bundle(champion.bundle_uri, here / "champion") if champion else None
         s3.download_folder(snapshot.channel("holdout"), here / "holdout")
         holdout: pa.Table = pq.read_table(here / "holdout")
-        verdict = compare(old, new, holdout, limits)
+        own = _champion_rows(snapshot, old.contract, holdout, here / "own") if old else None
+        verdict = compare_contracts(old, new, holdout, limits, champion_holdout=own)
+    if verdict.rows < holdout.num_rows:
+        get_run_logger().warning("the champion can read %d of %d holdout rows", verdict.rows, holdout.num_rows)
     document = {**verdict.model_dump(mode="json"), "snapshot_id": snapshot.snapshot_id}
     _show(challenger, document)
     return document
+
+
+def _champion_rows(snapshot: Snapshot, contract: Contract, holdout: pa.Table, folder: Path) -> pa.Table | None:
+    """Return the holdout under the champion's contract, or None where the snapshot has all of its columns."""
+    if {column.name for column in contract.features} <= set(holdout.column_names):
+        return None
+    return champion_holdout(snapshot, contract, folder)
 
 
 def _show(challenger: PublishedModel, document: dict[str, Any]) -> None:

@@ -14,15 +14,15 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.contract.contract import Contract, load_contract
 from credit_model.monitoring.month import MonitorLimits, MonthReport
-from tasks import events, s3
+from tasks import events, layout, s3
 from tasks.errors import MonitoringError
 from tasks.lake import athena, tables
+from tasks.lake.snapshot import read_manifest
 from tasks.naming import dashed
 from tasks.sagemaker.registry import RegisteredModel, fetch_bundle
-from tasks.settings import settings
 from tasks.steps import step
 
 _SHOWN_MONTHS = 12
@@ -37,7 +37,7 @@ class ScoreRun(BaseModel, frozen=True):
     model_version: str
 
 
-class Monitored(BaseModel, frozen=True):
+class MonitorOutcome(BaseModel, frozen=True):
     """What a monitor run found, and where to look at it."""
 
     run: ScoreRun
@@ -82,7 +82,7 @@ def find_scores(portfolio: str, day: date | None = None) -> ScoreRun:
 
 
 @step
-def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits) -> Monitored:
+def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits) -> MonitorOutcome:
     """Measure every month of a score run, replace its rows in the `monitoring` table, and draw the report.
 
     An application belongs to the month it was made in; where that is not known, to the month of the score run.
@@ -105,19 +105,19 @@ def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits)
     report_uri = run.uri.rstrip("/").rsplit("/", 1)[0] + "/monitoring.html"
     page = render_monitoring(document, months, portfolio=run.portfolio, version=run.model_version, scored_on=run.dt)
     s3.write_bytes(report_uri, page.encode())
-    return Monitored(run=run, report_uri=report_uri, months=months)
+    return MonitorOutcome(run=run, report_uri=report_uri, months=months)
 
 
 def _train_months(snapshot_id: str) -> set[str]:
     """Months that training saw; none where the holdout was not out of time."""
-    manifest = s3.read_json(settings().uri("snapshots", snapshot_id, "manifest.json")) or {}
-    return set(manifest.get("split", {}).get("train_months", []))
+    manifest = read_manifest(snapshot_id)
+    return set(manifest.split.train_months) if manifest else set()
 
 
 def _draw(contract: Contract, run: ScoreRun, folder: Path) -> ds.Dataset:
     """Month, features, PD and known outcome of everyone in a score run, drawn by Athena."""
     tables.ensure(tables.outcomes())
-    uri = settings().uri("monitor", run.portfolio, f"{run.dt}-{uuid4().hex}", "")
+    uri = layout.monitor(run.portfolio, f"{run.dt}-{uuid4().hex}")
     try:
         athena.unload(_query(contract), [run.portfolio, run.portfolio, run.dt, run.dt[:7]], uri)
         paths = s3.download_folder(uri, folder)
@@ -142,7 +142,7 @@ LEFT JOIN observed ON scored.application_id = observed.application_id AND observ
 
 
 def _measured(document: Document, drawn: ds.Dataset, limits: MonitorLimits, *, trained: set[str]) -> list[MonthReport]:
-    """Reports of all months in order, one month in memory at a time."""
+    """Return the reports of all months in order, with one month in memory at a time."""
     from credit_model.monitoring.monitor import monitor  # noqa: PLC0415 - heavy: imported where it is used
 
     names = pc.unique(drawn.to_table(columns=["_month"])["_month"]).to_pylist()
@@ -186,7 +186,7 @@ def _rows(run: ScoreRun, month: MonthReport) -> list[dict[str, Any]]:
 
 
 @step
-def announce_drift(found: Monitored) -> list[str]:
+def announce_drift(found: MonitorOutcome) -> list[str]:
     """Announce the months in which this model drifts, where that had not been announced; return them.
 
     One event tells of all of them, so that ten drifted months start one training. A marker in S3 keeps what was
@@ -228,11 +228,11 @@ def _announced(run: ScoreRun, month: str) -> set[str]:
 
 
 def _marker(run: ScoreRun, month: str) -> str:
-    return settings().uri("drift", run.portfolio, run.model_version, f"{month}.json")
+    return layout.drift(run.portfolio, run.model_version, month)
 
 
 @step
-def show_months(found: Monitored) -> None:
+def show_months(found: MonitorOutcome) -> None:
     """Leave a summary: the latest months with their main figures, every alarm in words, where the report is."""
     run = found.run
     lines = [_line(month) for month in found.months[-_SHOWN_MONTHS:]]

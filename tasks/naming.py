@@ -1,4 +1,4 @@
-"""How a portfolio is named where underscores are not allowed: SageMaker, Kubernetes, Prefect artifact keys."""
+"""Portfolio names without underscores, for SageMaker, Kubernetes and Prefect artifact keys."""
 
 
 def dashed(portfolio: str) -> str:

@@ -1,7 +1,7 @@
-"""What dead runs have left behind: a release half-way, jobs that nobody waits for, scores that were never published.
+"""Cleans up after dead runs: half-way releases, jobs that nobody follows, scores that were never published.
 
-A run counts as dead only where this Prefect server knows it and it has ended. Whatever says nothing about its run, or
-whose run is unknown here, is left alone.
+A run counts as dead only if this Prefect server knows it and it has ended. Work that names no run, or a run unknown
+here, is left alone.
 """
 
 from collections.abc import Sequence
@@ -19,23 +19,24 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from pydantic import BaseModel
 
-from tasks import s3
+from tasks import layout, s3
 from tasks.batch import DRAWN, PUBLISHED, Batch, check_answers, publish
 from tasks.errors import ReconciliationError
 from tasks.lake import tables
+from tasks.lake.snapshot import Snapshot
 from tasks.naming import dashed
 from tasks.run import context
-from tasks.sagemaker.jobs import TRANSFORM, Kind, followers
-from tasks.settings import settings
+from tasks.sagemaker.jobs import TRAINING, TRANSFORM, JobKind, followers
+from tasks.sagemaker.steps import training_stem, transform_stem
 from tasks.steps import step
 
-# Beside a batch that stays unpublished for good: why.
+# File in the folder of a batch that will never be published; it says why.
 SETTLED = "settled.json"
 UNFINISHED = [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 
 
-class Settled(BaseModel, frozen=True):
-    """One thing that a dead run had left, and what was done about it."""
+class Leftover(BaseModel, frozen=True):
+    """Something that a dead run left, and what was done about it."""
 
     what: str
     name: str
@@ -43,12 +44,12 @@ class Settled(BaseModel, frozen=True):
 
 
 @step
-def settle_release(portfolio: str) -> list[Settled]:
+def settle_release(portfolio: str) -> list[Leftover]:
     """Undo a release that died half-way, unless a release is under way now.
 
-    A cluster that cannot be reached keeps nobody from training or scoring: then it is only said.
+    An unreachable cluster must not block training or scoring: the failure is only reported.
     """
-    if not s3.list_keys(settings().uri("releases", f"{portfolio}.json")) or _releasing():
+    if not s3.list_keys(layout.release(portfolio)) or _releasing():
         return []
     from tasks.release import rollout  # noqa: PLC0415 - heavy: imported where it is used
 
@@ -57,39 +58,54 @@ def settle_release(portfolio: str) -> list[Settled]:
         done = str(settled) if settled else None
     except Exception as error:
         done = f"left to the next release: {error}"
-    return _told(portfolio, [Settled(what="release", name=portfolio, done=done)] if done else [])
+    return _report(portfolio, [Leftover(what="release", name=portfolio, done=done)] if done else [])
 
 
 @step
-def settle_jobs(portfolio: str, kind: str, keep: str) -> list[Settled]:
+def settle_trainings(snapshot: Snapshot, hyperparameters: dict[str, str]) -> list[Leftover]:
+    """Stop training jobs that only dead runs have followed, except the one that `train_model` will attach to."""
+    return stop_abandoned(TRAINING, snapshot.portfolio, keep=training_stem(snapshot, hyperparameters))
+
+
+@step
+def settle_transforms(batch: Batch) -> list[Leftover]:
+    """Stop transform jobs that only dead runs have followed, except the one that `transform_batch` will attach to."""
+    places = {"input_uri": batch.input_uri, "output_uri": batch.output_uri}
+    return stop_abandoned(
+        TRANSFORM, batch.portfolio, keep=transform_stem(batch.portfolio, batch.model_version, **places)
+    )
+
+
+def stop_abandoned(kind: JobKind, portfolio: str, *, keep: str) -> list[Leftover]:
     """Stop a portfolio's jobs in progress that only dead runs have followed.
 
     Args:
-        portfolio: Whose jobs.
-        kind: `training` or `transform`.
+        kind: Training or transform.
+        portfolio: Owner of the jobs.
         keep: Name, without the attempt's number, of the job that this run is about to attach to or to create.
     """
-    found, jobs = [], Kind(kind)
-    for job in jobs.under_way(portfolio):
-        name = jobs.name(job)
-        if name != keep and not name.startswith(f"{keep}-") and _abandoned(followers(jobs.arn(job))):
-            jobs.stop(name)
-            found.append(Settled(what=f"{kind} job", name=name, done="stopped: the runs that followed it have ended"))
-    return _told(portfolio, found)
+    found = []
+    for job in kind.under_way(portfolio):
+        name = kind.name(job)
+        if name != keep and not name.startswith(f"{keep}-") and _abandoned(followers(kind.arn(job))):
+            kind.stop(name)
+            done = "stopped: the runs that followed it have ended"
+            found.append(Leftover(what=f"{kind.noun} job", name=name, done=done))
+    return _report(portfolio, found)
 
 
 @step
-def settle_batches(portfolio: str, keep: str) -> list[Settled]:
-    """Publish the scores that dead runs had ready for a day without scores; delete what they had only drawn.
+def settle_batches(portfolio: str, keep: str) -> list[Leftover]:
+    """Publish complete scores of dead runs for days that have none; delete batches that were only drawn.
 
     Args:
-        portfolio: Whose batches.
-        keep: The batch that this run works on.
+        portfolio: Owner of the batches.
+        keep: Id of the batch that this run works on.
     """
     if TRANSFORM.under_way(portfolio):
-        return []  # one of them may be writing; the next run looks again
+        return []  # a job may still be writing; the next run looks again
     found = [_settle_batch(batch) for batch in _unpublished(portfolio) if batch.batch_id != keep]
-    return _told(portfolio, [one for one in found if one is not None])
+    return _report(portfolio, [one for one in found if one is not None])
 
 
 def _releasing() -> bool:
@@ -105,7 +121,7 @@ def _abandoned(flow_runs: Sequence[str]) -> bool:
 
 
 def _unpublished(portfolio: str) -> list[Batch]:
-    uri = settings().uri("batch", portfolio, "")
+    uri = layout.batches(portfolio)
     names = set(s3.list_keys(uri))
     folders = {name.removesuffix(DRAWN) for name in names if name.endswith(f"/{DRAWN}")}
     left = sorted(one for one in folders if not {f"{one}{PUBLISHED}", f"{one}{SETTLED}"} & names)
@@ -113,22 +129,22 @@ def _unpublished(portfolio: str) -> list[Batch]:
     return [Batch.model_validate(document) for document in documents if document]
 
 
-def _settle_batch(batch: Batch) -> Settled | None:
+def _settle_batch(batch: Batch) -> Leftover | None:
     if not batch.day or not _abandoned(batch.runs):
         return None
     visible = tables.locations(tables.scores(), f"portfolio = '{batch.portfolio}'")
     if batch.output_uri in visible:
-        publish(batch, batch.model_version, date.fromisoformat(batch.day))  # only the note beside it was missing
+        publish(batch, batch.model_version, date.fromisoformat(batch.day))  # only the note in its folder was missing
         return None
     done = _finish_or_undo(batch, newer=[batch.portfolio, batch.day] in visible.values())
-    return Settled(what="batch", name=batch.batch_id, done=done)
+    return Leftover(what="batch", name=batch.batch_id, done=done)
 
 
 def _finish_or_undo(batch: Batch, *, newer: bool) -> str:
-    """Publish what is whole and wanted; delete what was only drawn; answers that exist otherwise stay, as evidence."""
+    """Publish complete scores, delete a batch that was only drawn, and keep everything else as evidence."""
     if not s3.list_keys(batch.output_uri):
         s3.delete(s3.list_keys(batch.folder))
-        return "deleted: it was drawn and never scored"
+        return "deleted: it was drawn but never scored"
     try:
         check_answers(batch)
     except ReconciliationError as error:
@@ -142,11 +158,11 @@ def _finish_or_undo(batch: Batch, *, newer: bool) -> str:
     return done
 
 
-def _told(portfolio: str, found: list[Settled]) -> list[Settled]:
+def _report(portfolio: str, found: list[Leftover]) -> list[Leftover]:
     for one in found:
-        get_run_logger().warning("left by a dead run: %s %s: %s", one.what, one.name, one.done)
+        get_run_logger().warning("leftover of a dead run: %s %s: %s", one.what, one.name, one.done)
     if found:
         lines = [f"| {one.what} | `{one.name}` | {one.done} |" for one in found]
-        head = ["# Left by dead runs, settled", "", "| what | name | done |", "|---|---|---|"]
+        head = ["# Leftovers of dead runs", "", "| what | name | done |", "|---|---|---|"]
         create_markdown_artifact(key=f"settled-{dashed(portfolio)}", markdown="\n".join([*head, *lines]))
     return found

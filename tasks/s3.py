@@ -24,19 +24,23 @@ def split(uri: str) -> tuple[str, str]:
     ('lake', 'landing/case/x.csv')
     """
     if not uri.startswith("s3://"):
-        raise ValueError(f"{uri!r} is not an S3 address: it must begin with s3://")
+        raise ValueError(f"{uri!r} is not an S3 address; it must start with s3://")
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
 
 def digest(*parts: object, length: int = 16) -> str:
-    """Return the first `length` hex digits of the SHA-256 of the parts in canonical JSON."""
+    """Return the first `length` hex digits of the SHA-256 of the parts in canonical JSON.
+
+    >>> digest("case", ["2026-10"], length=8)
+    '13e19b71'
+    """
     text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 def read_json(uri: str) -> dict[str, Any] | None:
-    """Return the JSON document at `uri`, or None where there is none."""
+    """Return the JSON document at `uri`, None if there is none."""
     bucket, key = split(uri)
     try:
         body = client().get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -54,7 +58,7 @@ def write_json(uri: str, document: dict[str, Any]) -> None:
 
 
 def create_json(uri: str, document: dict[str, Any]) -> bool:
-    """Write a JSON document where there is none yet; return whether this call did, and nobody else's."""
+    """Write a JSON document only if there is none yet; return whether this call wrote it."""
     bucket, key = split(uri)
     body = json.dumps(document, indent=1, sort_keys=True, default=str).encode()
     try:
@@ -78,7 +82,7 @@ def list_keys(prefix_uri: str) -> list[str]:
 
 
 def written_since(prefix_uri: str, moment: datetime) -> list[str]:
-    """Return the addresses of the objects under a prefix that were written since then."""
+    """Return the addresses of objects under a prefix written at or after `moment`."""
     bucket, prefix = split(prefix_uri)
     pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     found = (item for page in pages for item in page.get("Contents", []))
@@ -86,26 +90,30 @@ def written_since(prefix_uri: str, moment: datetime) -> list[str]:
 
 
 def sizes(prefix_uri: str) -> dict[str, int]:
-    """Return the bytes of every object under a prefix, by address."""
+    """Return the size in bytes of every object under a prefix, by address."""
     bucket, prefix = split(prefix_uri)
     pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return {f"s3://{bucket}/{item['Key']}": item["Size"] for page in pages for item in page.get("Contents", [])}
 
 
 def delete(uris: list[str]) -> None:
-    """Delete objects of one bucket."""
+    """Delete objects, all of one bucket."""
     for start in range(0, len(uris), 1000):
         chunk = [split(uri) for uri in uris[start : start + 1000]]
         client().delete_objects(Bucket=chunk[0][0], Delete={"Objects": [{"Key": key} for _, key in chunk]})
 
 
 def version(version_id: str | None) -> dict[str, str]:
-    """Return the request argument that names an object's version, none for the latest."""
+    """Return the request argument for an object's version, empty for the latest.
+
+    >>> version("3f1c"), version(None)
+    ({'VersionId': '3f1c'}, {})
+    """
     return {"VersionId": version_id} if version_id and version_id != "null" else {}
 
 
 def download(uri: str, path: Path, version_id: str | None = None) -> Path:
-    """Download one object to `path`, making its folder."""
+    """Download one object to `path`, creating its folder."""
     bucket, key = split(uri)
     path.parent.mkdir(parents=True, exist_ok=True)
     client().download_file(bucket, key, str(path), ExtraArgs=version(version_id))

@@ -1,4 +1,4 @@
-"""What makes a function a step of a flow: a Prefect task that is never cached and says in words what AWS refused."""
+"""Decorators that turn a function into a step of a flow: an uncached Prefect task with readable AWS errors."""
 
 import re
 from collections.abc import Callable
@@ -27,22 +27,22 @@ _BUSY = {
     *("InternalServerException", "InternalFailure", "InternalServerError", "ServiceUnavailable", "500", "503"),
 }
 _WHAT_IS_MISSING = re.compile(r"not authorized to perform:? (?P<action>[\w:]+)(?: on resource:? (?P<resource>\S+))?")
-# S3 answers a HEAD request without words; reading an object is what it takes.
+# S3 answers a HEAD request without a message. The permission needed differs from the operation's name.
 _ACTIONS = {"HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket"}
 
 
 def step(function: Callable[P, R]) -> Task[P, R]:
-    """Make a function a task of a flow."""
+    """Turn a function into a task of a flow."""
     return task(cache_policy=NO_CACHE)(explained(function))
 
 
 def making(asset: str, *, of: tuple[str, ...], by: str) -> Callable[[Callable[P, R]], MaterializingTask[P, R]]:
-    """Make a function a task that brings about an asset of a portfolio; `tasks.assets.of` fills the portfolio in.
+    """Turn a function into a task that materialises an asset; `tasks.assets.of` fills in the portfolio.
 
     Args:
         asset: Key of the asset.
-        of: Keys of what it is made of.
-        by: The service that makes it.
+        of: Keys of the assets it is derived from.
+        by: Service that makes it.
     """
 
     def made(function: Callable[P, R]) -> MaterializingTask[P, R]:
@@ -52,14 +52,14 @@ def making(asset: str, *, of: tuple[str, ...], by: str) -> Callable[[Callable[P,
 
 
 def explained(function: Callable[P, R]) -> Callable[P, R]:
-    """Let what AWS refuses end in one of our errors, which says what to do."""
+    """Convert AWS errors into our own, whose messages say what to do."""
 
     @wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except (BotoCoreError, ClientError, Boto3Error) as error:
-            found = in_words(error)
+            found = translated(error)
             if found is None:
                 raise
             raise found from error
@@ -67,17 +67,17 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
     return inner
 
 
-def in_words(error: Exception) -> TaskError | None:
-    """Return what an AWS error means for whoever has to act on it; None where it needs no translation."""
+def translated(error: Exception) -> TaskError | None:
+    """Return our error for an AWS error, None if it needs no translation."""
     if isinstance(error, ParamValidationError):
-        return RequestError(f"a request to AWS is malformed and was not sent: {error}; mend the parameter named there")
+        return RequestError(f"a request to AWS is malformed and was not sent: {error}; fix the parameter it names")
     if isinstance(error, ClientError):
         return _answered(error)
     cause = error.__cause__ or error.__context__
     if isinstance(error, Boto3Error) and isinstance(cause, ClientError):
         return _answered(cause)
     if isinstance(error, BotoCoreError):
-        return BusyError(f"AWS cannot be reached: {error}; run the flow again, it goes on from what is done")
+        return BusyError(f"AWS cannot be reached: {error}; run the flow again, it resumes from the finished steps")
     return None
 
 
@@ -87,12 +87,12 @@ def _answered(error: ClientError) -> TaskError | None:
     if code in _DENIED:
         return _denied(operation, said)
     if code in _INVALID:
-        return RequestError(f"AWS refuses {operation}: {said} ({code}); mend the parameter or setting named there")
+        return RequestError(f"AWS refuses {operation}: {said} ({code}); fix the parameter or setting it names")
     if code in ("ResourceLimitExceeded", "LimitExceededException"):
-        return RequestError(f"AWS refuses {operation}: {said}; ask for a higher quota or choose another instance type")
+        return RequestError(f"AWS refuses {operation}: {said}; request a higher quota or choose another instance type")
     if code in _BUSY:
         attempts = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
-        advice = "run the flow again, it goes on from what is done"
+        advice = "run the flow again, it resumes from the finished steps"
         return BusyError(f"AWS kept answering {code} to {operation} ({attempts} attempts): {said}; {advice}")
     return None
 

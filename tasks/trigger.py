@@ -1,4 +1,4 @@
-"""When to train a challenger: after the last file of a burst, where the lake knows enough that no model does."""
+"""Decides when to train a challenger: after the last file of a burst, once enough new outcomes are in the lake."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,19 +19,20 @@ from prefect.types import DateTime
 from pydantic import BaseModel
 
 from credit_model.contract.contract import load_contract
-from tasks import events, s3
+from tasks import events, layout, s3
 from tasks.lake import athena, tables
 from tasks.lake.ingest import IngestReport, portfolio_of
+from tasks.lake.snapshot import read_manifest
 from tasks.sagemaker.registry import list_models, package_number
 from tasks.settings import settings
 from tasks.steps import step
 
-# On a run of ingest from the moment it begins to decide; whoever looks later does not count on it any more.
+# Tag of an ingest run that has begun to decide; later runs no longer leave the decision to it.
 DECIDES = "decides-on-training"
 COMING = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
-# A run that has not got so far in this time is stuck, or dead without anybody having noticed: no one waits for it.
+# A run that has not decided within this time is stuck or dead; nobody waits for it.
 PATIENCE = timedelta(hours=1)
-# In a burst, events wait in Prefect before they become runs; what is older has been lost, and no one waits for it.
+# In a burst, events wait in Prefect before they become runs; an older event has been lost, and nobody waits for it.
 DELIVERY = timedelta(minutes=15)
 PAGE = 200
 
@@ -40,8 +41,8 @@ class Decision(BaseModel, frozen=True):
     """Whether to train now.
 
     Attributes:
-        new_outcomes: Applicants whose outcome no registered model knows; None where a later run will count them.
-        retrain: Whether they are enough.
+        new_outcomes: Applicants whose outcome no registered model has seen; None if a later run will count them.
+        retrain: Whether that is enough to train.
     """
 
     new_outcomes: int | None
@@ -50,28 +51,28 @@ class Decision(BaseModel, frozen=True):
 
 @step
 def decide(portfolio: str) -> Decision:
-    """Decide for this file and all before it, or leave it to a run of ingest that is still on its way.
+    """Decide for this file and all earlier ones, or leave the decision to an ingest run that is still to come.
 
-    Whoever decides says so first and looks second. So of two runs that end together at least one sees the other's
-    file in the lake, and none leaves the decision to a run that has taken its own already.
+    A run first marks itself as deciding and then looks for others. So of two runs that end together, at least one
+    sees the other's file in the lake, and neither leaves the decision to a run that has already decided.
     """
-    left_to = _coming(portfolio)
+    left_to = later_file(portfolio)
     if left_to is not None:
-        get_run_logger().info("whether to train is left to the ingest of %s, which is still to come", left_to)
+        get_run_logger().info("the later ingest of %s will decide whether to train", left_to)
         return Decision(new_outcomes=None, retrain=False)
     found, enough = count_new_outcomes(portfolio), settings().retrain_outcomes
-    get_run_logger().info("%d applicants have an outcome that no model knows; %d start a training", found, enough)
+    get_run_logger().info("%d applicants have an outcome that no model has seen; a training needs %d", found, enough)
     return Decision(new_outcomes=found, retrain=found >= enough)
 
 
 @step
 def announce_ingest(portfolio: str, report: IngestReport | None, decision: Decision) -> None:
-    """Announce what a run of ingest has published and whether to train now; say nothing where neither is anything.
+    """Announce what an ingest run has published and whether to train now; stay silent if there is neither.
 
     Args:
-        portfolio: Whose data.
-        report: What became of the file, None where it was refused.
-        decision: What was decided about training.
+        portfolio: Name of the contract.
+        report: Result of the ingest, None if the file was refused.
+        decision: Whether to train.
     """
     fresh = None if report is None or report.repeated else report
     if fresh is None and not decision.retrain:
@@ -87,8 +88,8 @@ def announce_ingest(portfolio: str, report: IngestReport | None, decision: Decis
     events.announce(event)
 
 
-def _coming(portfolio: str) -> str | None:
-    """Return a file whose run will decide after us, None where there is none (or no deployment to run it)."""
+def later_file(portfolio: str) -> str | None:
+    """Return a file whose run will decide after this one, None if there is none or no deployment to run it."""
     deployment, flow_run = runtime.deployment.id, runtime.flow_run.id
     if not deployment or not flow_run:
         return None
@@ -99,12 +100,12 @@ def _coming(portfolio: str) -> str | None:
 
 
 def _on_their_way(client: SyncPrefectClient, us: FlowRun, deployment: UUID, portfolio: str) -> Iterator[str]:
-    """Yield files of runs that have not decided, then files whose event Prefect has not got round to."""
+    """Yield files of runs that have not decided, then files whose event has not become a run yet."""
     undecided = _runs(client, deployment, since=DateTime.now("UTC") - PATIENCE, states=COMING)
     for run in undecided:
         if run.id != us.id and DECIDES not in run.tags and _will_decide(run, portfolio):
             yield str(run.parameters["uri"])
-    landed = s3.written_since(settings().uri("landing", portfolio, ""), DateTime.now("UTC") - DELIVERY)
+    landed = s3.written_since(layout.landing(portfolio), DateTime.now("UTC") - DELIVERY)
     if landed:
         runs = _runs(client, deployment, since=DateTime.now("UTC") - 2 * DELIVERY)
         known = {str(run.parameters.get("uri")) for run in runs}
@@ -131,9 +132,9 @@ def _will_decide(run: FlowRun, portfolio: str) -> bool:
 
 
 def count_new_outcomes(portfolio: str) -> int:
-    """Return how many applicants have features and an outcome in the lake, and had not when the newest model was made.
+    """Return how many applicants have gained features and an outcome since the newest model was trained.
 
-    An outcome that was delivered again is not new; one that came before its application is, once both are there.
+    An outcome that is delivered again is not new. One that came before its application is, once both are there.
     """
     contract = load_contract(portfolio)
     table, expression = tables.applications(contract), f"portfolio = '{portfolio}'"
@@ -143,7 +144,7 @@ def count_new_outcomes(portfolio: str) -> int:
     fresh = sorted((present | observed) - known)
     if not present or not observed or not fresh:
         return 0
-    new = fresh if known else []  # without a model everything is new, and nothing has to be named
+    new = fresh if known else []  # without a model every file is new, and none has to be listed
     seen = f"max(CASE WHEN ingest IN ({', '.join('?' * len(new))}) THEN 0 ELSE 1 END) AS seen" if new else "0 AS seen"
     query = f"""WITH present AS (SELECT application_id, {seen} FROM {table.name} GROUP BY application_id),
 observed AS (SELECT application_id, {seen} FROM {tables.outcomes().name} WHERE portfolio = ? GROUP BY application_id)
@@ -153,10 +154,10 @@ WHERE present.seen = 0 OR observed.seen = 0"""  # noqa: S608 - names of a valida
 
 
 def _known_files(portfolio: str) -> set[str]:
-    """The files in the snapshot of the model that was registered last, whatever the gate said of it."""
+    """Return the files in the snapshot of the newest registered model, whether or not it passed the gate."""
     newest = max(list_models(portfolio), key=lambda model: package_number(model.arn), default=None)
     if newest is None:
         return set()
-    manifest = s3.read_json(settings().uri("snapshots", newest.snapshot_id, "manifest.json")) or {}
-    files: dict[str, list[list[str]]] = manifest.get("ingested_files", {})
+    manifest = read_manifest(newest.snapshot_id)
+    files = manifest.ingested_files if manifest else {}
     return {values[-1] for partitions in files.values() for values in partitions}

@@ -1,4 +1,4 @@
-"""What every test may use: the path of real data, one AWS on loopback for each test process, and the two kinds of tests.
+"""Shared by all tests: the path of real data, one AWS on loopback for each process, and the two kinds of tests.
 
 A test is a unit test unless it is marked `integration`, and a unit test starts no process and opens no connection: the
 guard below fails one that tries. `make check` runs the unit tests that are not marked `slow`; `make test` runs all.

@@ -32,6 +32,7 @@ DIRECTIONS = {
     "tasks": (
         "assets errors events naming s3",
         "settings steps",
+        "layout",
         "run",
         "lake",
         "sagemaker",

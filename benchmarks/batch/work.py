@@ -39,7 +39,7 @@ def prepare(folder: Path, rows: int) -> Numbers:
     table = table.select(["application_id", *(column.name for column in contract.features)])
     pq.write_table(table, folder / "rows.parquet", compression="zstd")
     pacsv.write_csv(table, folder / "rows.csv")
-    trees = bundle.document.training["rounds"]
+    trees = bundle.document.training.rounds
     return {"model": f"{trees} trees of {len(bundle.document.features)} features"}
 
 

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from credit_model.bundle.bundle import Cutoffs, Document
+from credit_model.bundle.document import Cutoffs, Document
 from credit_model.evaluation.drift import reference_of
 from credit_model.gate.checks import Contender
 from credit_model.metrics.logistic import logit, sigmoid

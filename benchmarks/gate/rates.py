@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.gate.pairs import PairMaker, Portfolio, Situation
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.contract.contract import load_contract
 from credit_model.gate.checks import judge
 from credit_model.gate.verdict import GateLimits

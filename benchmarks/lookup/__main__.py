@@ -16,8 +16,9 @@ import orjson
 import uvloop
 
 from benchmarks.lookup.world import prepared
-from images.serve.online.connect import lookup_from_environment
+from images.serve.online.dynamodb import DynamoLookup
 from images.serve.online.lookup import Lookup, LookupFault
+from images.serve.settings import read_settings
 
 _AT_A_TIME = 16
 # Milliseconds that the server may add to the median of the look-up itself.
@@ -37,8 +38,8 @@ def main() -> int:
 
 
 async def _measure(port: int, ids: list[str], rounds: int, asks: int) -> int:
-    lookup = lookup_from_environment()
-    assert lookup is not None
+    settings = read_settings([])
+    lookup = DynamoLookup.connect(settings.online_table, timeout=settings.online_timeout_ms / 1000)
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(_AT_A_TIME)]
     kinds = {"look-up": _directly(lookup), "by id": _over_http(connections)}
     for ask in kinds.values():

@@ -53,7 +53,7 @@ def ours(folder: Path, settings: TrainSettings, threads: int) -> Numbers:
         progress=lambda stage, *_: stages.append((stage, time.perf_counter() - started)),
     )
     firsts = dict(reversed(stages))
-    return {"rounds": bundle.document.training["rounds"], "stages": firsts, "threads": threads}
+    return {"rounds": bundle.document.training.rounds, "stages": firsts, "threads": threads}
 
 
 def protocol(folder: Path, settings: TrainSettings, threads: int) -> Numbers:

@@ -1,4 +1,4 @@
-"""Packs a bundle folder into a deterministic model.tar.gz and unpacks one safely."""
+"""Packing of a bundle folder as a deterministic model.tar.gz, and safe unpacking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_BYTES = 2 << 30
 
 
 def write_archive(folder: str | Path, path: str | Path) -> Path:
-    """Writes the files of a folder as tar.gz; the same files give the same bytes.
+    """Write the files of a folder as tar.gz; the same files give the same bytes.
 
     Args:
         folder: A saved bundle.
@@ -36,7 +36,7 @@ def write_archive(folder: str | Path, path: str | Path) -> Path:
 
 
 def read_archive(path: str | Path, folder: str | Path) -> Path:
-    """Unpacks a bundle archive into a new or empty folder.
+    """Unpack a bundle archive into a new or empty folder.
 
     Raises:
         BundleError: Not a tar.gz, or it holds anything but plain files under relative names.
@@ -45,7 +45,7 @@ def read_archive(path: str | Path, folder: str | Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(path, "r:gz") as archive:
-            for member in _plain_files(archive, Path(path).name):
+            for member in _plain_files(archive, target, Path(path).name):
                 destination = target / member.name
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 source = archive.extractfile(member)
@@ -55,12 +55,25 @@ def read_archive(path: str | Path, folder: str | Path) -> Path:
     return target
 
 
-def _plain_files(archive: tarfile.TarFile, label: str) -> list[tarfile.TarInfo]:
+def _plain_files(archive: tarfile.TarFile, target: Path, label: str) -> list[tarfile.TarInfo]:
     members = archive.getmembers()
     for member in members:
-        name = PurePosixPath(member.name)
-        if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
+        # A bundle holds no links; the filter lets those that stay inside pass.
+        if not (member.isfile() or member.isdir()) or not _stays_inside(member, target):
             raise BundleError(f"{label}: '{member.name}' is not a plain file inside the archive; do not use it")
     if sum(member.size for member in members) > _MAX_BYTES:
         raise BundleError(f"{label}: unpacks to more than {_MAX_BYTES >> 30} GiB; do not use it")
     return [member for member in members if member.isfile()]
+
+
+def _stays_inside(member: tarfile.TarInfo, target: Path) -> bool:
+    if ".." in PurePosixPath(member.name).parts:
+        return False
+    if not hasattr(tarfile, "data_filter"):
+        # Python before 3.11.4 has no filters, and Debian 12 ships 3.11.2.
+        return not PurePosixPath(member.name).is_absolute()
+    try:
+        # The filter makes an absolute name relative, but no bundle holds one.
+        return tarfile.data_filter(member, str(target)).name == member.name
+    except tarfile.FilterError:
+        return False

@@ -1,4 +1,4 @@
-"""The model bundle: everything a model needs to score and to be explained, as a folder of plain files."""
+"""The model bundle: all that it takes to score with a model and to explain it, as a folder of plain files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from credit_model.calibration.calibrator import Calibration
+from credit_model.bundle.document import FORMAT, Document, GoldenRow
+from credit_model.bundle.measurements import Metrics
 from credit_model.contract.contract import Contract
 from credit_model.errors import BundleError
-from credit_model.explain.reasons import ReasonBook
-from credit_model.features.encoder import Encoder
 
 MODEL, DOCUMENT, GOLDEN, REPORT, CARD, MANIFEST = (
     "model.txt",
@@ -27,102 +25,6 @@ MODEL, DOCUMENT, GOLDEN, REPORT, CARD, MANIFEST = (
     "manifest.json",
 )
 _CONTENT = (MODEL, DOCUMENT, GOLDEN, REPORT, CARD)
-_FORMAT = 1
-__all__ = [
-    "Bundle",
-    "Calibration",
-    "Cutoffs",
-    "Document",
-    "GoldenRow",
-    "Lineage",
-    "Reference",
-    "ScoreScale",
-    "canonical_json",
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ScoreScale(_Part):
-    """Points: `base_score` at good:bad odds `base_odds`, `pdo` points more when the odds double."""
-
-    base_score: float = 600.0
-    base_odds: float = Field(default=50.0, gt=0)
-    pdo: float = Field(default=20.0, gt=0)
-
-
-class Cutoffs(_Part):
-    """Decision by PD: approve below `approve_below`, decline from `decline_from`, refer between."""
-
-    approve_below: float = Field(gt=0, le=1)
-    decline_from: float = Field(gt=0, le=1)
-
-
-class Reference(_Part):
-    """Distribution of one column in training, for drift.
-
-    Attributes:
-        kind: `numeric` (shares of the bins between `edges`) or `levels`.
-        edges: Inner bin edges; a value v is in bin i when edges[i-1] < v <= edges[i].
-        levels: Levels in the order of the shares.
-        shares: Share of the rows in each bin or level; with `missing` they sum to 1.
-        missing: Share of missing values.
-    """
-
-    kind: str
-    edges: tuple[float, ...] = ()
-    levels: tuple[str, ...] = ()
-    shares: tuple[float, ...]
-    missing: float
-
-
-class Lineage(_Part):
-    """Where the model comes from; everything needed to train it again."""
-
-    snapshot_id: str | None = None
-    git_commit: str | None = None
-    image_digest: str | None = None
-    extra: dict[str, str] = Field(default_factory=dict)
-
-
-class Document(_Part):
-    """Content of bundle.json."""
-
-    format: int = _FORMAT
-    contract: Contract
-    features: tuple[str, ...]
-    dropped: dict[str, str] = Field(default_factory=dict)
-    levels: dict[str, tuple[str, ...]]
-    calibration: Calibration
-    scale: ScoreScale
-    grades: tuple[str, ...]
-    grade_edges: tuple[float, ...]
-    cutoffs: Cutoffs
-    reference: dict[str, Reference]
-    score_reference: Reference
-    metrics: dict[str, Any]
-    importance: dict[str, float]
-    settings: dict[str, Any]
-    training: dict[str, Any]
-    libraries: dict[str, str]
-    lineage: Lineage = Lineage()
-    reasons: ReasonBook | None = None
-    evidence: dict[str, Any] = Field(default_factory=dict)
-
-    @cached_property
-    def encoder(self) -> Encoder:
-        """Encoder with the learnt levels."""
-        return Encoder(self.contract, self.features, self.levels)
-
-
-class GoldenRow(_Part):
-    """An applicant whose PD is known, to prove that a deployed model is this one."""
-
-    application_id: str
-    row: dict[str, Any]
-    pd: float
 
 
 @dataclass(frozen=True)
@@ -137,6 +39,17 @@ class Bundle:
         golden: Applicants with known PDs.
         report: Self-contained HTML report.
         model_card: Markdown model card.
+
+    Example:
+        >>> from credit_model import TrainSettings, load_contract, simulate, train
+        >>> settings = TrainSettings(folds=2, max_rounds=5, studies=False)
+        >>> bundle = train(simulate(3000, months=1).applications, load_contract("case"), settings)
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Bundle.load(bundle.save(folder)).version == bundle.version
+        True
+        >>> 0.5 < bundle.metrics.cross_validation.roc_auc < 1
+        True
     """
 
     document: Document
@@ -147,28 +60,28 @@ class Bundle:
 
     @property
     def contract(self) -> Contract:
-        """Feature contract the model was trained under."""
+        """The feature contract that the model was trained under."""
         return self.document.contract
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> Metrics:
         """Measured quality: `cross_validation` always, `holdout` where there was one."""
         return self.document.metrics
 
     @property
     def holdout_metrics(self) -> dict[str, float]:
         """The single-number measures on the holdout; empty where there was none."""
-        measured = self.metrics.get("holdout", {})
-        return {name: value for name, value in sorted(measured.items()) if isinstance(value, float)}
+        measured = self.metrics.holdout
+        return {name: value for name, value in sorted(measured.items()) if isinstance(value, float)} if measured else {}
 
     @cached_property
     def version(self) -> str:
-        """First 12 hex digits of the SHA-256 of manifest.json: a digest of the whole bundle."""
+        """The first 12 hex digits of the SHA-256 of manifest.json: a digest of the whole bundle."""
         return hashlib.sha256(self.files[MANIFEST]).hexdigest()[:12]
 
     @cached_property
     def files(self) -> dict[str, bytes]:
-        """Content of every file by name, the manifest last."""
+        """The content of every file by name, the manifest last."""
         content = {
             MODEL: self.model_text.encode(),
             DOCUMENT: canonical_json(self.document.model_dump(mode="json")),
@@ -177,13 +90,13 @@ class Bundle:
             CARD: self.model_card.encode(),
         }
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-        return content | {MANIFEST: canonical_json({"format": _FORMAT, "files": digests})}
+        return content | {MANIFEST: canonical_json({"format": FORMAT, "files": digests})}
 
     def save(self, folder: str | Path) -> Path:
-        """Writes the bundle into a new or empty folder.
+        """Write the bundle into a new or empty folder.
 
         Raises:
-            BundleError: The folder holds something already.
+            BundleError: The folder is not empty.
         """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
@@ -195,10 +108,10 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
-        """Reads a bundle and checks every file against the manifest.
+        """Read a bundle and check every file against the manifest.
 
         Raises:
-            BundleError: A file is missing, extra or changed, or not a bundle; names it.
+            BundleError: A file is missing, extra, changed or no part of a bundle; names it.
         """
         content = _checked(Path(folder))
         document = _parsed(Document, content[DOCUMENT], DOCUMENT)
@@ -210,19 +123,19 @@ class Bundle:
             report=content[REPORT].decode(),
             model_card=content[CARD].decode(),
         )
-        # The files as they are, not as this release would write them: a model keeps its version whoever reads it.
+        # The files as they are, not as this release would write them: a model keeps its version in every release.
         bundle.__dict__["files"] = dict(content)
         return bundle
 
 
 def canonical_json(value: object) -> bytes:
-    """JSON bytes that depend on the value only: sorted keys, no NaN, one trailing newline."""
+    """Return JSON bytes that depend on the value only: sorted keys, no NaN, one trailing newline."""
     return (json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
 def _checked(folder: Path) -> Mapping[str, bytes]:
     digests = _manifest(folder)
-    # Hidden files are what file systems and downloads leave behind; they are no part of a bundle.
+    # File systems and downloads leave hidden files behind; they are no part of a bundle.
     present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
     wanted = {*digests, MANIFEST}
     if present != wanted:
@@ -244,8 +157,8 @@ def _manifest(folder: Path) -> dict[str, str]:
         raise BundleError(f"{folder}: {MANIFEST} is missing; is this the folder of an unpacked bundle?") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{folder}: {MANIFEST} is damaged; unpack the bundle again") from error
-    if set(digests) != set(_CONTENT) or manifest.get("format") != _FORMAT:
-        raise BundleError(f"{folder}: {MANIFEST} lists other files than a format {_FORMAT} bundle; retrain the model")
+    if set(digests) != set(_CONTENT) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{folder}: {MANIFEST} lists other files than a format {FORMAT} bundle; retrain the model")
     return digests
 
 

@@ -18,7 +18,7 @@ Method = Literal["none", "sigmoid", "isotonic", "venn_abers"]
 
 
 class Calibration(BaseModel):
-    """PD of a margin (log-odds of the model); never falls while the margin rises.
+    """How a margin (log-odds of the model) becomes a PD, which never falls while the margin rises.
 
     `none` and `sigmoid` (Platt): PD = 1 / (1 + exp(-(slope * margin + intercept))). `isotonic`: straight lines between
     the points (knots, values), flat beyond them. `venn_abers`: steps; `values[i]` holds from `knots[i - 1]` up to, not
@@ -48,7 +48,7 @@ class Calibration(BaseModel):
         return self
 
     def pds(self, margins: Floats) -> Floats:
-        """PDs of margins, same shape."""
+        """Return the PDs of margins, same shape."""
         if self.method == "isotonic":
             lines: Floats = np.interp(margins, *self._points)
             return lines
@@ -58,7 +58,7 @@ class Calibration(BaseModel):
         return sigmoid(np.clip(self.slope * margins + self.intercept, -_MOST, _MOST))
 
     def pd(self, margin: float) -> float:
-        """PD of one margin: the arithmetic of `pds` without the cost of arrays of one."""
+        """Return the PD of one margin: the arithmetic of `pds` without the cost of arrays of one."""
         if self.method == "isotonic":
             return float(np.interp(margin, *self._points))
         if self.method == "venn_abers":

@@ -1,4 +1,4 @@
-"""Fits calibrations and chooses among them by cross-fitted log loss, with a price on lost resolution."""
+"""Fitting of calibrations, and the choice among them by cross-fitted log loss with a price on lost ranking."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ _RULE = (
     "penalised log loss is lower by more than the standard error of the paired difference in log loss. "
     "Penalised log loss = log loss + entropy of the default rate x Gini lost to ties."
 )
-# Margins are rounded to so many cells of equal size at most: a bound on the bundle's size and on the time to fit.
+# Margins are rounded to at most this many cells of equal size, which bounds the bundle's size and the time to fit.
 _CELLS = 65_536
 
 
 @dataclass(frozen=True)
 class CalibrationChoice:
-    """A calibration and why it is the one.
+    """A calibration and why it was chosen.
 
     Attributes:
         calibration: Fitted on all margins given.
-        table: Plain values for the report: `chosen`, `reason`, `rule`, and under `methods` one entry each with
-            `method`, `log_loss`, `brier`, `auc_lost`, `penalty`, `penalised_log_loss`, and `gain` and `gain_error`:
-            how much lower its penalised log loss is than that of the best simpler method, and the standard error.
+        table: The methods tried, as a bundle's `CalibrationTable` keeps them.
     """
 
     calibration: Calibration
@@ -41,7 +39,7 @@ class CalibrationChoice:
 
 
 def fit_sigmoid(margins: Floats, outcomes: Outcomes) -> Calibration:
-    """Platt's sigmoid by maximum likelihood. A slope below 0 (margins that rank backwards) becomes 0."""
+    """Fit Platt's sigmoid by maximum likelihood. A slope below 0 (margins that rank backwards) becomes 0."""
     slope, intercept = fit_line(margins, outcomes.astype(np.float64))
     if slope < 0:
         return Calibration(slope=0.0, intercept=float(np.log(outcomes.mean() / (1 - outcomes.mean()))))
@@ -49,9 +47,9 @@ def fit_sigmoid(margins: Floats, outcomes: Outcomes) -> Calibration:
 
 
 def fit_isotonic(margins: Floats, outcomes: Outcomes) -> Calibration:
-    """Isotonic regression by pooling adjacent violators, drawn as lines between the ends of its blocks.
+    """Fit an isotonic regression by pooling adjacent violators, drawn as lines between the ends of its blocks.
 
-    One applicant more with the mean default rate as outcome is added at the lowest and one at the highest margin.
+    One more applicant with the mean default rate as outcome is added at the lowest and one at the highest margin.
     This keeps the PDs of the end blocks off 0 and 1 as Laplace's rule would, and leaves the order to the regression.
     """
     rate = outcomes.mean()
@@ -63,7 +61,7 @@ def fit_isotonic(margins: Floats, outcomes: Outcomes) -> Calibration:
 
 
 def fit_venn_abers(margins: Floats, outcomes: Outcomes) -> Calibration:
-    """Inductive Venn-Abers: both isotonic PDs of an applicant, merged to p1 / (1 - p0 + p1).
+    """Fit an inductive Venn-Abers calibration: both isotonic PDs of an applicant, merged to p1 / (1 - p0 + p1).
 
     p1 is the isotonic PD of an applicant who joined the data as a default, p0 as a repayer; hence p1 > 0 and p0 < 1 and
     the merged PD is strictly between 0 and 1. An applicant counts as tied with the nearest margin of the data. Beyond
@@ -96,7 +94,7 @@ def choose_calibration(
     *,
     method: Literal["auto", "none", "sigmoid", "isotonic", "venn_abers"] = "auto",
 ) -> CalibrationChoice:
-    """Chooses a calibration and fits it on all out-of-fold margins.
+    """Choose a calibration and fit it on all out-of-fold margins.
 
     Every method is fitted on the margins of all folds but one and measured on that one, in turn. A method pays for the
     ranking it gives up through ties: penalised log loss = log loss + H * 2 * max(0, AUC lost), where H is the entropy
@@ -131,7 +129,7 @@ class _Sample:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A method measured on folds it was not fitted on; `losses` are those of the single rows."""
+    """A method measured on folds that it was not fitted on; `losses` are those of the single rows."""
 
     method: Method
     losses: Floats
@@ -188,7 +186,7 @@ def _cross_fitted(fit: Callable[[Floats, Outcomes], Calibration], sample: _Sampl
 
 
 def _auc_lost(pds: Floats, sample: _Sample) -> float:
-    """Mean over the rows of the fall in AUC inside each fold; folds have calibrations of their own."""
+    """Return the mean over the rows of the fall in AUC inside each fold; each fold has its own calibration."""
     lost = 0.0
     for fold in np.unique(sample.fold_of):
         own = sample.fold_of == fold
@@ -198,14 +196,14 @@ def _auc_lost(pds: Floats, sample: _Sample) -> float:
 
 
 def _compared(trials: list[_Trial]) -> tuple[Method, str, list[dict[str, object]]]:
-    """The method to take, why, and a row of the table for each."""
+    """Return the method to take, why, and a row of the table for each."""
     best = trials[0]
     rows, reason = [best.row()], "no other method is better by more than chance"
     for trial in trials[1:]:
         gain = best.score - trial.score
         error = float((best.losses - trial.losses).std(ddof=1) / np.sqrt(len(trial.losses)))
         rows.append(trial.row() | {"gain": gain, "gain_error": error})
-        # The sigmoid keeps the ranking whole and costs two parameters, which cross-fitting charges for already.
+        # The sigmoid keeps the ranking, and cross-fitting already charges for its two parameters.
         if gain > (0.0 if trial.method == "sigmoid" else error):
             reason = (
                 f"its penalised log loss is {gain:.6f} lower than that of {best.method} (standard error {error:.6f})"
@@ -215,7 +213,7 @@ def _compared(trials: list[_Trial]) -> tuple[Method, str, list[dict[str, object]
 
 
 def _cells(margins: Floats, outcomes: Outcomes) -> tuple[Floats, Floats, Floats]:
-    """Borders between cells of margins, shape (cells - 1,), and the rows and defaults of each, shape (cells,)."""
+    """Return the borders between cells of margins, shape (cells - 1,), and rows and defaults of each, (cells,)."""
     distinct, place, counts = np.unique(margins, return_inverse=True, return_counts=True)
     before = np.cumsum(counts) - counts
     cell = np.arange(len(distinct)) if len(distinct) <= _CELLS else before * _CELLS // len(margins)
@@ -230,7 +228,7 @@ def _cells(margins: Floats, outcomes: Outcomes) -> tuple[Floats, Floats, Floats]
 
 
 def _joined_as_default(sizes: Floats, defaults: Floats) -> Floats:
-    """Isotonic value of one more default in each cell in turn, shape (cells,).
+    """Return the isotonic value of one more default in each cell in turn, shape (cells,).
 
     The value is the slope, over the newcomer, of the greatest convex minorant of the cumulative sums: points before
     the newcomer move by (-1, -1). While the next moved point is above the current tangent, the tangent stays.
@@ -253,6 +251,6 @@ def _joined_as_default(sizes: Floats, defaults: Floats) -> Floats:
 
 
 def _minorant(sizes: Floats, defaults: Floats) -> npt.NDArray[np.int64]:
-    """Where the greatest convex minorant of the cumulative sums bends, its end included."""
+    """Return where the greatest convex minorant of the cumulative sums bends, its end included."""
     fitted = IsotonicRegression().fit_transform(np.arange(len(sizes)), defaults / sizes, sample_weight=sizes)
     return np.append(np.flatnonzero(np.diff(fitted) > 0) + 1, len(sizes))

@@ -1,4 +1,4 @@
-"""The command `compare`: asks the gate about two bundles and a labelled file, and shows its checks as a table."""
+"""The command `compare`: the gate's verdict on two bundles and a labelled file, as a table."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from credit_model.bundle.bundle import Bundle
-from credit_model.contract.contract import ID, TARGET
+from credit_model.cli.assignments import assigned
+from credit_model.contract.contract import TARGET, Contract
 from credit_model.data.outputs import file_target
+from credit_model.data.raw_file import open_raw
 from credit_model.data.reading import read_applications
 from credit_model.errors import DataError
 from credit_model.gate.verdict import GateLimits, Verdict
@@ -22,7 +24,7 @@ _REFUSED = 4
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:
-    """Gives a parser the arguments of the command."""
+    """Add the arguments of the command to a parser."""
     parser.add_argument("champion", type=Path, help="folder of the bundle in production")
     parser.add_argument("challenger", type=Path, help="folder of the bundle that may replace it")
     parser.add_argument("holdout", type=Path, help="labelled CSV or Parquet that neither was trained on")
@@ -33,16 +35,19 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    # scikit-learn takes a second to import, which the other commands need not wait for.
-    from credit_model.gate.compare import compare  # noqa: PLC0415
+    # scikit-learn takes a second to import; the other commands should not wait for it.
+    from credit_model.gate.holdout import compare_contracts  # noqa: PLC0415
     from credit_model.report.model_report import render_report  # noqa: PLC0415
 
     limits = _limits(options.set)
     for path in filter(None, (options.report, options.json)):
         file_target(path)
     champion, challenger = Bundle.load(options.champion), Bundle.load(options.challenger)
-    holdout, champions = _holdouts(options.holdout, champion, challenger)
-    verdict = compare(champion, challenger, holdout, limits, champion_holdout=champions)
+    holdout = _labelled(options.holdout, challenger.contract)
+    # One canonical name may stand for another column of the file under the other contract, so each model reads its own.
+    same = champion.contract.digest() == challenger.contract.digest()
+    own = None if same else _labelled(options.holdout, _delivered(champion.contract, options.holdout))
+    verdict = compare_contracts(champion, challenger, holdout, limits, champion_holdout=own)
     print("\n".join(_lines(verdict)))
     if options.report:
         html = render_report(challenger.document, comparison=verdict.model_dump(mode="json"))
@@ -54,10 +59,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _limits(assignments: Sequence[str]) -> GateLimits:
-    values = dict(_assignment(text) for text in assignments)
-    unknown = [name for name in values if name not in GateLimits.model_fields]
-    if unknown:
-        raise DataError(f"unknown limit '{unknown[0]}'; known limits: {', '.join(GateLimits.model_fields)}")
+    values = assigned(assignments, GateLimits, "limit", example="margin=0.005")
     try:
         return GateLimits.model_validate(values)
     except ValidationError as error:
@@ -66,41 +68,26 @@ def _limits(assignments: Sequence[str]) -> GateLimits:
         raise DataError(f"limit '{name}': {first['msg']}; correct it") from error
 
 
-def _assignment(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
-        raise DataError(f"--set {text}: write it as name=value, for example --set margin=0.005")
-    return name, value
+def _delivered(contract: Contract, path: Path) -> Contract:
+    """Return the champion's contract without the columns that a file lacks: the gate says what follows from that."""
+    headers = {header.strip().lower() for header in open_raw(path, label=str(path)).headers}
+    found = {name for header, name in contract.by_header.items() if header in headers}
+    columns = tuple(column for column in contract.columns if column.name in found)
+    return contract.model_copy(update={"columns": columns, "derived": ()})
 
 
-def _holdouts(path: Path, champion: Bundle, challenger: Bundle) -> tuple[pa.Table, pa.Table | None]:
-    """Labelled rows that keep both contracts as the challenger reads them, and as the champion does where it differs.
-
-    One canonical name may stand for other columns of the file under another contract, so each model reads its own.
-    """
-    table = _labelled(path, challenger)
-    if champion.contract.digest() == challenger.contract.digest():
-        return table, None
-    other = _labelled(path, champion)
-    return _those_in(table, other), _those_in(other, table)
-
-
-def _those_in(table: pa.Table, other: pa.Table) -> pa.Table:
-    return table.filter(pc.is_in(table.column(ID), value_set=other.column(ID).combine_chunks()))
-
-
-def _labelled(path: Path, bundle: Bundle) -> pa.Table:
-    result = read_applications(path, bundle.contract)
+def _labelled(path: Path, contract: Contract) -> pa.Table:
+    result = read_applications(path, contract)
     if TARGET not in result.accepted.column_names:
-        raise DataError(f"{path}: has no target column '{bundle.contract.target.source}'; the gate needs outcomes")
+        raise DataError(f"{path}: has no target column '{contract.target.source}'; the gate needs outcomes")
     bad = pc.count_distinct(result.rejected.column("row")).as_py()
     if bad:
-        print(f"{path}: {bad:,} rows break contract '{bundle.contract.name}' and are left out", file=sys.stderr)
+        print(f"{path}: {bad:,} rows break contract '{contract.name}' and are left out", file=sys.stderr)
     return result.accepted.filter(pc.is_valid(result.accepted.column(TARGET)))
 
 
 def _lines(verdict: Verdict) -> list[str]:
-    """The checks as a table, and the decision."""
+    """Return the checks as a table, and the decision."""
     head = f"{'check':<26}{'value':>10}{'limit':>19}  "
     lines = [head]
     for check in verdict.checks:

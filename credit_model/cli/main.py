@@ -1,7 +1,7 @@
-"""The data scientist's command line: simulate, validate, train, score and compare on a laptop.
+"""The command line: simulate, validate, train, score and compare on a laptop.
 
-Exit codes: 0 done, 1 the data or model cannot be used, 2 wrong usage, 3 there were bad rows, 4 `compare` refuses,
-130 stopped by Ctrl-C, 143 stopped by SIGTERM.
+Exit codes: 0 done, 1 unusable data or model, 2 wrong usage, 3 bad rows, 4 refused by `compare`, 130 stopped by Ctrl-C,
+143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from credit_model.bundle.archive import write_archive
-from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.bundle.bundle import Bundle
+from credit_model.bundle.document import Lineage
+from credit_model.cli.assignments import assigned
 from credit_model.cli.compare import add_compare
 from credit_model.contract.contract import ID, load_contract
 from credit_model.data.outputs import file_target, new_file_target, new_folder_target
@@ -37,13 +39,13 @@ _BAR_WIDTH = 28
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command.
+    """Run one command.
 
     Args:
         arguments: Command line without the program; that of the process when absent.
 
     Returns:
-        Exit code.
+        The exit code.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        print(f"error: {what}; check the path and the room on the disk", file=sys.stderr)
+        print(f"error: {what}; check the path and the free space on the disk", file=sys.stderr)
     return 1
 
 
@@ -101,13 +103,15 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", required=True, type=Path, help="folder of a bundle")
     parser.add_argument("--input", required=True, type=Path, help="CSV or Parquet file, or a folder of them")
     parser.add_argument("--output", required=True, type=Path, help="scores, .csv or .parquet")
-    parser.add_argument("--reasons", action="store_true", help="add the reason codes of everyone not approved")
+    parser.add_argument(
+        "--reasons", action="store_true", help="add the reason codes of applicants who are not approved"
+    )
     parser.add_argument("--rejected", type=Path, help="CSV to write the faults of rows left out to")
     parser.set_defaults(command=_score)
 
 
 def _check_targets(check: Callable[[Path], Path], *paths: Path | None) -> None:
-    """What can be known at once is told before any work is done."""
+    """Check where to write before any work is done."""
     for path in paths:
         if path is not None:
             check(path)
@@ -141,7 +145,7 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    # LightGBM and scikit-learn take a second to import, which the other commands need not wait for.
+    # LightGBM and scikit-learn take a second to import; the other commands should not wait for them.
     from credit_model.training.train import train  # noqa: PLC0415
 
     contract = load_contract(options.contract)
@@ -163,17 +167,16 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _settings(assignments: Sequence[str]) -> TrainSettings:
-    values = dict(_assignment(text) for text in assignments)
-    unknown = [name for name in values if name not in TrainSettings.model_fields]
-    if unknown:
-        raise DataError(f"unknown setting '{unknown[0]}'; known settings: {', '.join(TrainSettings.model_fields)}")
+    values = assigned(assignments, TrainSettings, "setting", example="learning_rate=0.03")
     return TrainSettings.from_hyperparameters(values)
 
 
 def _check_archive(archive: Path | None, output: Path) -> None:
     _check_targets(new_file_target, archive)
     if archive and archive.resolve().is_relative_to(output.resolve()):
-        raise DataError(f"{archive}: lies in the bundle's own folder, which holds nothing else; choose another path")
+        raise DataError(
+            f"{archive}: is inside the bundle's own folder, which may hold nothing else; choose another path"
+        )
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -187,19 +190,19 @@ def _score(options: argparse.Namespace) -> int:
         progress=_Steps(),
     )
     for path in found.passed_over:
-        print(f"{path}: passed over, for it is neither CSV nor Parquet", file=sys.stderr)
+        print(f"{path}: skipped, because it is neither CSV nor Parquet", file=sys.stderr)
     if found.rejected:
         print(f"{options.input}: {found.rejected:,} rows left out:", file=sys.stderr)
     for fault in found.examples.slice(0, 5).to_pylist():
         print(f"  {fault['file']} column '{fault['column']}' row {fault['row']}: {fault['reason']}", file=sys.stderr)
     if found.rejected and not options.rejected:
-        print("  to have them all in a file, add --rejected FILE", file=sys.stderr)
+        print("  add --rejected FILE to write all of them to a file", file=sys.stderr)
     print(f"{found.rows:,} scores in {options.output}")
     return _BAD_ROWS if found.rejected else 0
 
 
 class _Steps:
-    """Shows progress of scoring: on a terminal at every hundredth, in a log at every tenth."""
+    """The progress of scoring: every hundredth on a terminal, every tenth in a log."""
 
     def __init__(self) -> None:
         self._every = 0.01 if sys.stderr.isatty() else 0.1
@@ -210,13 +213,6 @@ class _Steps:
             self._next = share + self._every
             speed = rows / max(time.monotonic() - self._began, 1e-9)
             _bar("score", share, f"{rows:,} rows, {speed:,.0f} rows/s")
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found:
-        raise DataError(f"--set {text}: write it as name=value, for example --set learning_rate=0.03")
-    return name, value
 
 
 def _show_rejected(result: ReadResult, path: Path) -> None:
@@ -231,7 +227,8 @@ def _show_rejected(result: ReadResult, path: Path) -> None:
 
 
 def _show_metrics(bundle: Bundle) -> None:
-    numbers = {part: {k: v for k, v in m.items() if isinstance(v, int | float)} for part, m in bundle.metrics.items()}
+    parts = bundle.metrics.model_dump(mode="json").items()
+    numbers = {part: {k: v for k, v in measured.items() if isinstance(v, int | float)} for part, measured in parts}
     print(json.dumps(numbers, indent=1))
 
 
@@ -244,23 +241,23 @@ def _bar(stage: str, fraction: float, message: str) -> None:
         print(line, file=sys.stderr)
 
 
-class _Terminated(BaseException):
-    """SIGTERM as an exception, so that what is being written is cleaned up."""
+class _Termination(BaseException):
+    """SIGTERM as an exception, so that partial files are cleaned up."""
 
 
 def _terminate(_signal: int, _frame: object) -> None:
-    raise _Terminated
+    raise _Termination
 
 
 def process() -> int:
-    """Runs the command of this process, which ends in one line when it is told to stop."""
+    """Run the command of this process; a signal to stop ends it with one line."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return main()
     except KeyboardInterrupt:
         word, code = "Ctrl-C", 130
-    except _Terminated:
+    except _Termination:
         word, code = "SIGTERM", 143
     print(f"\nstopped by {word}" if sys.stderr.isatty() else f"stopped by {word}", file=sys.stderr, flush=True)
-    # Threads that still work on what nobody wants any more would hold up an ordinary exit.
+    # An ordinary exit would wait for threads whose work nobody needs any more.
     os._exit(code)

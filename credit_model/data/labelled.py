@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -38,9 +37,8 @@ class LabelledTable:
 def check_table(
     table: pa.Table,
     contract: Contract,
-    settings: TrainSettings,
+    settings: TrainSettings | None = None,
     *,
-    names: Sequence[str] | None = None,
     role: str = "training table",
 ) -> LabelledTable:
     """Return the rows with a known outcome, canonical and sorted by id.
@@ -48,8 +46,7 @@ def check_table(
     Args:
         table: Canonical table with `application_id` and `defaulted`.
         contract: The feature contract.
-        settings: Limits.
-        names: Features of an existing model; all that the contract offers when absent.
+        settings: Fewest rows and defaults to train on; when absent, as many as it takes to measure a model.
         role: What the table is, for messages.
 
     Raises:
@@ -59,9 +56,9 @@ def check_table(
     labelled = _labelled(table, role)
     features = _conformed(labelled, contract)
     outcomes: Outcomes = flat(labelled.column(TARGET)).to_numpy(zero_copy_only=False)
-    _check_counts(outcomes, settings if names is None else None, role)
-    kept = tuple(c.name for c in contract.model_features) if names is None else tuple(names)
-    return LabelledTable(features, outcomes, kept, {}, labelled)
+    _check_counts(outcomes, settings, role)
+    names = tuple(column.name for column in contract.model_features)
+    return LabelledTable(features, outcomes, names, {}, labelled)
 
 
 def _labelled(table: pa.Table, role: str) -> pa.Table:

@@ -1,34 +1,25 @@
-"""Each feature on its own: how defaulters differ from the others, what is missing, and what has moved since."""
+"""Each feature on its own: how defaulters differ from the others, and what is missing."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from credit_model.bundle.bundle import Reference
+from credit_model.bundle.evidence import FeatureFigures
 from credit_model.contract.contract import Column
-from credit_model.evaluation.drift import drift
 from credit_model.features.encoder import Encoder
-from credit_model.metrics.stability import psi
 from credit_model.types import Floats, Matrix, Outcomes
 
 _MOST_LEVELS = 12
 
 
-def describe_features(matrix: Matrix, outcomes: Outcomes, encoder: Encoder) -> dict[str, dict[str, Any]]:
-    """Distribution of each feature among defaulters and others.
+def describe_features(matrix: Matrix, outcomes: Outcomes, encoder: Encoder) -> dict[str, FeatureFigures]:
+    """Return the distribution of each feature among defaulters and others.
 
     Args:
         matrix: Encoded features, shape (rows, features).
         outcomes: True for a default, shape (rows,).
         encoder: Names and levels.
-
-    Returns:
-        By feature: `missing` (share among all), `missing_bad`, `missing_good`; `test` (name), `statistic`, `p_value`
-        (all None where too little is known); and `bad`, `good`: median and quartiles for numbers, or the shares of
-        the most frequent levels, listed in `levels`.
     """
     return {
         column.name: _described(matrix[:, position], outcomes, column, encoder)
@@ -36,45 +27,21 @@ def describe_features(matrix: Matrix, outcomes: Outcomes, encoder: Encoder) -> d
     }
 
 
-def feature_drift(matrix: Matrix, reference: dict[str, Reference], encoder: Encoder) -> dict[str, float]:
-    """PSI of each feature against its training distribution; missing values are a bin of their own.
-
-    Args:
-        matrix: Encoded features now, shape (rows, features).
-        reference: Distributions in training.
-        encoder: Names and levels.
-    """
-    return {
-        name: _drift(reference[name], matrix[:, position])
-        for position, name in enumerate(encoder.names)
-        if name in reference
-    }
-
-
-def _drift(reference: Reference, values: Floats) -> float:
-    if reference.kind != "levels":
-        return drift(reference, values)
-    known = values[~np.isnan(values)].astype(np.int64)
-    shares = np.bincount(known, minlength=len(reference.shares)) / max(len(values), 1)
-    missing = float(np.isnan(values).mean())
-    return psi(np.array([*reference.shares, reference.missing]), np.array([*shares, missing]))
-
-
-def _described(values: Floats, outcomes: Outcomes, column: Column, encoder: Encoder) -> dict[str, Any]:
+def _described(values: Floats, outcomes: Outcomes, column: Column, encoder: Encoder) -> FeatureFigures:
     absent = np.isnan(values)
     bad, good = values[outcomes & ~absent], values[~outcomes & ~absent]
-    entry: dict[str, Any] = {
-        "missing": float(absent.mean()),
-        "missing_bad": float(absent[outcomes].mean()),
-        "missing_good": float(absent[~outcomes].mean()),
-    }
+    missing = FeatureFigures(
+        missing=float(absent.mean()),
+        missing_bad=float(absent[outcomes].mean()),
+        missing_good=float(absent[~outcomes].mean()),
+    )
     if column.kind == "categorical":
-        return entry | _levels(bad, good, encoder.codes(column))
-    return entry | _numbers(bad, good)
+        return missing | _levels(bad, good, encoder.codes(column))
+    return missing | _numbers(bad, good)
 
 
-def _numbers(bad: Floats, good: Floats) -> dict[str, Any]:
-    """Two-sample Kolmogorov-Smirnov test (asymptotic p-value) and quartiles."""
+def _numbers(bad: Floats, good: Floats) -> dict[str, object]:
+    """Return a two-sample Kolmogorov-Smirnov test (asymptotic p-value) and the quartiles."""
     if not bad.size or not good.size:
         return {"test": None, "statistic": None, "p_value": None}
     result = stats.ks_2samp(bad, good, method="asymp")
@@ -82,8 +49,8 @@ def _numbers(bad: Floats, good: Floats) -> dict[str, Any]:
     return {"test": "KS", "statistic": float(result.statistic), "p_value": float(result.pvalue)} | quartiles
 
 
-def _levels(bad: Floats, good: Floats, levels: tuple[str, ...]) -> dict[str, Any]:
-    """Chi-squared test of independence and the shares of the most frequent levels: codes have no order for a KS."""
+def _levels(bad: Floats, good: Floats, levels: tuple[str, ...]) -> dict[str, object]:
+    """Return a chi-squared test and the shares of the most frequent levels; codes have no order for a KS test."""
     counts = np.stack([np.bincount(part.astype(np.int64), minlength=len(levels)) for part in (bad, good)])
     seen = np.flatnonzero(counts.sum(axis=0))
     if len(seen) < 2 or not bad.size or not good.size:

@@ -1,4 +1,4 @@
-"""What the model makes of its features: permutation and contribution importance, partial dependence, learning curve."""
+"""Permutation and contribution importance, partial dependence, and a learning curve."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from credit_model.metrics.discrimination import roc_auc
 from credit_model.types import Floats, Matrix, Outcomes
 
+_CURVE_VALUES = 15
+_LEARNING_SHARES = (0.1, 0.25, 0.5, 1.0)
 Predict = Callable[[Matrix], Floats]
 Rows = npt.NDArray[np.intp]
-# Fits on the first rows, answers PDs of the second.
+# Fits on the first rows and returns PDs of the second.
 Fit = Callable[[Rows, Rows], Floats]
 
 
@@ -26,10 +29,10 @@ def permutation_importance(
     per_class: int = 500,
     repeats: int = 2,
 ) -> dict[int, tuple[float, float]]:
-    """AUC lost when a feature's values are replaced by those of random applicants (Breiman 2001).
+    """Measure the AUC lost when a feature's values are replaced by those of random applicants (Breiman 2001).
 
     AUC does not depend on the share of defaults, so a sample with up to `per_class` rows of each outcome measures it
-    as well as a random sample many times its size; replacements are drawn from all rows, not from the sample.
+    as well as a much larger random sample; replacements are drawn from all rows, not from the sample.
 
     Args:
         matrix: Encoded features, shape (rows, features).
@@ -59,7 +62,7 @@ def permutation_importance(
 
 
 def contribution_importance(matrix: Matrix, contributions: Matrix) -> list[tuple[float, float]]:
-    """Mean absolute contribution of each feature, and its direction.
+    """Return the mean absolute contribution of each feature, and its direction.
 
     The direction is the rank correlation of value and contribution where the value is known: 1 when a higher value
     always raises the PD more, -1 when it lowers it; 0 for a feature without effect. For categorical codes it has no
@@ -76,45 +79,41 @@ def contribution_importance(matrix: Matrix, contributions: Matrix) -> list[tuple
     ]
 
 
-def partial_dependence(
-    matrix: Matrix, predict: Predict, feature: int, *, levels: int = 0, points: int = 15
-) -> list[tuple[float, float]]:
-    """Mean prediction when everyone has the same value of one feature (Friedman 2001).
+def partial_dependence(matrix: Matrix, predict: Predict, feature: int, *, levels: int = 0) -> list[tuple[float, float]]:
+    """Return the mean prediction if everyone had the same value of one feature (Friedman 2001).
 
     Args:
         matrix: Encoded features of a sample, shape (rows, features).
         predict: PDs of a matrix.
         feature: Position of the feature.
         levels: Number of levels of a categorical or ordinal feature; 0 for numbers.
-        points: Most values of a numeric feature, at equally spaced quantiles between the 2nd and 98th percentile.
 
     Returns:
-        Pairs of value (or level code) and mean prediction, rising in value; empty when no value is known.
+        Pairs of value (or level code) and mean prediction, rising in value; of a numeric feature at most 15 values, at
+        equally spaced quantiles between the 2nd and 98th percentile. Empty if no value is known.
     """
     values = matrix[:, feature]
     known = values[~np.isnan(values)]
     if not known.size:
         return []
-    grid = np.arange(levels) if levels else np.unique(np.quantile(known, np.linspace(0.02, 0.98, points)))
+    grid = np.arange(levels) if levels else np.unique(np.quantile(known, np.linspace(0.02, 0.98, _CURVE_VALUES)))
     stacked = np.tile(matrix, (len(grid), 1))
     stacked[:, feature] = np.repeat(grid, len(matrix))
     means = predict(stacked).reshape(len(grid), -1).mean(axis=1)
     return [(float(value), float(mean)) for value, mean in zip(grid, means, strict=True)]
 
 
-def learning_curve(
-    outcomes: Outcomes, fit: Fit, *, shares: Sequence[float] = (0.1, 0.25, 0.5, 1.0), seed: int
-) -> list[dict[str, float]]:
-    """AUC on one fixed fifth of the rows after training on growing parts of the others.
+def learning_curve(outcomes: Outcomes, fit: Fit, *, seed: int) -> list[tuple[int, float]]:
+    """Measure the AUC on one fixed fifth of the rows after training on growing parts of the others.
 
     Args:
         outcomes: True for a default, shape (rows,).
         fit: Trains on rows and predicts others; called once for each share.
-        shares: Parts of the training rows, each drawn alike from both outcomes and holding the smaller ones.
         seed: Seed of the draw.
 
     Returns:
-        For each share: rows trained on and roc_auc.
+        The rows trained on and the AUC, for a tenth, a quarter, half and all of the training rows; each part holds the
+        smaller ones and has the same share of defaults.
     """
     random = np.random.default_rng(seed)
     # Rows in an order in which every beginning has the same share of defaults.
@@ -125,9 +124,9 @@ def learning_curve(
     order = np.argsort(position, kind="stable")
     test, training = order[: len(order) // 5], order[len(order) // 5 :]
     curve = []
-    for share in shares:
+    for share in _LEARNING_SHARES:
         part = training[: max(round(share * len(training)), 1)]
-        curve.append({"rows": len(part), "roc_auc": roc_auc(outcomes[test], fit(np.sort(part), test))})
+        curve.append((len(part), roc_auc(outcomes[test], fit(np.sort(part), test))))
     return curve
 
 
@@ -137,13 +136,7 @@ def _some(rows: Rows, most: int, random: np.random.Generator) -> Rows:
 
 def _rank_correlation(values: Floats, pushes: Floats) -> float:
     known = ~np.isnan(values)
-    one, other = _ranks(values[known]), _ranks(pushes[known])
+    one, other = rankdata(values[known]), rankdata(pushes[known])
     if one.size < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])
-
-
-def _ranks(values: Floats) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return ranks

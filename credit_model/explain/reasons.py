@@ -1,4 +1,4 @@
-"""Adverse reasons: which of an applicant's values raise the PD most, in the words of the contract."""
+"""Adverse reasons: which of an applicant's values raise the PD most, in the contract's words."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from credit_model.contract.contract import Contract
 from credit_model.types import Matrix
 
 MOST_REASONS = 4
-# From this rank correlation on, two features tell the applicant the same thing.
-SAME_STORY = 0.7
 
 
 class ReasonBook(BaseModel):
-    """What reasons are measured against; part of a bundle.
+    """Baseline and groups that reasons are measured by; part of a bundle.
 
     Attributes:
-        baseline_of: Whose mean contribution the baseline is, in words.
+        baseline_of: Whose mean contribution the baseline is.
         baseline: Mean contribution of each feature, in log-odds before calibration.
-        groups: Features that tell the same story; each group gives one reason at most.
+        groups: Features that tell the same story; each group gives at most one reason.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -52,11 +49,11 @@ class Explainer:
     """Finds reasons from exact additive contributions in margin space."""
 
     def __init__(self, book: ReasonBook, contract: Contract, names: Sequence[str]) -> None:
-        """Prepares the lookup.
+        """Prepare the lookup.
 
         Args:
             book: Baseline and groups.
-            contract: Has the words.
+            contract: Has the wording of the reasons.
             names: Features in the order of the contributions.
         """
         self._names = tuple(names)
@@ -66,7 +63,7 @@ class Explainer:
         self._groups = [np.array([places[name] for name in group]) for group in book.groups]
 
     def explain(self, contributions: Matrix) -> list[tuple[Reason, ...]]:
-        """Up to four reasons of each applicant, the strongest first; none where nothing raises the PD.
+        """Return up to four reasons for each applicant, the strongest first; none if nothing raises the PD.
 
         Args:
             contributions: Shape (rows, features + 1) as `Booster.contributions` gives it; the base is not used.
@@ -79,59 +76,3 @@ class Explainer:
         raising = sorted((total, -place) for total, place in found if total > 0)[::-1][:MOST_REASONS]
         named = [(self._names[-place], total) for total, place in raising]
         return tuple(Reason(name, self._texts[name], total) for name, total in named)
-
-
-def learn_reasons(
-    matrix: Matrix,
-    contributions: Matrix,
-    *,
-    approved: npt.NDArray[np.bool_],
-    names: Sequence[str],
-    categorical: Sequence[int],
-) -> ReasonBook:
-    """Book of reasons of a model.
-
-    Args:
-        matrix: Encoded features of a sample of training rows, shape (rows, features).
-        contributions: Their contributions, shape (rows, features + 1).
-        approved: Whether each row is approved, shape (rows,); all rows are the baseline when none is.
-        names: Features in order.
-        categorical: Positions of categorical features; their codes have no order, so their contributions stand in.
-    """
-    ordered = matrix.copy()
-    ordered[:, categorical] = contributions[:, categorical]
-    chosen = contributions[approved] if approved.any() else contributions
-    means = chosen[:, : len(names)].mean(axis=0)
-    baseline = {name: float(mean) for name, mean in zip(names, means, strict=True)}
-    return ReasonBook(baseline=baseline, groups=correlated_groups(ordered, names))
-
-
-def correlated_groups(
-    matrix: Matrix, names: Sequence[str], *, limit: float = SAME_STORY
-) -> tuple[tuple[str, ...], ...]:
-    """Features linked by an absolute Spearman correlation of at least `limit`, directly or through others.
-
-    Missing values rank below all others, so features that are missing together are related too. No two features of
-    different groups reach the limit.
-
-    Args:
-        matrix: Shape (rows, features); constant features are groups of their own.
-        names: Features in order.
-        limit: Correlation from which two features belong together.
-    """
-    ranks = np.column_stack([_midranks(np.nan_to_num(column, nan=-np.inf)) for column in matrix.T])
-    centred = ranks - ranks.mean(axis=0)
-    length = np.sqrt((centred**2).sum(axis=0))
-    safe = np.where(length > 0, length, 1.0)
-    linked = np.abs(centred.T @ centred / np.outer(safe, safe)) >= limit
-    group_of = np.arange(len(names))
-    for one, other in np.argwhere(np.triu(linked, 1)):
-        group_of[group_of == group_of[other]] = group_of[one]
-    order = dict.fromkeys(group_of.tolist())
-    return tuple(tuple(names[place] for place in np.flatnonzero(group_of == group).tolist()) for group in order)
-
-
-def _midranks(values: Matrix) -> Matrix:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Matrix = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return ranks

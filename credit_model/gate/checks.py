@@ -1,4 +1,4 @@
-"""The gate's checks: from the PDs of two models on the same applicants to a verdict."""
+"""The gate's checks of the PDs of two models on the same applicants."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from scipy import special
 
-from credit_model.bundle.bundle import Document
-from credit_model.evaluation.drift import drift
+from credit_model.bundle.document import Document
+from credit_model.evaluation.drift import shift_of
 from credit_model.gate.swaps import profit_difference, swap_set
 from credit_model.gate.verdict import Check, GateLimits, ProfitDifference, SwapSet, Verdict
 from credit_model.metrics.calibration import calibration_errors, calibration_in_the_large, calibration_slope
@@ -21,11 +22,11 @@ from credit_model.types import Floats, Outcomes
 
 @dataclass(frozen=True)
 class Contender:
-    """A model as the gate sees it.
+    """A model and its PDs of the holdout.
 
     Attributes:
         version: Version of its bundle.
-        document: Its document; contract, cutoffs, scale and the points' training distribution are read.
+        document: Its document.
         pds: Its PDs of the holdout, shape (n,).
     """
 
@@ -42,7 +43,7 @@ def judge(
     economics: Economics,
     limits: GateLimits,
 ) -> Verdict:
-    """Judges a challenger on what both models say of the same applicants.
+    """Check a challenger on the PDs that both models give the same applicants.
 
     Args:
         outcomes: True for a default, shape (n,).
@@ -80,8 +81,14 @@ def judge(
 def _absolute(outcomes: Outcomes, challenger: Contender, limits: GateLimits) -> list[Check]:
     pds, document = challenger.pds, challenger.document
     interval = auc_interval(outcomes, pds, confidence=limits.confidence)
-    shift = drift(document.score_reference, points(pds, document.scale).astype(np.float64))
-    shift_limit = limits.max_psi + _chance_psi(document, len(pds), limits)
+    shift = shift_of(document.score_reference, points(pds, document.scale).astype(np.float64)).psi
+    chance = chance_psi(
+        len(document.score_reference.shares),
+        rows=len(pds),
+        training_rows=document.training.rows,
+        confidence=limits.confidence,
+    )
+    shift_limit = limits.max_psi + chance
     return [
         Check(
             name="auc_lower_bound",
@@ -101,21 +108,29 @@ def _absolute(outcomes: Outcomes, challenger: Contender, limits: GateLimits) -> 
     ]
 
 
-def _chance_psi(document: Document, rows: int, limits: GateLimits) -> float:
-    """PSI that two samples of one population exceed with the probability the confidence leaves.
+def chance_psi(bins: int, *, rows: int, training_rows: int, confidence: float) -> float:
+    """Return the PSI that two samples of one population stay below with the given probability.
 
-    Without drift, PSI is about (1/n + 1/m) times a chi-square of one degree of freedom fewer than there are bins
-    (Yurdakul, Statistical properties of population stability index, 2018); the quantile is Wilson and Hilferty's.
+    Without drift, PSI is about (1/n + 1/m) times a chi-squared variable with one degree of freedom fewer than there
+    are bins (Yurdakul, Statistical properties of population stability index, 2018).
+
+    Args:
+        bins: Bins of the distribution; one bin counts as two.
+        rows: Size of one sample.
+        training_rows: Size of the other.
+        confidence: The probability.
+
+    Example:
+        >>> round(chance_psi(10, rows=1000, training_rows=4000, confidence=0.95), 4)
+        0.0211
     """
-    freedom = max(len(document.score_reference.shares) - 1, 1)
-    normal = NormalDist().inv_cdf(limits.confidence)
-    quantile = freedom * (1 - 2 / (9 * freedom) + normal * (2 / (9 * freedom)) ** 0.5) ** 3
-    return float(quantile * (1 / rows + 1 / document.training["rows"]))
+    quantile = float(special.chdtri(max(bins - 1, 1), 1 - confidence))
+    return quantile * (1 / rows + 1 / training_rows)
 
 
 def _calibration(outcomes: Outcomes, pds: Floats, limits: GateLimits) -> list[Check]:
     slope, large = calibration_slope(outcomes, pds), calibration_in_the_large(outcomes, pds)
-    # A small holdout scatters; its chance error at this confidence is granted, or few defaults would decide the gate.
+    # A small holdout scatters, so its chance error at this confidence is allowed: few defaults must not decide.
     reach = NormalDist().inv_cdf(0.5 + limits.confidence / 2)
     slope_error, large_error = calibration_errors(pds)
     slope_limit = limits.max_slope_error + reach * slope_error
@@ -153,28 +168,28 @@ def _auc(pair: AucDifference, limits: GateLimits) -> list[Check]:
             value=pair.difference,
             limit=limits.min_gain,
             passed=pair.difference >= limits.min_gain,
-            detail=f"gain {pair.difference:+.4f}, at least {limits.min_gain:+.4f} asked for",
+            detail=f"gain {pair.difference:+.4f}, at least {limits.min_gain:+.4f} required",
         ),
     ]
 
 
 def _swaps(swaps: SwapSet, limits: GateLimits) -> Check:
-    """Stops a challenger whose swap-ins are worse than its swap-outs beyond chance.
+    """Stop a challenger whose swap-ins are worse than its swap-outs beyond chance.
 
-    By its own PDs everyone a challenger lets in is better than everyone it turns away, whatever its cutoff.
+    By its own PDs, everyone whom a challenger approves is better than everyone whom it does not, whatever its cutoff.
     """
     ins, outs = swaps.swap_ins, swaps.swap_outs
-    told = f"{swaps.changed:.1%} of the decisions change; {ins.rows} in, {outs.rows} out"
+    detail = f"{swaps.changed:.1%} of the decisions change; {ins.rows} in, {outs.rows} out"
     if swaps.excess is not None:
-        told += f", bad rates {ins.bad_rate:.2%} and {outs.bad_rate:.2%}"
-        told += f", {limits.confidence:.0%} interval of the excess {swaps.low:+.2%} to {swaps.high:+.2%}"
+        detail += f", bad rates {ins.bad_rate:.2%} and {outs.bad_rate:.2%}"
+        detail += f", {limits.confidence:.0%} interval of the excess {swaps.low:+.2%} to {swaps.high:+.2%}"
     low = 0.0 if swaps.low is None else swaps.low
     return Check(
         name="swap_set",
         value=low,
         limit=limits.max_swap_excess,
         passed=low <= limits.max_swap_excess,
-        detail=told,
+        detail=detail,
     )
 
 

@@ -1,8 +1,6 @@
-"""The gate: may a challenger replace the champion, judged on the same holdout rows."""
+"""The gate: whether a challenger may replace the champion, on the same holdout rows."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pyarrow as pa
 
@@ -12,14 +10,8 @@ from credit_model.data.labelled import LabelledTable, check_table
 from credit_model.errors import TrainingError
 from credit_model.evaluation.evidence import economics_of
 from credit_model.gate.checks import Contender, judge
-from credit_model.gate.verdict import Check, GateLimits, Verdict
-from credit_model.policy.decisions import Economics
+from credit_model.gate.verdict import GateLimits, Verdict
 from credit_model.scoring.scorer import Scorer
-from credit_model.settings import TrainSettings
-
-__all__ = ["Check", "GateLimits", "Verdict", "compare"]
-
-_ECONOMICS = ("margin", "loss_given_default", "min_return", "amount", "amount_column")
 
 
 def compare(
@@ -30,7 +22,7 @@ def compare(
     *,
     champion_holdout: pa.Table | None = None,
 ) -> Verdict:
-    """Judges a challenger.
+    """Decide whether a challenger may replace the champion.
 
     Args:
         champion: Model in production; None before the first release, when only absolute checks apply.
@@ -43,23 +35,28 @@ def compare(
     Raises:
         TrainingError: The holdout has no outcomes, repeated ids or one class only, or the two hold other applicants.
         InputError: A holdout row breaks a contract.
+
+    Example:
+        >>> from credit_model import TrainSettings, load_contract, simulate, train
+        >>> table = simulate(4000, months=2, seed=1).applications
+        >>> contract, settings = load_contract("case"), TrainSettings(folds=2, max_rounds=5, studies=False)
+        >>> model = train(table.slice(0, 2500), contract, settings)
+        >>> verdict = compare(model, model, table.slice(2500))
+        >>> verdict.comparison["difference"]
+        0.0
     """
-    checked = _checked(challenger, holdout)
+    rows = check_table(holdout, challenger.contract, role="holdout")
     rival = None
     if champion:
-        own = _checked(champion, holdout if champion_holdout is None else champion_holdout)
-        rival = _contender(champion, _same_applicants(checked, own))
+        own = holdout if champion_holdout is None else champion_holdout
+        rival = _contender(champion, _same_applicants(rows, check_table(own, champion.contract, role="holdout")))
     return judge(
-        checked.outcomes,
-        _contender(challenger, checked),
+        rows.outcomes,
+        _contender(challenger, rows),
         rival,
-        economics=_economics(challenger, checked),
+        economics=economics_of(rows.rows, challenger.contract, challenger.document.settings),
         limits=limits or GateLimits(),
     )
-
-
-def _checked(bundle: Bundle, holdout: pa.Table) -> LabelledTable:
-    return check_table(holdout, bundle.contract, TrainSettings(), names=bundle.document.features, role="holdout")
 
 
 def _same_applicants(challenged: LabelledTable, own: LabelledTable) -> LabelledTable:
@@ -72,11 +69,5 @@ def _same_applicants(challenged: LabelledTable, own: LabelledTable) -> LabelledT
     return own
 
 
-def _contender(bundle: Bundle, checked: LabelledTable) -> Contender:
-    return Contender(bundle.version, bundle.document, Scorer(bundle).pd_of_table(checked.features))
-
-
-def _economics(challenger: Bundle, checked: LabelledTable) -> Economics:
-    """Margin, loss and amounts by the settings the challenger was trained with, those it knew."""
-    known: dict[str, Any] = {name: value for name, value in challenger.document.settings.items() if name in _ECONOMICS}
-    return economics_of(checked.rows, challenger.contract, TrainSettings(**known))
+def _contender(bundle: Bundle, rows: LabelledTable) -> Contender:
+    return Contender(bundle.version, bundle.document, Scorer(bundle).pd_of_table(rows.features))

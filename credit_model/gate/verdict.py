@@ -1,4 +1,4 @@
-"""What the gate asks for and what it answers: its limits, and a verdict of plain JSON-able data."""
+"""The limits of the gate and its verdict, as plain data."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ class _Data(BaseModel):
 
 class GateLimits(BaseModel):
     """What a challenger must reach.
+
+    Example:
+        >>> GateLimits(min_gain=0.001).margin
+        0.01
 
     Attributes:
         margin: AUC by which the lower end of the difference's confidence interval may fall below zero.
@@ -56,7 +60,7 @@ class Check(_Data):
 
 
 class Group(_Data):
-    """Applicants who share a fate; `bad_rate` is None where there are none."""
+    """A group of applicants; `bad_rate` is None if it is empty."""
 
     rows: int
     defaults: int
@@ -64,18 +68,18 @@ class Group(_Data):
 
 
 class Move(Group):
-    """Applicants whom both models gave these decisions (approve, refer or decline)."""
+    """Applicants with one pair of decisions (approve, refer or decline) by both models."""
 
     champion: str
     challenger: str
 
 
 class SwapSet(_Data):
-    """Who is decided on differently.
+    """Applicants whose decision changes.
 
     Attributes:
         changed: Share of the applicants whose decision changes.
-        moves: All nine pairs of decisions, those that stay included.
+        moves: All nine pairs of decisions, with those that stay.
         swap_ins: Approved by the challenger alone.
         swap_outs: Approved by the champion alone.
         excess: Bad rate of the swap-ins less that of the swap-outs, None where either is empty.
@@ -93,7 +97,7 @@ class SwapSet(_Data):
 
 
 class ProfitDifference(_Data):
-    """What the loans each model approves earned, per application (approved or not), in units of the amounts.
+    """Profit of the loans that each model approves, per application (approved or not), in units of the amounts.
 
     Attributes:
         champion: Realised profit per application of the champion's approvals.
@@ -102,8 +106,8 @@ class ProfitDifference(_Data):
         standard_error: Of the difference.
         low: Lower end of the confidence interval of the difference.
         high: Upper end.
-        expected: The difference the challenger's own PDs promised.
-        equal_approvals: The difference if the challenger approved as many as the champion: what its ranking is worth
+        expected: The difference that the challenger's own PDs promised.
+        equal_approvals: The difference if the challenger approved as many as the champion: the worth of its ranking
             apart from its cutoff.
         margin: Earned on a loan that is repaid, share of its amount (the challenger's setting).
         loss_given_default: Lost on a loan that defaults, share of its amount (the challenger's setting).
@@ -133,8 +137,8 @@ class Verdict(_Data):
         rows: Holdout rows compared on.
         checks: Every check, passed or not.
         comparison: DeLong's numbers of the pair (champion first), None without a champion.
-        swap_set: Who is decided on differently, None without a champion.
-        profit: What that earns or costs, None without a champion.
+        swap_set: Applicants whose decision changes, None without a champion.
+        profit: What the change earns or costs, None without a champion.
     """
 
     promoted: bool

@@ -1,4 +1,4 @@
-"""DeLong's test: is one model's AUC on the same rows really higher than the other's."""
+"""DeLong's interval of an AUC, and his test of two AUCs on the same rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
+from scipy.stats import rankdata
 
 from credit_model.types import Floats, Outcomes
 
@@ -45,7 +46,7 @@ class AucDifference:
 
 
 def auc_interval(outcomes: Outcomes, scores: Floats, *, confidence: float = 0.95) -> AucInterval:
-    """AUC with DeLong's confidence interval.
+    """Return the AUC with DeLong's confidence interval.
 
     Args:
         outcomes: True for a default, shape (n,).
@@ -54,6 +55,11 @@ def auc_interval(outcomes: Outcomes, scores: Floats, *, confidence: float = 0.95
 
     Raises:
         ValueError: Fewer than two defaults or two non-defaults.
+
+    Example:
+        >>> outcomes = np.array([True, True, False, False, False])
+        >>> round(auc_interval(outcomes, np.array([0.9, 0.4, 0.5, 0.2, 0.1])).auc, 4)
+        0.8333
     """
     aucs, covariance = _aucs_and_covariance(outcomes, scores[None, :])
     error = sqrt(max(covariance[0, 0], 0.0))
@@ -62,7 +68,7 @@ def auc_interval(outcomes: Outcomes, scores: Floats, *, confidence: float = 0.95
 
 
 def auc_difference(outcomes: Outcomes, first: Floats, second: Floats, *, confidence: float = 0.95) -> AucDifference:
-    """DeLong's paired test of two models scored on the same rows.
+    """Compare two models scored on the same rows with DeLong's paired test.
 
     Args:
         outcomes: True for a default, shape (n,).
@@ -72,6 +78,12 @@ def auc_difference(outcomes: Outcomes, first: Floats, second: Floats, *, confide
 
     Raises:
         ValueError: Fewer than two defaults or two non-defaults.
+
+    Example:
+        >>> outcomes = np.array([True, True, False, False])
+        >>> better, worse = np.array([0.9, 0.8, 0.2, 0.1]), np.array([0.9, 0.1, 0.8, 0.2])
+        >>> auc_difference(outcomes, worse, better).difference
+        0.5
     """
     aucs, covariance = _aucs_and_covariance(outcomes, np.stack([first, second]))
     difference = float(aucs[1] - aucs[0])
@@ -85,16 +97,8 @@ def auc_difference(outcomes: Outcomes, first: Floats, second: Floats, *, confide
     )
 
 
-def _midranks(values: Floats) -> Floats:
-    """Ranks from 1, ties sharing their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: Floats = (last - (counts - 1) / 2)[inverse]
-    return ranks
-
-
 def _aucs_and_covariance(outcomes: Outcomes, scores: Floats) -> tuple[Floats, Floats]:
-    """AUCs (models,) and their covariance (models, models) in O(n log n).
+    """Return AUCs, shape (models,), and their covariance, shape (models, models), in O(n log n).
 
     Sun and Xu, Fast implementation of DeLong's algorithm, IEEE Signal Processing Letters 21 (2014), algorithm 2.
     """
@@ -102,9 +106,9 @@ def _aucs_and_covariance(outcomes: Outcomes, scores: Floats) -> tuple[Floats, Fl
     m, n = positives.shape[1], negatives.shape[1]
     if min(m, n) < 2:
         raise ValueError(f"DeLong needs at least two defaults and two non-defaults; got {m} and {n}")
-    overall = np.stack([_midranks(row) for row in np.concatenate([positives, negatives], axis=1)])
-    above = (overall[:, :m] - np.stack([_midranks(row) for row in positives])) / n
-    below = 1.0 - (overall[:, m:] - np.stack([_midranks(row) for row in negatives])) / m
+    overall = rankdata(np.concatenate([positives, negatives], axis=1), axis=1)
+    above = (overall[:, :m] - rankdata(positives, axis=1)) / n
+    below = 1.0 - (overall[:, m:] - rankdata(negatives, axis=1)) / m
     aucs = overall[:, :m].sum(axis=1) / m / n - (m + 1.0) / 2.0 / n
     covariance = np.atleast_2d(np.cov(above)) / m + np.atleast_2d(np.cov(below)) / n
     return aucs, covariance

@@ -1,4 +1,4 @@
-"""Fits a two-parameter logistic line by Newton's method, without regularisation."""
+"""A logistic line of two parameters, fitted by Newton's method without regularisation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ _TOLERANCE = 1e-10
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """1 / (1 + exp(-logit)) without overflow, same shape."""
+    """Return 1 / (1 + exp(-logit)) without overflow, same shape.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
     # exp of a large positive number overflows; this form never sees one.
     small = np.exp(-np.abs(logits))
     values: Floats = np.where(logits >= 0, 1.0, small) / (1.0 + small)
@@ -19,17 +23,26 @@ def sigmoid(logits: Floats) -> Floats:
 
 
 def logit(probabilities: Floats) -> Floats:
-    """Log-odds, same shape; probabilities are kept 1e-12 away from 0 and 1."""
+    """Return log-odds, same shape; probabilities are kept 1e-12 away from 0 and 1.
+
+    >>> logit(np.array([0.5])).tolist()
+    [0.0]
+    """
     safe = np.clip(probabilities, 1e-12, 1 - 1e-12)
     return np.log(safe) - np.log1p(-safe)
 
 
 def fit_line(x: Floats, targets: Floats) -> tuple[float, float]:
-    """Maximum-likelihood slope and intercept of P(target) = sigmoid(slope * x + intercept).
+    """Fit slope and intercept of P(target) = sigmoid(slope * x + intercept) by maximum likelihood.
 
     Args:
         x: Shape (n,).
         targets: 0 to 1, shape (n,).
+
+    Example:
+        >>> slope, intercept = fit_line(np.array([-1.0, -1.0, 1.0, 1.0]), np.array([0.0, 0.5, 0.5, 1.0]))
+        >>> round(slope, 4), abs(round(intercept, 4))
+        (1.0986, 0.0)
     """
     design = np.column_stack([x, np.ones_like(x)])
     slope, intercept = _newton(design, targets, offset=np.zeros_like(x))
@@ -37,7 +50,7 @@ def fit_line(x: Floats, targets: Floats) -> tuple[float, float]:
 
 
 def line_errors(x: Floats, fitted: Floats) -> tuple[float, float]:
-    """Standard errors of slope and intercept at fitted probabilities (inverse Fisher information)."""
+    """Return the standard errors of slope and intercept at fitted probabilities (inverse Fisher information)."""
     design = np.column_stack([x, np.ones_like(x)])
     information = (design * (fitted * (1 - fitted))[:, None]).T @ design
     slope, intercept = np.sqrt(np.diag(np.linalg.pinv(information)))
@@ -45,7 +58,11 @@ def line_errors(x: Floats, fitted: Floats) -> tuple[float, float]:
 
 
 def fit_intercept(offset: Floats, targets: Floats) -> float:
-    """Maximum-likelihood intercept of P(target) = sigmoid(offset + intercept)."""
+    """Fit the intercept of P(target) = sigmoid(offset + intercept) by maximum likelihood.
+
+    >>> round(fit_intercept(np.zeros(4), np.array([1.0, 0.0, 0.0, 0.0])), 4)
+    -1.0986
+    """
     return float(_newton(np.ones((len(offset), 1)), targets, offset=offset)[0])
 
 

@@ -1,4 +1,4 @@
-"""What is measured of a month in production, and from where it is an alarm: plain values without any mathematics."""
+"""The measures, alarms and limits of one month in production, as plain data."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ Remedy = Literal["repair", "retrain", "look"]
 
 
 class MonitorLimits(BaseModel):
-    """From where a change is an alarm: it must be as large as this, and too large for chance.
+    """Sizes of change that are an alarm, if the change is also too large for chance.
 
     Attributes:
         alpha: Chance of any false alarm of a month, separately for applications and outcomes (Holm's method).
         min_rows: Fewest applications of a month to test.
         score_psi: PSI of the score.
         feature_psi: PSI of a feature.
-        broken_psi: PSI of a feature from which a fault of the feed is likelier than other applicants.
+        broken_psi: PSI of a feature that points to a fault of the feed, not to other applicants.
         missing: Change of the share of missing values.
         new_levels: Share of values with a level that training never saw.
         approval_rate: Change of the approval rate.
-        mature_share: Share of the applications not declined whose outcome must be known before outcomes are judged;
+        mature_share: Share of the applications not declined whose outcome must be known before outcomes are tested;
             defaults are known early, so a young month looks worse than it is.
-        min_defaults: Fewest defaults (and non-defaults) to judge outcomes by.
+        min_defaults: Fewest defaults (and non-defaults) to test outcomes.
         auc_drop: ROC AUC below that of the holdout (of cross-validation where there was none).
         calibration: Log-odds by which the PDs as a whole are off, either way.
         grade_ratio: Observed default rate of a grade over its mean PD.
@@ -54,8 +54,8 @@ class Measure(BaseModel):
         feature: Of which feature or grade; empty for the month as a whole.
         value: The number; of a grade, its observed default rate.
         baseline: The number in training or on the holdout; of a grade, its mean PD.
-        limit: Size of change from which it may be an alarm; None for what is only shown.
-        p_value: Chance of such a change without drift; None where it was not tested.
+        limit: Smallest change that may be an alarm; None for a measure that is only shown.
+        p_value: Chance of such a change without drift; None if it was not tested.
         adjusted: The same after Holm's correction for all tests of its family.
         alarm: Whether the change is both large and significant, in a month that training did not see.
     """
@@ -73,7 +73,7 @@ class Measure(BaseModel):
 
 
 class Alarm(BaseModel):
-    """A reason to act: which measure, what it calls for, and both in words."""
+    """A reason to act: the measure, its remedy, and a sentence on both."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -91,8 +91,8 @@ class MonthReport(BaseModel):
         rows: Scored applications.
         tested: Whether there were enough of them to test.
         outcomes: Applications whose outcome is known.
-        mature: Whether so many are known that outcomes were judged.
-        trained_on: Whether training saw the month; nothing in it is an alarm then.
+        mature: Whether enough outcomes are known to test them.
+        trained_on: Whether training saw the month; then nothing in it is an alarm.
         measures: The numbers.
         alarms: What is wrong.
     """
@@ -110,7 +110,7 @@ class MonthReport(BaseModel):
 
     @property
     def retrain(self) -> bool:
-        """Whether a new model is the remedy: some alarm asks for it, and no broken feature would be learnt."""
+        """Whether a new model is the remedy: an alarm calls for it, and no feature is broken."""
         return not self.broken and any(alarm.remedy == "retrain" for alarm in self.alarms)
 
     @property
@@ -119,5 +119,5 @@ class MonthReport(BaseModel):
         return any(alarm.remedy == "repair" for alarm in self.alarms)
 
     def of(self, name: str, feature: str = "") -> Measure | None:
-        """The measure of that name, or None."""
+        """Return the measure of that name, or None."""
         return next((m for m in self.measures if m.name == name and m.feature == feature), None)

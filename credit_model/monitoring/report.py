@@ -1,4 +1,4 @@
-"""Draws months of a model in production over time, as one self-contained HTML page with inline SVG plots."""
+"""The monitoring report: one self-contained HTML page with the months of a model as inline SVG plots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from jinja2 import Environment
 from markupsafe import Markup
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
 from credit_model.monitoring.month import MonthReport
 from credit_model.monitoring.words import TITLES
 from credit_model.report.svg import Axis, Series, chart
@@ -30,7 +30,7 @@ def _environment() -> Environment:
 def render_monitoring(
     document: Document, months: Sequence[MonthReport], *, portfolio: str, version: str, scored_on: str
 ) -> str:
-    """The page; needs nothing from the network.
+    """Render the page; it needs nothing from the network.
 
     Args:
         document: Of the model.
@@ -57,7 +57,7 @@ def render_monitoring(
 
 
 def _most_moved(months: Sequence[MonthReport]) -> list[str]:
-    """Features by their highest PSI in any month that training did not see, then by name."""
+    """Sort features by their highest PSI in any month that training did not see, then by name."""
     highest: dict[str, float] = {}
     for month in months:
         for measure in month.measures:
@@ -82,7 +82,7 @@ def _plots(months: Sequence[MonthReport], moved: Sequence[str]) -> list[Markup]:
             "Who is approved", "Approval rate", [time.line("approval_rate"), *time.base("approval_rate")], percent=True
         ),
         time.chart(
-            "PD and what became of it",
+            "PD and realised default rate",
             "Share that defaults",
             [time.line("mean_pd", label="mean PD"), time.line("default_rate", "", "defaulted", "dots", 1)],
             percent=True,
@@ -119,16 +119,16 @@ class _Time:
         return [(at, value) for at, value in values if value is not None]
 
     def line(self, name: str, feature: str = "", label: str = "", look: str = "solid", hue: int = 0) -> Series:
-        """Values of a measure; a measure of few months is drawn as dots, for a line needs two."""
+        """Return the values of a measure; a single month is drawn as a dot, because a line needs two."""
         points = self._points(name, feature, lambda measure: measure.value)
         return Series(points, label, look="dots" if len(points) < 2 else look, hue=hue)  # type: ignore[arg-type]
 
     def limit(self, name: str, feature: str = "", label: str = "limit") -> list[Series]:
-        """The limit of a measure, as a thin line through all months."""
+        """Return the limit of a measure, as a thin line through all months."""
         return self._level(self._points(name, feature, lambda measure: measure.limit), label)
 
-    def base(self, name: str, label: str = "when judged") -> list[Series]:
-        """What a measure was when the model was judged, as a thin line through all months."""
+    def base(self, name: str, label: str = "at training") -> list[Series]:
+        """Return the baseline of a measure, as a thin line through all months."""
         return self._level(self._points(name, "", lambda measure: measure.baseline), label)
 
     def _level(self, points: list[tuple[float, float]], label: str) -> list[Series]:
@@ -146,7 +146,7 @@ class _Time:
         low: float = 0.0,
         high: float = 0.0,
     ) -> Markup:
-        """A plot of the series that have a point, from `low` or less to `high` or more."""
+        """Draw the series that have a point, from `low` or less to `high` or more."""
         drawn = [entry for entry in series if entry.points]
         values = [y for entry in drawn for _, y in entry.points]
         top, bottom = max([high, *(1.1 * y for y in values)]), min([low, *(1.1 * y for y in values)])

@@ -1,13 +1,13 @@
-"""Grades, cutoffs and what they cost: turns PDs into decisions and shows what other cutoffs would have done."""
+"""Grades, cutoffs and what they cost: how PDs become decisions, and what other cutoffs would have done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from credit_model.bundle.bundle import Cutoffs
+from credit_model.bundle.document import Cutoffs
+from credit_model.bundle.evidence import CutoffFigures, Grade, HardLabels
 from credit_model.metrics.jeffreys import jeffreys
 from credit_model.settings import TrainSettings
 from credit_model.types import Floats, Outcomes
@@ -35,20 +35,20 @@ class Economics:
 
     @property
     def break_even(self) -> float:
-        """PD at which a loan is expected to earn nothing: margin / (margin + loss given default)."""
+        """The PD at which a loan is expected to earn nothing: margin / (margin + loss given default)."""
         return self.margin / (self.margin + self.loss_given_default)
 
     def expected(self, pds: Floats) -> Floats:
-        """Expected profit of each loan when granted, shape (rows,)."""
+        """Return the expected profit of each loan if granted, shape (rows,)."""
         return self.amounts * (self.margin * (1 - pds) - self.loss_given_default * pds)
 
     def realised(self, outcomes: Outcomes) -> Floats:
-        """Profit of each loan as it turned out, shape (rows,)."""
+        """Return the profit of each loan as it turned out, shape (rows,)."""
         return self.expected(outcomes.astype(np.float64))
 
 
 def profit_cutoffs(*, margin: float, loss_given_default: float, min_return: float) -> Cutoffs:
-    """Cutoffs that maximise expected profit, whatever the amounts.
+    """Return the cutoffs that maximise expected profit, whatever the amounts.
 
     A loan is worth granting while margin * (1 - PD) > loss_given_default * PD, so the decline cutoff is the PD where
     both are equal. Loans whose expected return on the amount is positive but below `min_return` go to a person.
@@ -56,14 +56,19 @@ def profit_cutoffs(*, margin: float, loss_given_default: float, min_return: floa
     Args:
         margin: Earned on a loan that is repaid, share of the amount.
         loss_given_default: Lost on a loan that defaults, share of the amount.
-        min_return: Expected return, share of the amount, from which no person need look; less than the margin.
+        min_return: Expected return, share of the amount, from which a loan is approved without a person; less than the
+            margin.
+
+    Example:
+        >>> profit_cutoffs(margin=0.1, loss_given_default=0.4, min_return=0.02)
+        Cutoffs(approve_below=0.16, decline_from=0.2)
     """
     total = margin + loss_given_default
     return Cutoffs(approve_below=(margin - min_return) / total, decline_from=margin / total)
 
 
 def share_cutoffs(pds: Floats, *, approval_rate: float, decline_share: float) -> Cutoffs:
-    """Cutoffs that approve the best `approval_rate` of these applicants and decline the worst `decline_share`.
+    """Return cutoffs that approve the best `approval_rate` of these applicants and decline the worst `decline_share`.
 
     Applicants with the same PD are treated alike, so the shares are met as nearly as their PDs allow.
     """
@@ -72,7 +77,7 @@ def share_cutoffs(pds: Floats, *, approval_rate: float, decline_share: float) ->
 
 
 def _cut(pds: Floats, share: float) -> float:
-    """PD below which the share of applicants is nearest to the one asked for; between two PDs that occur."""
+    """Return a PD below which the share of applicants is nearest to `share`; it is between two PDs that occur."""
     values, counts = np.unique(pds, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)]) / len(pds)
     place = int(np.argmin(np.abs(below - share)))
@@ -84,7 +89,7 @@ def _cut(pds: Floats, share: float) -> float:
 
 
 def choose_cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
-    """Cutoffs by the rule of the settings; a cutoff given there outright stands.
+    """Return the cutoffs by the rule of the settings; a cutoff that the settings give outright wins.
 
     Args:
         pds: Out-of-fold PDs, shape (n,).
@@ -100,26 +105,23 @@ def choose_cutoffs(pds: Floats, settings: TrainSettings) -> Cutoffs:
         ruled = share_cutoffs(pds, approval_rate=settings.target_approval_rate, decline_share=settings.decline_share)
     decline = ruled.decline_from if settings.decline_from is None else settings.decline_from
     approve = ruled.approve_below if settings.approve_below is None else settings.approve_below
-    # One that is given stands; the ruled one gives way.
+    # A given cutoff wins over the one by the rule.
     if settings.approve_below is not None and settings.decline_from is None:
         decline = max(approve, decline)
     return Cutoffs(approve_below=min(approve, decline), decline_from=decline)
 
 
-def grade_edges(
-    outcomes: Outcomes, pds: Floats, *, grades: int = len(LETTERS), min_defaults: int = _MIN_GRADE_DEFAULTS
-) -> tuple[float, ...]:
-    """PDs between the grades, rising; one fewer than there are grades.
+def grade_edges(outcomes: Outcomes, pds: Floats, *, grades: int = len(LETTERS)) -> tuple[float, ...]:
+    """Return the PDs between the grades, rising; one fewer than there are grades.
 
     Slices of applicants are first pooled until observed default rates rise (pool adjacent violators). Of all ways to
-    join the pools into at most `grades` grades of at least `min_defaults` defaults, the most likely one given the
-    outcomes is taken; so grades separate risk as well as so many can, and their observed rates rise.
+    join the pools into at most `grades` grades of at least ten defaults, the most likely one given the
+    outcomes is taken; so the grades separate risk as well as that many grades can, and their observed rates rise.
 
     Args:
         outcomes: True for a default, shape (n,); out of fold.
         pds: Predicted PDs, shape (n,).
         grades: Most grades.
-        min_defaults: Fewest defaults of a grade.
     """
     values = np.unique(np.quantile(pds, np.arange(1, _SLICES) / _SLICES))
     place = np.searchsorted(values, pds, side="right")
@@ -128,12 +130,12 @@ def grade_edges(
     ends = _pooled(rows.tolist(), defaults.tolist())
     totals = np.concatenate([[0], np.cumsum(rows)])[[0, *ends]]
     bads = np.concatenate([[0.0], np.cumsum(defaults)])[[0, *ends]]
-    borders = _best_borders(totals.astype(np.float64), bads, grades, min_defaults)
+    borders = _best_borders(totals.astype(np.float64), bads, grades)
     return tuple(float(values[ends[border - 1] - 1]) for border in borders)
 
 
 def _pooled(rows: list[int], defaults: list[float]) -> list[int]:
-    """End (exclusive) of each run of slices after pooling those whose default rates do not rise."""
+    """Return the end (exclusive) of each run of slices after pooling those whose default rates do not rise."""
     pools: list[tuple[int, float, int]] = []
     for end, (count, bad) in enumerate(zip(rows, defaults, strict=True), start=1):
         current = (count, bad, end)
@@ -144,8 +146,8 @@ def _pooled(rows: list[int], defaults: list[float]) -> list[int]:
     return [end for _, _, end in pools]
 
 
-def _best_borders(totals: Floats, bads: Floats, grades: int, min_defaults: int) -> list[int]:
-    """Pools after which a grade ends (the last grade left out): dynamic programming over (grades, pools)."""
+def _best_borders(totals: Floats, bads: Floats, grades: int) -> list[int]:
+    """Return the pools after which a grade ends (the last left out), by dynamic programming over (grades, pools)."""
     pools = len(totals) - 1
     best = np.full((grades + 1, pools + 1), -np.inf)
     best[0, 0] = 0.0
@@ -153,7 +155,7 @@ def _best_borders(totals: Floats, bads: Floats, grades: int, min_defaults: int) 
     for grade in range(1, grades + 1):
         for end in range(1, pools + 1):
             reached = best[grade - 1, :end] + _likelihood(totals[end] - totals[:end], bads[end] - bads[:end])
-            reached[bads[end] - bads[:end] < min_defaults] = -np.inf
+            reached[bads[end] - bads[:end] < _MIN_GRADE_DEFAULTS] = -np.inf
             came[grade, end] = int(np.argmax(reached))
             best[grade, end] = reached[came[grade, end]]
     grade, end, borders = int(np.argmax(best[:, pools])), pools, list[int]()
@@ -172,68 +174,68 @@ def _likelihood(rows: Floats, bads: Floats) -> Floats:
 
 def grade_table(
     outcomes: Outcomes, pds: Floats, *, grades: tuple[str, ...], edges: tuple[float, ...]
-) -> list[dict[str, Any]]:
-    """Each grade's rows, share, defaults, mean PD, observed rate with Jeffreys interval, and Jeffreys p-value.
+) -> tuple[Grade, ...]:
+    """Return each grade's rows, share, defaults, mean PD, observed rate with Jeffreys interval, and Jeffreys p-value.
 
-    Grades nobody is in have no rate and no test.
+    An empty grade has no rate and no test.
     """
     place = np.searchsorted(np.asarray(edges), pds, side="right")
     table = []
     for position, grade in enumerate(grades):
         inside = place == position
         rows, defaults = int(inside.sum()), int(outcomes[inside].sum())
-        entry: dict[str, Any] = {"grade": grade, "rows": rows, "share": rows / len(pds), "defaults": defaults}
+        entry = Grade(grade=grade, rows=rows, share=rows / len(pds), defaults=defaults)
         if rows:
             mean = float(pds[inside].mean())
             test = jeffreys(mean, defaults=defaults, rows=rows)
-            entry |= {"mean_pd": mean, "observed": defaults / rows, "low": test.low, "high": test.high}
-            entry["p_value"] = test.p_value
+            entry |= {"mean_pd": mean, "observed": defaults / rows, **asdict(test)}
         table.append(entry)
-    return table
+    return tuple(table)
 
 
-def at_cutoff(outcomes: Outcomes, pds: Floats, cutoff: float, economics: Economics) -> dict[str, float]:
-    """What approving everyone below a PD would have done, "positive" meaning a default that is not approved.
+def at_cutoff(outcomes: Outcomes, pds: Floats, cutoff: float, economics: Economics) -> CutoffFigures:
+    """Return what approving everyone below a PD would have done; a share of an empty group is 0.
 
-    Returns:
-        cutoff, approved (share), bad_rate (among the approved), precision, recall, f1, balanced_accuracy,
-        accuracy, expected_profit and realised_profit (of all approved loans, in units of the amounts). Shares of
-        nobody are 0.
+    Args:
+        outcomes: True for a default, shape (n,).
+        pds: Predicted PDs, shape (n,).
+        cutoff: The PD.
+        economics: Margin, loss and amounts, shape (n,).
     """
     flagged = pds >= cutoff
     hits, misses = int((flagged & outcomes).sum()), int((~flagged & outcomes).sum())
     alarms, passed = int((flagged & ~outcomes).sum()), int((~flagged & ~outcomes).sum())
     recall, specificity = _share(hits, hits + misses), _share(passed, passed + alarms)
-    return {
-        "cutoff": float(cutoff),
-        "approved": 1 - float(flagged.mean()),
-        "bad_rate": _share(misses, misses + passed),
-        "precision": _share(hits, hits + alarms),
-        "recall": recall,
-        "f1": _share(2 * hits, 2 * hits + alarms + misses),
-        "balanced_accuracy": (recall + specificity) / 2,
-        "accuracy": (hits + passed) / len(pds),
-        "expected_profit": float(economics.expected(pds)[~flagged].sum()),
-        "realised_profit": float(economics.realised(outcomes)[~flagged].sum()),
-    }
+    return CutoffFigures(
+        cutoff=float(cutoff),
+        approved=1 - float(flagged.mean()),
+        bad_rate=_share(misses, misses + passed),
+        precision=_share(hits, hits + alarms),
+        recall=recall,
+        f1=_share(2 * hits, 2 * hits + alarms + misses),
+        balanced_accuracy=(recall + specificity) / 2,
+        accuracy=(hits + passed) / len(pds),
+        expected_profit=float(economics.expected(pds)[~flagged].sum()),
+        realised_profit=float(economics.realised(outcomes)[~flagged].sum()),
+    )
 
 
-def cutoff_table(outcomes: Outcomes, pds: Floats, economics: Economics) -> list[dict[str, float]]:
-    """`at_cutoff` over a grid of approval rates and at the break-even PD, from strict to generous."""
+def cutoff_table(outcomes: Outcomes, pds: Floats, economics: Economics) -> tuple[CutoffFigures, ...]:
+    """Return `at_cutoff` over a grid of approval rates and at the break-even PD, from strict to generous."""
     grid = {float(edge) for edge in np.quantile(pds, _GRID[:-1])} | {1.0, economics.break_even}
-    return [at_cutoff(outcomes, pds, cutoff, economics) for cutoff in sorted(grid)]
+    return tuple(at_cutoff(outcomes, pds, cutoff, economics) for cutoff in sorted(grid))
 
 
-def hard_labels(outcomes: Outcomes, pds: Floats, economics: Economics) -> dict[str, dict[str, float]]:
-    """Figures of the original case's two ways to make labels, for comparison only.
+def hard_labels(outcomes: Outcomes, pds: Floats, economics: Economics) -> HardLabels:
+    """Return the figures of the original case's two ways to make labels, for comparison only.
 
-    `half` labels a PD of 0.5 and more a default. `balanced` is what balanced class weights with a 0.5 cutoff amount
+    `half` labels PDs of at least 0.5 as defaults. `balanced` is what balanced class weights with a 0.5 cutoff amount
     to: they multiply the odds by (1 - rate) / rate, so 0.5 is reached where the PD equals the default rate.
     """
-    return {
-        "half": at_cutoff(outcomes, pds, 0.5, economics),
-        "balanced": at_cutoff(outcomes, pds, float(outcomes.mean()), economics),
-    }
+    return HardLabels(
+        half=at_cutoff(outcomes, pds, 0.5, economics),
+        balanced=at_cutoff(outcomes, pds, float(outcomes.mean()), economics),
+    )
 
 
 def _share(part: int, whole: int) -> float:

@@ -1,8 +1,8 @@
-"""Renders the papers of a bundle: a self-contained HTML report with inline SVG plots, and a Markdown model card."""
+"""The papers of a bundle: a self-contained HTML report with inline SVG plots, and a Markdown model card."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,7 +10,10 @@ import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
 
-from credit_model.bundle.bundle import Document
+from credit_model.bundle.document import Document
+from credit_model.bundle.evidence import Decisions, Influence
+from credit_model.bundle.measurements import Curves, Densities, Measurements
+from credit_model.contract.contract import Column, Contract
 from credit_model.evaluation.fairness import gaps
 from credit_model.metrics.logistic import sigmoid
 from credit_model.report.choices import choice_plots, choices
@@ -43,26 +46,28 @@ def _environment() -> Environment:
 
 
 def render_report(document: Document, *, comparison: Mapping[str, Any] | None = None) -> str:
-    """HTML report of a model; needs nothing from the network.
+    """Render the HTML report of a model; it needs nothing from the network.
 
     Args:
         document: Content of bundle.json.
-        comparison: The gate's verdict as JSON (`Verdict.model_dump`), where the model was held against a champion.
+        comparison: The gate's verdict as JSON (`Verdict.model_dump`), where the model was compared with a champion.
     """
     facts = _facts(document) | {"comparison": comparison, "plots": _plots(document), "gaps": gaps}
-    if document.evidence:
-        lost = {entry[0]: entry for entry in document.evidence["influence"]["permutation"]}
-        facts |= {"quartiles": quartiles, "swarm": _swarm(document), "partial": _partial(document), "permutation": lost}
+    influence = document.evidence.influence
+    if influence:
+        lost = {entry[0]: entry for entry in influence.permutation}
+        facts |= {"quartiles": quartiles, "swarm": swarm(influence.swarm), "permutation": lost}
+        facts |= {"partial": _partial(document.contract, influence)}
         facts |= {"choices": choices(document), "choice_plots": choice_plots(document)}
     return _environment().get_template("report.html.j2").render(**facts)
 
 
 def render_card(document: Document) -> str:
-    """Markdown model card: what the model is for, how good it is, where it comes from, what a reviewer decides."""
+    """Render the Markdown model card: purpose, quality, limits, lineage, and what a reviewer decides."""
     return _environment().get_template("model_card.md.j2").render(**_facts(document))
 
 
-def _parts(document: Document) -> dict[str, dict[str, Any]]:
+def _parts(document: Document) -> dict[str, Measurements]:
     return {name: document.metrics[name] for name in _PARTS if name in document.metrics}
 
 
@@ -83,18 +88,21 @@ def _facts(document: Document) -> dict[str, Any]:
 
 
 def _plots(document: Document) -> list[Markup]:
-    plots = [_roc(document), _precision(document), _calibration(document), _densities(document)]
-    if document.evidence:
-        plots += [_grades(document), _profit(document)]
+    plots = [_roc(document), _precision(document), _calibration(document)]
+    best = document.metrics.best.curves
+    if best and best.densities:
+        plots.append(_densities(best.densities))
+    if document.evidence.decisions:
+        plots += [_grades(document), _profit(document.evidence.decisions)]
     return plots
 
 
 def _curves(document: Document, name: str) -> list[Series]:
     looks = {"holdout": ("solid", 0), "cross_validation": ("dashed", 1)}
     return [
-        Series([(x, y) for x, y in part["curves"][name]], _PARTS[label], look=looks[label][0], hue=looks[label][1])  # type: ignore[arg-type]
+        Series(part.curves[name], _PARTS[label], look=looks[label][0], hue=looks[label][1])  # type: ignore[arg-type]
         for label, part in reversed(_parts(document).items())
-        if name in part["curves"]
+        if part.curves and name in part.curves
     ]
 
 
@@ -110,7 +118,7 @@ def _roc(document: Document) -> Markup:
 
 
 def _precision(document: Document) -> Markup:
-    rate = _facts(document)["best"]["default_rate"]
+    rate = document.metrics.best.default_rate
     chance = Series([(0, rate), (1, rate)], "chance", look="thin", hue=2)
     return chart(
         "How pure the flagged are (precision, recall)",
@@ -123,7 +131,7 @@ def _precision(document: Document) -> Markup:
 def _calibration(document: Document) -> Markup:
     parts = _parts(document)
     spots = {
-        name: [(mean, rate) for mean, rate, _ in part["curves"]["reliability"] if rate > 0]
+        name: [(mean, rate) for mean, rate, _ in (part.curves or Curves()).reliability if rate > 0]
         for name, part in parts.items()
     }
     values = [value for part in spots.values() for spot in part for value in spot]
@@ -138,22 +146,19 @@ def _calibration(document: Document) -> Markup:
     )
 
 
-def _densities(document: Document) -> Markup:
-    curve = _facts(document)["best"]["curves"]["densities"]
-    edges = curve["edges"]
+def _densities(densities: Densities) -> Markup:
+    edges = densities.edges
     low, high = edges[0], edges[-1]
     pds = sigmoid(np.linspace(low, high, 5))
     ticks = tuple(
         (float(at), number(float(f"{pd:.2g}"), percent=True))
         for at, pd in zip(np.linspace(low, high, 5), pds, strict=True)
     )
-    top = max(*curve["bad"], *curve["good"]) * 1.05
-    series = [
-        Series(list(zip(edges, [*curve[kind], curve[kind][-1]], strict=True)), name, look=look, hue=hue)  # type: ignore[arg-type]
-        for kind, name, look, hue in (("good", "repaid", "steps", 0), ("bad", "defaulted", "dashed", 1))
-    ]
+    top = max(*densities.bad, *densities.good) * 1.05
+    good, bad = ([*zip(edges, [*shares, shares[-1]], strict=True)] for shares in (densities.good, densities.bad))
+    series = [Series(good, "repaid", look="steps", hue=0), Series(bad, "defaulted", look="dashed", hue=1)]
     return chart(
-        "How far it parts defaulters from the others",
+        "How far it separates defaulters from the others",
         Axis("Predicted PD (log-odds scale)", low, high, ticks=ticks),
         Axis("Share of each", 0, top, percent=True),
         series,
@@ -161,61 +166,53 @@ def _densities(document: Document) -> Markup:
 
 
 def _grades(document: Document) -> Markup:
-    table = [grade for grade in document.evidence["grades"][document.evidence["basis"]] if grade["rows"]]
-    low = min(min(grade["mean_pd"], max(grade["low"], grade["mean_pd"] / 10)) for grade in table)
-    x = Axis("Grade", -0.5, len(table) - 0.5, ticks=tuple((i, grade["grade"]) for i, grade in enumerate(table)))
-    y = Axis("Default rate", low / 1.3, max(grade["high"] for grade in table), log=True, percent=True)
-    ranges = [(float(i), max(grade["low"], y.low), grade["high"]) for i, grade in enumerate(table)]
+    table = [grade for grade in document.evidence.basis_grades if grade.rows]
+    low = min(min(grade.mean_pd, max(grade.low, grade.mean_pd / 10)) for grade in table)
+    x = Axis("Grade", -0.5, len(table) - 0.5, ticks=tuple((i, grade.grade) for i, grade in enumerate(table)))
+    y = Axis("Default rate", low / 1.3, max(grade.high for grade in table), log=True, percent=True)
+    ranges = [(float(i), max(grade.low, y.low), grade.high) for i, grade in enumerate(table)]
     return chart(
         "Grades: PD, observed rate, 95 % interval",
         x,
         y,
         [
-            Series([(i, max(g["observed"], y.low)) for i, g in enumerate(table)], "observed", look="dots", hue=0),
-            Series([(i, g["mean_pd"]) for i, g in enumerate(table)], "PD", look="diamonds", hue=1),
+            Series([(i, max(g.observed, y.low)) for i, g in enumerate(table)], "observed", look="dots", hue=0),
+            Series([(i, g.mean_pd) for i, g in enumerate(table)], "PD", look="diamonds", hue=1),
         ],
         extra=whiskers(x, y, ranges),
     )
 
 
-def _profit(document: Document) -> Markup:
-    decisions = document.evidence["decisions"]
-    table = decisions["table"]
-    profits = [entry[kind] for entry in table for kind in ("expected_profit", "realised_profit")]
+def _profit(decisions: Decisions) -> Markup:
+    table, chosen = decisions.table, decisions.rules.chosen.approve_below
+    profits = [profit for entry in table for profit in (entry.expected_profit, entry.realised_profit)]
     low, high = min(0.0, *profits), max(0.0, *profits) * 1.08 or 1.0
-    rules = decisions["rules"]
-    chosen = rules["chosen"]["approve_below"]
     return chart(
         "Profit at each approval rate",
         Axis("Approved", 0, 1, percent=True),
         Axis("Profit of approved loans", low, high),
         [
-            Series([(e["approved"], e["expected_profit"]) for e in table], "expected", look="dashed", hue=1),
-            Series([(e["approved"], e["realised_profit"]) for e in table], "realised", look="solid", hue=0),
-            Series([(chosen["approved"], chosen["realised_profit"])], "approved today", look="dots", hue=0),
+            Series([(e.approved, e.expected_profit) for e in table], "expected", look="dashed", hue=1),
+            Series([(e.approved, e.realised_profit) for e in table], "realised", look="solid", hue=0),
+            Series([(chosen.approved, chosen.realised_profit)], "approved today", look="dots", hue=0),
         ],
     )
 
 
-def _swarm(document: Document) -> Markup:
-    return swarm(document.evidence["influence"]["swarm"])
+def _partial(contract: Contract, influence: Influence) -> list[Markup]:
+    """Draw the partial dependence of the top features on one common scale of PDs."""
+    highest = max((mean for _, curve in influence.partial for _, mean in curve), default=1.0) * 1.1
+    return [_curve(contract.column(name), curve, highest) for name, curve in influence.partial]
 
 
-def _partial(document: Document) -> list[Markup]:
-    """Partial dependence of the top features on one common scale of PDs."""
-    curves = document.evidence["influence"]["partial"]
-    highest = max((mean for _, curve in curves for _, mean in curve), default=1.0) * 1.1
-    plots = []
-    for name, curve in curves:
-        levels = bool(curve) and isinstance(curve[0][0], str)
-        spots = [(float(i) if levels else float(at), mean) for i, (at, mean) in enumerate(curve)]
-        ticks = tuple((float(i), _clipped(str(at), len(curve))) for i, (at, _) in enumerate(curve)) if levels else ()
-        margin = 0.5 if levels else 0.0
-        ends = (spots[0][0] - margin, spots[-1][0] + margin) if spots else (0.0, 1.0)
-        x = Axis(document.contract.column(name).reason, *ends, ticks=ticks)
-        look = "dots" if levels else "solid"
-        plots.append(chart(name, x, Axis("Mean PD", 0, highest, percent=True), [Series(spots, look=look)]))  # type: ignore[arg-type]
-    return plots
+def _curve(column: Column, curve: Sequence[tuple[float | str, float]], highest: float) -> Markup:
+    levels = bool(curve) and isinstance(curve[0][0], str)
+    spots = [(float(i) if levels else float(at), mean) for i, (at, mean) in enumerate(curve)]
+    ticks = tuple((float(i), _clipped(str(at), len(curve))) for i, (at, _) in enumerate(curve)) if levels else ()
+    margin = 0.5 if levels else 0.0
+    ends = (spots[0][0] - margin, spots[-1][0] + margin) if spots else (0.0, 1.0)
+    x, y = Axis(column.reason, *ends, ticks=ticks), Axis("Mean PD", 0, highest, percent=True)
+    return chart(column.name, x, y, [Series(spots, look="dots" if levels else "solid")])
 
 
 def _clipped(text: str, count: int) -> str:

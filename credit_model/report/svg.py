@@ -1,4 +1,4 @@
-"""Draws the report's plots as inline SVG: readable in print and without colour (shapes and dashes tell them apart)."""
+"""The report's plots as inline SVG, readable in print and without colour: series differ in shape and dashes."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Axis:
     ticks: tuple[tuple[float, str], ...] = ()
 
     def share(self, value: float) -> float:
-        """Position of a value between the start (0) and the end (1), held inside."""
+        """Return the position of a value between the start (0) and the end (1), clipped."""
         low, high, value = (log10(max(v, 1e-9)) if self.log else v for v in (self.low, self.high, value))
         return min(max((value - low) / ((high - low) or 1.0), 0.0), 1.0)
 
     def marks(self) -> list[tuple[float, str]]:
-        """Ticks and their labels."""
+        """Return the ticks and their labels."""
         if self.ticks:
             return list(self.ticks)
         values = _decades(self.low, self.high) if self.log else _steps(self.low, self.high)
@@ -60,7 +60,11 @@ class Series:
 
 
 def number(value: float, *, percent: bool = False) -> str:
-    """Short text of a number."""
+    """Return a number as short text.
+
+    >>> number(0.1234), number(1_234_567)
+    ('0.1234', '1.235 M')
+    """
     scaled = 100 * value if percent else value
     if abs(scaled) >= 10_000:
         text = f"{scaled:,.0f}" if abs(scaled) < 1e6 else f"{scaled / 1e6:.4g} M"
@@ -70,17 +74,17 @@ def number(value: float, *, percent: bool = False) -> str:
 
 
 def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], *, extra: str = "") -> Markup:
-    """A plot of several series.
+    """Draw a plot of several series.
 
     Args:
-        title: Words above it.
+        title: Text above it.
         x: Horizontal axis.
         y: Vertical axis.
         series: What to draw, the first at the bottom.
         extra: SVG drawn below the series.
     """
     body = "".join(_series(entry, x, y) for entry in series)
-    return Markup(  # noqa: S704 - made of numbers and escaped words
+    return Markup(  # noqa: S704 - only numbers and escaped text
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
         f'<text x="{_LEFT}" y="16" class="title">{escape(title)}</text>'
         f"{_legend(series)}{_axes(x, y)}{extra}{body}</svg>"
@@ -88,13 +92,13 @@ def chart(title: str, x: Axis, y: Axis, series: Sequence[Series], *, extra: str 
 
 
 def place(x: Axis, y: Axis, point: Point) -> Point:
-    """Where a point lies in the picture."""
+    """Return where a point is in the picture."""
     left = _LEFT + x.share(point[0]) * (_WIDTH - _LEFT - _RIGHT)
     return left, _HEIGHT - _BOTTOM - y.share(point[1]) * (_HEIGHT - _TOP - _BOTTOM)
 
 
 def whiskers(x: Axis, y: Axis, ranges: Sequence[tuple[float, float, float]]) -> str:
-    """Vertical ranges (x, low, high) for `chart`'s extra."""
+    """Draw vertical ranges (x, low, high) for `chart`'s extra."""
     parts = []
     for at, low, high in ranges:
         left, bottom = place(x, y, (at, low))
@@ -106,9 +110,9 @@ def whiskers(x: Axis, y: Axis, ranges: Sequence[tuple[float, float, float]]) -> 
 
 
 def swarm(rows: Sequence[tuple[str, Sequence[Sequence[float | None]]]]) -> Markup:
-    """Beeswarm: for each feature a strip of dots, one an applicant.
+    """Draw a beeswarm: for each feature a strip of dots, one for each applicant.
 
-    A dot lies at the feature's contribution; its fill runs from light (low value) to dark (high value), and a missing
+    A dot is at the feature's contribution; its fill runs from light (low value) to dark (high value), and a missing
     value is an open ring.
 
     Args:
@@ -129,11 +133,11 @@ def swarm(rows: Sequence[tuple[str, Sequence[Sequence[float | None]]]]) -> Marku
         parts.append(f'<text x="{at:.1f}" y="{height - 24}">{label}</text>')
     parts.append(f'<text x="{(left + width) / 2}" y="{height - 6}" class="label">{axis.label}</text>')
     svg = f'<svg class="swarm" viewBox="0 0 {width + 14} {height}" role="img" aria-label="Contributions">'
-    return Markup(svg + "".join(parts) + "</svg>")  # noqa: S704 - made of numbers and escaped words
+    return Markup(svg + "".join(parts) + "</svg>")  # noqa: S704 - only numbers and escaped text
 
 
 def quartiles(bad: Sequence[float], good: Sequence[float]) -> Markup:
-    """Small picture of two inter-quartile ranges: defaulters above (dark), the others below (light)."""
+    """Draw two small inter-quartile ranges: defaulters above (dark), the others below (light)."""
     low, high = min(bad[0], good[0]), max(bad[2], good[2])
     axis = Axis("", low, high)
     parts = []
@@ -149,7 +153,7 @@ def quartiles(bad: Sequence[float], good: Sequence[float]) -> Markup:
 def _strip(
     dots: Sequence[Sequence[float | None]], axis: Axis, *, middle: float, left: float, width: float
 ) -> list[str]:
-    """Dots side by side where they would cover each other, as far as the strip is wide."""
+    """Draw dots side by side where they would cover each other, as far as the strip is wide."""
     taken: dict[int, int] = {}
     parts = []
     for push, rank in dots:
@@ -163,7 +167,7 @@ def _strip(
 
 
 def _shade(rank: float) -> str:
-    """From pale yellow (low) to dark blue (high): light to dark, so it also reads in grey (Cividis-like)."""
+    """Return a colour from pale yellow (0) to dark blue (1), which also reads in grey (like Cividis)."""
     light, dark = (240, 215, 95), (10, 45, 110)
     red, green, blue = (round(a + (b - a) * rank) for a, b in zip(light, dark, strict=True))
     return f"#{red:02x}{green:02x}{blue:02x}"

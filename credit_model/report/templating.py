@@ -1,4 +1,4 @@
-"""What every page rendered from the library's templates shares."""
+"""The Jinja environment of the library's templates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 
 def environment() -> Environment:
-    """A new environment of the library's templates: HTML is escaped, and a name that is missing is an error."""
+    """Return a new environment of the library's templates; it escapes HTML, and an undefined name is an error."""
     return Environment(
         loader=PackageLoader("credit_model", "templates"),
         undefined=StrictUndefined,

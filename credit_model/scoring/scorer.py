@@ -74,6 +74,22 @@ class Verdicts(NamedTuple):
     decisions: list[str]
 
 
+class Answers(NamedTuple):
+    """Answers for the applicants of one request, in its order.
+
+    Attributes:
+        ids: Application ids, where the request had them.
+        verdicts: PDs and what follows from them.
+        features: The encoded features as float64 bytes, applicant by applicant: for counting and logging.
+        reasons: Adverse reasons of each applicant, where they were asked for.
+    """
+
+    ids: list[str | None]
+    verdicts: Verdicts
+    features: bytes
+    reasons: list[tuple[Reason, ...]] | None = None
+
+
 def calibrated(margins: Floats, calibration: Calibration) -> Floats:
     """Return the PDs of raw margins, shape (rows,)."""
     return calibration.pds(margins)
@@ -248,6 +264,38 @@ class Scorer:
             InputError: Names the column and what is wrong.
         """
         return self.score_rows([row])[0]
+
+    def answer_row(self, row: Mapping[str, object]) -> tuple[str | None, Verdicts, bytes]:
+        """Return id, answer and encoded features of one applicant given as a dictionary: the online path.
+
+        A plain tuple and no array, because this runs for nearly every request.
+
+        Raises:
+            InputError: Names the column and what is wrong.
+        """
+        features, name = self.reader.read_one(row)
+        return name, self.verdict(features), features
+
+    def answer_rows(self, rows: Sequence[Mapping[str, object]], *, explain: bool = False) -> Answers:
+        """Answer applicants given as dictionaries.
+
+        Raises:
+            InputError: As `score_rows`.
+            BundleError: Reasons are asked of a bundle that was written without.
+        """
+        return self._answers_of(*self.reader.read(rows), explain=explain)
+
+    def answer_columns(self, columns: Mapping[str, Sequence[object]], count: int, *, explain: bool = False) -> Answers:
+        """Answer `count` applicants given column by column.
+
+        Raises:
+            InputError: As `score_rows`.
+            BundleError: Reasons are asked of a bundle that was written without.
+        """
+        return self._answers_of(*self.reader.read_columns(columns, count), explain=explain)
+
+    def _answers_of(self, matrix: Matrix, ids: list[str | None], *, explain: bool) -> Answers:
+        return Answers(ids, self.verdicts(matrix), matrix.tobytes(), self.explain(matrix) if explain else None)
 
     @property
     def can_explain(self) -> bool:

@@ -1,4 +1,4 @@
-"""What may happen to a simulated portfolio: other people apply, a feature breaks, or other people default."""
+"""Incidents of a simulated portfolio: other people apply, a feature breaks, or other people default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CAMPAIGN = {"age": -1.0, "time_hours": -0.6, "num_unpaid_bills": 0.8, "num_arch
 
 @dataclass(frozen=True)
 class PopulationShift:
-    """Other people apply; who of them defaults follows the same rules.
+    """Other people apply; the same rules decide who defaults.
 
     Attributes:
         since: First month, `YYYY-MM`.
@@ -27,18 +27,18 @@ class PopulationShift:
     strength: float = 1.0
 
     def of_latent(self, latent: Floats, marginals: tuple[Marginal, ...]) -> Floats:
-        """The latent normals of such people, shape (rows, columns)."""
+        """Return the latent normals of such people, shape (rows, columns)."""
         return latent + self.strength * np.array([_CAMPAIGN.get(marginal.name, 0.0) for marginal in marginals])
 
 
 @dataclass(frozen=True)
 class BrokenFeature:
-    """The feed delivers a column wrongly; applicants and outcomes are what they were.
+    """The feed delivers a column wrongly; applicants and outcomes do not change.
 
     Attributes:
         since: First month, `YYYY-MM`.
         column: A column of the contract.
-        factor: What its numbers are multiplied with, as by a changed unit.
+        factor: Factor of its numbers, as after a change of unit.
         missing: Share of its values that is lost.
     """
 
@@ -48,25 +48,25 @@ class BrokenFeature:
     missing: float = 0.0
 
     def of_columns(self, columns: dict[str, Floats], draw: Floats) -> dict[str, Floats]:
-        """The columns as they are delivered; `draw`, uniform with shape (rows,), says whose value is lost."""
+        """Return the columns as delivered; `draw`, uniform with shape (rows,), decides whose value is lost."""
         values = np.where(draw < self.missing, np.nan, columns[self.column] * self.factor)
         return columns | {self.column: values}
 
 
 @dataclass(frozen=True)
 class ChangedRelationship:
-    """The same people apply, and other ones of them default, as in a recession.
+    """The same people apply, but others of them default, as in a recession.
 
     Attributes:
         since: First month, `YYYY-MM`.
-        strength: 1 adds 2 to all log-odds of default and takes away half of what tells applicants apart.
+        strength: 1 adds 2 to all log-odds of default and halves their spread.
     """
 
     since: str
     strength: float = 1.0
 
     def of_pds(self, pds: Floats) -> Floats:
-        """The PDs they now have, same shape."""
+        """Return their new PDs, same shape."""
         odds = logit(pds)
         middle = odds.mean()
         return sigmoid(middle + (1 - 0.5 * self.strength) * (odds - middle) + 2 * self.strength)

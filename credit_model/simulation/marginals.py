@@ -1,4 +1,4 @@
-"""The distribution of one simulated column: from a uniform rank to a value, missing values lowest."""
+"""The distribution of one simulated column: it maps a uniform rank to a value, missing values lowest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Marginal:
 
     @classmethod
     def parse(cls, name: str, spec: Mapping[str, Any], quantile_levels: Floats) -> Marginal:
-        """Marginal from its entry in simulation.yaml."""
+        """Read a marginal from its entry in simulation.yaml."""
         shares = spec.get("levels", {})
         at, values = quantile_levels, np.asarray(spec.get("quantiles", ()), dtype=np.float64)
         if shares:
@@ -48,7 +48,7 @@ class Marginal:
         return cls(name, spec["kind"], spec["missing"], at, values, tuple(shares), spec.get("drift", 0.0))
 
     def values(self, ranks: Floats) -> Floats:
-        """Values (or level indices) of ranks in [0, 1], NaN where missing; same shape."""
+        """Return the values (or level indices) of ranks in [0, 1], NaN where missing; same shape."""
         known = (ranks - self.missing) / (1 - self.missing)
         drawn: Floats
         if self.levels:
@@ -59,7 +59,7 @@ class Marginal:
         return np.where(known < 0, np.nan, drawn)
 
     def array(self, values: Floats) -> pa.Array:
-        """Arrow column of values as `values` returns them; dictionary-encoded when the column has levels."""
+        """Return values of `values` as an Arrow column, dictionary-encoded if the column has levels."""
         absent = np.isnan(values)
         if not self.levels:
             return pa.array(values, mask=absent)
@@ -70,7 +70,7 @@ class Marginal:
 
 
 def _with_zeros(at: Floats, quantiles: Floats, share: float) -> tuple[Floats, Floats]:
-    """Puts the end of the zeros, which lies between two given quantiles, in its exact place."""
+    """Put the end of the zeros, which is between two given quantiles, in its exact place."""
     share = min(share, 1.0)
     positive = (quantiles > 0) & (at > share)
     first = quantiles[positive][0] if positive.any() else 1.0

@@ -1,4 +1,4 @@
-"""Simulates applications of the credit default case from its published aggregate facts; there is no row of it here."""
+"""Simulated applications of the credit default case, from its published aggregates; no real row is used."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from credit_model.simulation.true_pd import true_pd
 from credit_model.types import Floats
 
 _ORIGIN = np.datetime64("2025-01", "M")
-# Drift goes on for two years and then stops, so that far months stay plausible.
+# Drift stops after two years, so that later months stay plausible.
 _DRIFT_MONTHS = 24
 
 
 class SimulationError(CreditModelError):
-    """The simulation was asked for something it cannot produce."""
+    """A request that the simulation cannot fulfil."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Simulation:
     Attributes:
         applications: Canonical table of the `case` contract with `defaulted` and `observed_at`, both null where the
             outcome was not known yet; in order of month.
-        true_pd: PD each outcome was drawn with, shape (rows,); what no model can beat.
+        true_pd: PD that each outcome was drawn with, shape (rows,); no model can beat it.
     """
 
     applications: pa.Table
@@ -71,20 +71,20 @@ def simulate(
     drift: float = 1.0,
     incidents: Sequence[Incident] = (),
 ) -> Simulation:
-    """Draws applications with outcomes.
+    """Draw applications with outcomes.
 
     The first n rows of a month depend on the seed and the month only, so a later call can add a month, or deliver
     the outcomes of earlier months that have become known since.
 
     Args:
         rows: Applications in all, spread evenly over the months.
-        months: Months from `start` on.
+        months: Number of months.
         start: First month, `YYYY-MM`.
         seed: Seed; another seed is another portfolio.
         as_of: Time (ISO 8601, UTC) up to which outcomes are known; all are known when absent.
         outcome_delay_months: Months from an application to its outcome.
         drift: Strength of the drift over the months; 0 for none, 1 for mild.
-        incidents: What happens on the way; months before are as they would be without.
+        incidents: What happens to the portfolio; earlier months do not change.
 
     Raises:
         SimulationError: Fewer rows than months, a negative seed, or a month that is not `YYYY-MM`.
@@ -111,7 +111,7 @@ def simulate(
 
 
 def changed_since(applications: pa.Table, time: str) -> pa.Table:
-    """A later extract of the same portfolio: rows that are new since `time` (ISO 8601), or whose outcome is.
+    """Return a later extract of the portfolio: rows that are new since `time` (ISO 8601), or whose outcome is.
 
     Raises:
         SimulationError: `time` is not a time.
@@ -122,7 +122,7 @@ def changed_since(applications: pa.Table, time: str) -> pa.Table:
 
 
 def write_raw_csv(table: pa.Table, contract: Contract, path: str | Path, *, outcome: bool = True) -> Path:
-    """Writes a canonical table as a raw file, with the portfolio's own headers, separated by semicolons.
+    """Write a canonical table as a raw file, with the portfolio's own headers, separated by semicolons.
 
     Args:
         table: Canonical table.
@@ -176,7 +176,7 @@ def _simulate_month(
 ) -> tuple[pa.Table, Floats, Floats]:
     facts = _facts()
     index = int((month - _ORIGIN).astype(int))
-    # One stream for each purpose: the first rows of a month stay the same when more of them are asked for.
+    # One stream for each purpose: the first rows of a month stay the same if more are drawn.
     streams = [np.random.default_rng([seed, index + 10_000, purpose]) for purpose in range(5)]
     latent = streams[0].standard_normal((rows, len(facts.marginals))) @ facts.factor.T
     for incident in incidents:
@@ -200,7 +200,7 @@ def _simulate_month(
 
 
 def _columns(facts: _Facts, latent: Floats, elapsed: float) -> dict[str, Floats]:
-    """Numeric value or level index of every column, NaN where missing."""
+    """Return the value or level index of every column, NaN where missing."""
     columns: dict[str, Floats] = {}
     for position, marginal in enumerate(facts.marginals):
         columns[marginal.name] = marginal.values(_normal_cdf(latent[:, position] + marginal.drift * elapsed))
@@ -218,7 +218,7 @@ def _normal_cdf(values: Floats) -> Floats:
 
 
 def _make_consistent(columns: dict[str, Floats]) -> None:
-    """Makes columns agree that are two views of one thing; the copula alone only makes them alike."""
+    """Make columns that describe one thing agree; the copula alone only correlates them."""
     for leader, members in _MISSING_TOGETHER.items():
         absent = np.isnan(columns[leader])
         for member, lowest in members.items():
@@ -236,7 +236,7 @@ def _make_consistent(columns: dict[str, Floats]) -> None:
 
 
 def _late_payments(columns: dict[str, Floats]) -> None:
-    """Archived reminders (status 2) and debt collections (3) of the last year show in its worst status."""
+    """Show archived reminders (status 2) and debt collections (3) of the last year in its worst status."""
     reminded = np.where(columns["num_arch_rem_0_12m"] > 0, 2.0, 0.0)
     collected = np.where(columns["num_arch_dc_0_12m"] > 0, 3.0, 0.0)
     worst = "status_max_archived_0_12_months"
@@ -244,7 +244,7 @@ def _late_payments(columns: dict[str, Floats]) -> None:
 
 
 def _empty_archive(columns: dict[str, Floats]) -> None:
-    """An applicant without archived invoices has no status, payment or payment span of one."""
+    """Clear status, payments and payment span of applicants without archived invoices."""
     absent = np.isnan(columns["num_arch_written_off_0_12m"])
     columns["has_paid"] = np.where(absent, columns["has_paid"], 1.0)
     for name in _OF_ARCHIVE:
@@ -260,7 +260,7 @@ _OF_ARCHIVE = (
     *(f"status_max_archived_0_{months}_months" for months in (6, 12, 24)),
     *(f"num_arch_{kind}" for kind in ("dc_0_12m", "dc_12_24m", "ok_0_12m", "ok_12_24m", "rem_0_12m")),
 )
-# Columns that are always missing together, each with the value it takes when only the copula calls it missing.
+# Columns that are always missing together, each with its value if only the copula draws it missing.
 _MISSING_TOGETHER: dict[str, dict[str, float]] = {
     "account_days_in_rem_12_24m": {"account_days_in_dc_12_24m": 0.0, "account_days_in_term_12_24m": 0.0},
     "account_worst_status_0_3m": {"account_status": 0.0},

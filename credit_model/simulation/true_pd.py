@@ -17,7 +17,7 @@ _UNLIKE_NAME = (2, 5)
 
 
 def true_pd(columns: Mapping[str, Floats], *, month_of_year: int, drift: float, elapsed: float) -> Floats:
-    """PD of each application, shape (rows,).
+    """Return the PD of each application, shape (rows,).
 
     Args:
         columns: Value or level index of every column, NaN where missing.
@@ -30,7 +30,7 @@ def true_pd(columns: Mapping[str, Floats], *, month_of_year: int, drift: float, 
 
 
 def risk(columns: Mapping[str, Floats]) -> Floats:
-    """Log-odds of default up to intercept and season, shape (rows,)."""
+    """Return the log-odds of default up to intercept and season, shape (rows,)."""
     return _behaviour(columns) + _history(columns) + _circumstances(columns) + _interactions(columns)
 
 

@@ -1,9 +1,9 @@
-"""Keeps the finished stages of a training run in a folder, so that a run cut short goes on where it was.
+"""The finished stages of a training run in a folder, from which an interrupted run continues.
 
-Whole stages only, each fold of the cross-validation and the final fit: LightGBM can go on from a model's text, but
-its random streams of rows and features start anew there, so the model would be another than that of a run in one go
-(measured: identical only with `bagging_fraction` and `feature_fraction` 1). What an interruption can cost is therefore
-the stages under way, not the run.
+Only whole stages are kept: each fold of the cross-validation, and the final fit. LightGBM can continue from a model's
+text, but then it restarts its random streams of rows and features, so the model would differ from that of an
+uninterrupted run (measured: identical only with `bagging_fraction` and `feature_fraction` 1). So an interruption costs
+the stages in progress, not the run.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ class Checkpoint(Protocol):
     """Where training keeps finished stages."""
 
     def bind(self, identity: str) -> None:
-        """Says which run this is; stages of any other are not loaded. Called once, before the other methods."""
+        """Set which run this is; stages of other runs are not loaded. Called once, before the other methods."""
 
     def load(self, stage: str) -> bytes | None:
-        """Result of a stage finished before, or None."""
+        """Return the result of a stage that is finished, or None."""
 
     def save(self, stage: str, data: bytes) -> None:
-        """Keeps the result of a stage; called from several threads."""
+        """Keep the result of a stage; called from several threads."""
 
 
 class FolderCheckpoint:
     """A folder with one file for each finished stage.
 
     Args:
-        folder: Made when the first stage is saved.
-        say: Called with a sentence about each stage that is taken up or cannot be.
+        folder: Created with the first stage.
+        say: Called with a sentence about each stage that is found.
 
     Example:
         >>> import tempfile
@@ -59,25 +59,29 @@ class FolderCheckpoint:
         self._identity = ""
 
     def bind(self, identity: str) -> None:
-        """Says which run this is."""
+        """Set which run this is."""
         self._identity = identity
 
     def load(self, stage: str) -> bytes | None:
-        """Result of a stage of this very run, or None; a damaged or foreign file is passed over and said so."""
+        """Return the result of a stage of this run, or None; report a damaged or foreign file and ignore it."""
         path = self._path(stage)
         try:
             head, _, data = path.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
         fault = self._fault(stage, head, data)
-        self._say(f"checkpoint {path.name}: {fault}, done anew" if fault else f"checkpoint {path.name}: taken up")
+        self._say(
+            f"checkpoint {path.name}: {fault}, so the stage runs again"
+            if fault
+            else f"checkpoint {path.name}: taken up"
+        )
         return None if fault else data
 
     def save(self, stage: str, data: bytes) -> None:
-        """Writes a stage so that the file is there whole or not at all."""
+        """Write a stage so that the file is complete or absent."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(stage)
-        # A hidden name with the process in it: whoever copies the folder meanwhile can tell what is not finished.
+        # A hidden name with the process in it: a copy of the folder shows which files are not finished.
         partial = self._folder / f".{path.name}.{os.getpid()}"
         with partial.open("wb") as file:
             file.write(self._head(stage, data) + b"\n" + data)
@@ -104,7 +108,7 @@ class FolderCheckpoint:
 
 
 def identity_of(matrix: Matrix, outcomes: Outcomes, contract: Contract, settings: TrainSettings, *more: str) -> str:
-    """Digest of everything that a stage's result depends on.
+    """Return a digest of everything that a stage's result depends on.
 
     Args:
         matrix: Encoded features, shape (rows, features).

@@ -1,4 +1,4 @@
-"""How hosts share one training: which rows are this host's, and LightGBM's parameters for learning together."""
+"""How hosts share one training: the rows of each, and LightGBM's parameters for distributed learning."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Share:
         return self.hosts == 1
 
     def of(self, rows: Rows) -> Rows:
-        """This host's rows among some: every `hosts`-th."""
+        """Return this host's part of some rows: every `hosts`-th."""
         return rows[self.rank :: self.hosts]
 
     @property
     def parameters(self) -> dict[str, object]:
-        """LightGBM parameters on top of the usual ones; none for a host alone."""
+        """LightGBM parameters in addition to the usual ones; none for a host alone."""
         return {} if self.alone else {"tree_learner": "data", "num_machines": self.hosts}

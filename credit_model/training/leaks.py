@@ -1,9 +1,9 @@
-"""Refuses features that predict the outcome all by themselves."""
+"""The check that no feature predicts the outcome on its own."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+from scipy.stats import rankdata
 
 from credit_model.errors import TrainingError
 from credit_model.features.encoder import Encoder
@@ -18,12 +18,12 @@ _LEAK_ROWS = 100_000
 
 
 def check_leaks(matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: TrainSettings) -> None:
-    """Refuses a feature that predicts the outcome all by itself.
+    """Refuse a feature that predicts the outcome on its own.
 
     Args:
         matrix: Encoded features, shape (rows, features).
         outcomes: Shape (rows,).
-        encoder: What the columns of the matrix are.
+        encoder: Names and kinds of the columns.
         settings: Has the limit, `leak_auc`.
 
     Raises:
@@ -36,7 +36,7 @@ def check_leaks(matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: 
     for position, column in enumerate(encoder.columns):
         values = matrix[:, position]
         risk = _level_rates(values, outcomes) if column.kind == "categorical" else np.nan_to_num(values, nan=-np.inf)
-        auc = roc_auc(outcomes, _ranks(risk))
+        auc = roc_auc(outcomes, rankdata(risk))  # ranks: scikit-learn refuses infinite scores
         if max(auc, 1 - auc) >= settings.leak_auc:
             raise TrainingError(
                 f"column '{column.name}' alone predicts the outcome (AUC {max(auc, 1 - auc):.3f}); it is probably "
@@ -44,13 +44,8 @@ def check_leaks(matrix: Matrix, outcomes: Outcomes, encoder: Encoder, settings: 
             )
 
 
-def _ranks(values: Floats) -> Floats:
-    ranks: npt.NDArray[np.intp] = np.unique(values, return_inverse=True)[1]
-    return ranks.astype(np.float64)
-
-
 def _level_rates(codes: Floats, outcomes: Outcomes) -> Floats:
-    """Default rate of each row's level; the overall rate for rare levels."""
+    """Return the default rate of each row's level; the overall rate for rare levels."""
     _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
     rates = np.bincount(inverse, weights=outcomes) / counts
     shares: Floats = np.where(counts < _LEVEL_ROWS, outcomes.mean(), rates)[inverse]

@@ -1,4 +1,4 @@
-"""Searches for good parameters by cross-validated log loss, with Optuna."""
+"""The search for good parameters by cross-validated log loss, with Optuna."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit
 
+from credit_model.bundle.evidence import SearchHistory
 from credit_model.errors import TrainingError
 from credit_model.settings import TrainSettings
 from credit_model.training.candidates import candidate_of
@@ -20,7 +21,7 @@ from credit_model.training.candidates.base import Progress, Split, Task, silent
 if TYPE_CHECKING:
     import optuna
 
-# More rows than this do not change which parameters are better, only how long it takes to see it.
+# More rows than this do not change which parameters are better, only how long the search takes.
 _MOST_ROWS = 100_000
 _STARTUP_TRIALS = 5
 
@@ -35,7 +36,7 @@ class _Range:
     whole: bool = False
 
     def holding(self, value: float) -> _Range:
-        """The range, widened to hold a value."""
+        """Return the range, widened to hold a value."""
         return replace(self, low=min(self.low, value), high=max(self.high, value))
 
     def suggest(self, trial: optuna.Trial, name: str) -> float | int:
@@ -63,29 +64,27 @@ _SPACES: dict[str, dict[str, _Range]] = {
 
 def search(
     task: Task, times: npt.NDArray[np.datetime64] | None, progress: Progress
-) -> tuple[TrainSettings, dict[str, Any]]:
-    """Settings with the best parameters found, and how they were found.
+) -> tuple[TrainSettings, SearchHistory]:
+    """Search for the best parameters; return the settings with them, and how they were found.
 
     The parameters of the settings are the first trial, so the result is never worse than they are on these folds.
-    The folds are others than those of the evidence, which would otherwise flatter the winner. Trials are judged one
-    after the other, their folds side by side, and a trial that is worse than the median after a fold ends there.
+    The evidence uses other folds, because these flatter the winner. Trials run one after the other, their folds in
+    parallel; a trial that is worse than the median after a fold ends there.
 
     Args:
         task: What to learn; its splits are not used.
         times: When each row applied, where every row has a time.
-        progress: Told how far it is.
+        progress: Called as the search goes on.
 
     Returns:
-        The settings, and a JSON-able history: `folds`, `trials` (number, state, loss, params), `best`, and
-        `stopped_by`: `trials`, or `seconds` when the time ran out and another run may get further.
+        The settings, and the history; it was stopped by `seconds` if the time ran out and another run may get further.
 
     Raises:
         TrainingError: `fold_order` is `time` and a row has no time.
     """
     kept = task.kept("search", lambda: json.dumps(_searched(task, times, progress)))
-    history = json.loads(kept)
-    best = history["trials"][history["best"]]["params"]
-    return task.settings.model_copy(update=best), history
+    history = SearchHistory.model_validate_json(kept)
+    return task.settings.model_copy(update=history.trials[history.best].params), history
 
 
 def _searched(task: Task, times: npt.NDArray[np.datetime64] | None, progress: Progress) -> dict[str, Any]:
@@ -104,7 +103,7 @@ def _searched(task: Task, times: npt.NDArray[np.datetime64] | None, progress: Pr
     space = {name: bounds.holding(getattr(settings, name)) for name, bounds in space.items()}
     study.enqueue_trial({name: getattr(settings, name) for name in space}, skip_if_exists=False)
     began = monotonic()
-    # The first trial, the settings as they are, is always judged: something must be the best.
+    # The first trial, the settings as they are, always runs to its end: something must be the best.
     for trials, seconds in ((1, None), (settings.search_trials - 1, settings.search_seconds)):
         if trials:
             study.optimize(lambda trial: _loss(trial, sample, space, progress), n_trials=trials, timeout=seconds)

@@ -1,4 +1,4 @@
-"""Leaves out features that cannot help: empty, constant, duplicate and useless ones; each with the reason."""
+"""Features that cannot help (empty, constant, duplicate, useless), each with the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from credit_model.types import Floats, Matrix
 
 
 def unfit_features(matrix: Matrix, names: Sequence[str]) -> dict[str, str]:
-    """Features that say nothing, or nothing new, with the reason.
+    """Return the features that say nothing, or nothing new, with the reason.
 
     Args:
         matrix: Encoded features, shape (rows, features).
@@ -27,7 +27,7 @@ def unfit_features(matrix: Matrix, names: Sequence[str]) -> dict[str, str]:
 
 
 def useless_features(gains: Floats, names: Sequence[str]) -> dict[str, str]:
-    """Features that no fold's model makes use of, with the reason; none where no model splits on anything.
+    """Return the features that no fold's model uses, with the reason; none if no model splits on anything.
 
     Args:
         gains: Share of the gain of each feature in each fold, shape (folds, features).
@@ -49,7 +49,7 @@ def _silent(values: Floats) -> str | None:
 
 
 def _repeated(values: Floats, first: dict[bytes, str], name: str) -> str | None:
-    # Adding zero makes -0.0 the 0.0 it is equal to.
+    # Adding zero turns -0.0 into the 0.0 that it equals.
     digest = hashlib.sha256((np.ascontiguousarray(values) + 0.0).data).digest()
     twin = first.setdefault(digest, name)
     return None if twin == name else f"equal to '{twin}' in every row"

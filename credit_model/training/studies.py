@@ -1,4 +1,4 @@
-"""Small extra trainings on a sample that answer a reviewer's questions about the choices made."""
+"""Small extra trainings on a sample, which answer a reviewer's questions about the choices made."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
+from credit_model.bundle.evidence import AucComparison, CurvePoint, Studies
 from credit_model.explain.importance import learning_curve
 from credit_model.metrics.delong import auc_difference
 from credit_model.parallel import cores
@@ -26,24 +26,23 @@ _MOST_ROWS = 40_000
 
 
 def sample(task: Task) -> Task:
-    """The task on as many of its rows as the studies need."""
+    """Return the task on as many of its rows as the studies need."""
     return task.some(task.drawn(_MOST_ROWS))
 
 
-def study(sample: Task, rounds: int) -> dict[str, Any]:
-    """What the constraints cost, what a scorecard would reach, and whether more rows would help.
+def study(sample: Task, rounds: int) -> Studies:
+    """Measure what the constraints cost, what a scorecard would reach, and whether more rows would help.
 
     Args:
-        sample: What was learnt, on some rows, with the features that a constraint may have made useless.
+        sample: What the model learnt, on some rows, with the features that a constraint may have made useless.
         rounds: Boosting rounds of the model.
 
     Returns:
-        JSON-able: `rows` of the sample; `unconstrained` and `scorecard`, DeLong's paired comparison of the model
-        (first) with one without monotone constraints or with a scorecard (second), each trained on one half and
-        judged on the other, where that makes sense; `learning_curve`, the AUC after training on growing parts.
+        DeLong's paired comparisons of the model (first) with one without monotone constraints and with a scorecard
+        (second), where that makes sense, each trained on one half and measured on the other; and a learning curve.
     """
     variants = _variants(sample)
-    # In threads of their own, where LightGBM knows of no other hosts.
+    # In threads of their own: there LightGBM does not know the other hosts of a distributed training.
     with ThreadPoolExecutor(min(cores(), 2)) as pool:
         curve = pool.submit(_curve, sample, rounds)
         halves = {
@@ -53,11 +52,11 @@ def study(sample: Task, rounds: int) -> dict[str, Any]:
         margins = {name: future.result() for name, future in halves.items()}
         points = curve.result()
     compared = {
-        name: asdict(auc_difference(sample.outcomes, margins["model"], margins[name]))
+        name: AucComparison(**asdict(auc_difference(sample.outcomes, margins["model"], margins[name])))
         for name in variants
         if name != "model"
     }
-    return {"rows": len(sample.matrix), "learning_curve": points, **compared}
+    return Studies(rows=len(sample.matrix), learning_curve=points, **compared)
 
 
 def _variants(task: Task) -> dict[str, TrainSettings]:
@@ -71,7 +70,7 @@ def _variants(task: Task) -> dict[str, TrainSettings]:
 
 
 def _halves(task: Task, rounds: int) -> Floats:
-    """Margins of each half by a model of the other half."""
+    """Return the margins of each half by a model of the other half."""
     margins = np.empty(len(task.matrix))
     splitter = StratifiedKFold(2, shuffle=True, random_state=task.settings.seed)
     for train, test in splitter.split(task.matrix, task.outcomes):
@@ -79,9 +78,10 @@ def _halves(task: Task, rounds: int) -> Floats:
     return margins
 
 
-def _curve(task: Task, rounds: int) -> list[dict[str, float]]:
+def _curve(task: Task, rounds: int) -> tuple[CurvePoint, ...]:
     fit: Callable[[Rows, Rows], Floats] = partial(_margins, task, rounds)
-    return learning_curve(task.outcomes, fit, seed=task.settings.seed)
+    curve = learning_curve(task.outcomes, fit, seed=task.settings.seed)
+    return tuple(CurvePoint(rows=rows, roc_auc=auc) for rows, auc in curve)
 
 
 def _margins(task: Task, rounds: int, train: Rows, test: Rows) -> Floats:

@@ -8,10 +8,9 @@ from credit_model.bundle.bundle import Bundle
 from credit_model.errors import CreditModelError
 from images.serve import logs
 from images.serve.http.auth import TokenFileError
-from images.serve.online.connect import lookup_from_environment
-from images.serve.online.lookup import LookupSetupError
-from images.serve.prediction_log import PredictionLogSetupError, log_from_environment
-from images.serve.settings import Settings, read_settings
+from images.serve.online.lookup import Lookup, LookupSetupError
+from images.serve.prediction_log import CAPACITY, LogSettings, PredictionLog
+from images.serve.settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("images.serve")
 
@@ -19,18 +18,22 @@ log = logging.getLogger("images.serve")
 def main() -> int:
     """Serve until SIGTERM; return the exit code."""
     started = time.perf_counter()
-    settings = read_settings(sys.argv[1:])
     logs.configure()
     try:
+        settings = read_settings(sys.argv[1:])
         _serve(Bundle.load(settings.model_dir), settings, started)
-    except (CreditModelError, LookupSetupError, PredictionLogSetupError, TokenFileError) as error:
+    except (CreditModelError, LookupSetupError, SettingsError, TokenFileError) as error:
         log.error("the model cannot be served: %s", error)
         return 1
     return 0
 
 
 def _serve(bundle: Bundle, settings: Settings, started: float) -> None:
-    """Import KServe only now: a broken bundle is told in milliseconds, and KServe reads the command line."""
+    """Serve a bundle.
+
+    KServe is imported only here: without it a broken bundle is reported in milliseconds, and importing it reads the
+    command line.
+    """
     from prometheus_client import REGISTRY  # noqa: PLC0415
 
     from images.serve.engine import Engine  # noqa: PLC0415
@@ -43,12 +46,28 @@ def _serve(bundle: Bundle, settings: Settings, started: float) -> None:
     scorer = model.scorer
     metrics = Metrics(scorer.features, version=scorer.version, unknown=scorer.reader.unknown)
     REGISTRY.register(metrics)
-    lookup = lookup_from_environment()
-    predictions = log_from_environment(scorer.version, scorer.contract.name)
-    engine = Engine(scorer, metrics, lookup=lookup, predictions=predictions)
+    predictions = _prediction_log(settings, version=scorer.version, portfolio=scorer.contract.name)
+    engine = Engine(scorer, metrics, lookup=_lookup(settings), predictions=predictions)
     facts = {"model_version": bundle.version, "seconds": round(time.perf_counter() - started, 2)}
     log.info("model loaded", extra={"facts": {**facts, "port": settings.http_port}})
     Server(model, engine, settings).run()
+
+
+def _lookup(settings: Settings) -> Lookup | None:
+    if not settings.online_table:
+        return None
+    # aiohttp and botocore load only where a table is named.
+    from images.serve.online.dynamodb import DynamoLookup  # noqa: PLC0415
+
+    return DynamoLookup.connect(settings.online_table, timeout=settings.online_timeout_ms / 1000)
+
+
+def _prediction_log(settings: Settings, *, version: str, portfolio: str) -> PredictionLog | None:
+    if not settings.prediction_log:
+        return None
+    rows = min(settings.prediction_log_rows, CAPACITY)
+    place = LogSettings(settings.prediction_log, rows=rows, seconds=settings.prediction_log_seconds)
+    return PredictionLog(place, version=version, portfolio=portfolio)
 
 
 if __name__ == "__main__":

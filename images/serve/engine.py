@@ -1,7 +1,8 @@
-"""Scores the applicants of one request, whichever protocol brought them: look-up, prediction, statistics, log."""
+"""Scores the applicants of one request of any protocol: look-up, prediction, metrics, prediction log."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -9,28 +10,27 @@ from credit_model.contract.contract import ID
 from credit_model.data.identifiers import IdentifierError, identifier
 from credit_model.errors import InputError
 from credit_model.explain.reasons import Reason
-from credit_model.scoring.scorer import Scorer, Verdicts
-from credit_model.types import Matrix
+from credit_model.scoring.scorer import Answers, Scorer, Verdicts
 from images.serve.errors import ApplicantError, RequestError
 from images.serve.metrics import Metrics
 from images.serve.online.lookup import Lookup, LookupFault
 from images.serve.prediction_log import PredictionLog
 
 Row = Mapping[str, object]
-# Above so many rows scoring takes long enough to keep other requests waiting, so a thread does it.
+# Above this many rows, scoring would keep other requests waiting, so a thread does it.
 INLINE_ROWS = 128
-# Reasons take ten times as long as the PD.
+# Reasons take ten times as long as PDs.
 INLINE_EXPLAINED = 8
 
 
-class Answered(NamedTuple):
-    """What is known of each applicant, in the request's order.
+class Response(NamedTuple):
+    """The answer to a request, applicant by applicant in its order.
 
     Attributes:
-        ids: application ids, where known.
-        verdicts: PDs and what follows from them, of the applicants without a fault.
-        reasons: adverse reasons of the same, where the request asked for them.
-        faults: why an applicant that was looked up could not be scored, by position.
+        ids: application ids, if known.
+        verdicts: PDs and what follows from them, for the applicants without a fault.
+        reasons: adverse reasons of the same applicants, if the request asked for them.
+        faults: why a looked-up applicant could not be scored, by position.
     """
 
     ids: list[str | None]
@@ -39,18 +39,8 @@ class Answered(NamedTuple):
     faults: Mapping[int, str] = MappingProxyType({})
 
 
-class _Scored(NamedTuple):
-    ids: list[str | None]
-    matrix: Matrix
-    verdicts: Verdicts
-    reasons: list[tuple[Reason, ...]] | None
-
-
-_Read = Callable[[], tuple[Matrix, list[str | None]]]
-
-
 class Engine:
-    """The model and everything that happens around a prediction."""
+    """The model with look-ups, metrics and the prediction log."""
 
     def __init__(
         self,
@@ -66,8 +56,8 @@ class Engine:
         self._predictions = predictions
         self._can_explain = scorer.can_explain
 
-    async def score(self, rows: Sequence[Row], *, explain: bool = False) -> Answered:
-        """Score applicants given as objects of columns; one that holds nothing but an id is looked up.
+    async def score(self, rows: Sequence[Row], *, explain: bool = False) -> Response:
+        """Score applicants given as objects of columns; an object with only an id is looked up.
 
         Raises:
             InputError: an applicant breaks the contract.
@@ -78,12 +68,12 @@ class Engine:
         asked = [index for index, row in enumerate(rows) if len(row) == 1 and self._is_id(row)]
         if asked:
             return await self._with_lookup(rows, asked, explain=explain)
-        scored = await self._run(lambda: self.scorer.reader.read(rows), len(rows), explain=explain)
-        return Answered(scored.ids, scored.verdicts, scored.reasons)
+        found = await self._run(partial(self.scorer.answer_rows, rows), len(rows), explain=explain)
+        return Response(found.ids, found.verdicts, found.reasons)
 
     async def score_columns(
         self, columns: Mapping[str, Sequence[object]], count: int, *, explain: bool = False
-    ) -> Answered:
+    ) -> Response:
         """Score applicants given column by column, each `count` long.
 
         Raises:
@@ -95,16 +85,16 @@ class Engine:
         if len(columns) == 1 and self._is_id(columns):
             ids = next(iter(columns.values()))
             return await self.score([{ID: value} for value in ids], explain=explain)
-        scored = await self._run(lambda: self.scorer.reader.read_columns(columns, count), count, explain=explain)
-        return Answered(scored.ids, scored.verdicts, scored.reasons)
+        found = await self._run(partial(self.scorer.answer_columns, columns, count), count, explain=explain)
+        return Response(found.ids, found.verdicts, found.reasons)
 
-    def score_now(self, rows: Sequence[Row]) -> Answered:
-        """Score without counting or logging: for examples and for warming up."""
-        matrix, ids = self.scorer.reader.read(rows)
-        return Answered(ids, self.scorer.verdicts(matrix))
+    def score_now(self, rows: Sequence[Row]) -> Response:
+        """Score without counting or logging, for examples and for warming up."""
+        found = self.scorer.answer_rows(rows)
+        return Response(found.ids, found.verdicts)
 
     async def close(self) -> None:
-        """Write what waits for the prediction log, and close connections."""
+        """Flush the prediction log and close connections."""
         if self._predictions is not None:
             await self._predictions.close()
         if self._lookup is not None:
@@ -113,25 +103,24 @@ class Engine:
     def _is_id(self, row: Mapping[str, object]) -> bool:
         return next(iter(row)).strip().lower() in self.scorer.reader.id_headers
 
-    async def _run(self, read: _Read, count: int, *, explain: bool) -> _Scored:
+    async def _run(self, answer: Callable[..., Answers], count: int, *, explain: bool) -> Answers:
         if explain and not self._can_explain:
             raise RequestError("parameters: explain: this model was trained without reasons; leave explain out")
         if count <= (INLINE_EXPLAINED if explain else INLINE_ROWS):
-            scored = self._work(read, explain=explain)
+            found = answer(explain=explain)
         else:
-            scored = await asyncio.to_thread(self._work, read, explain=explain)
-        self._note(scored.matrix.tobytes(), scored.ids, scored.verdicts.pds)
-        return scored
+            found = await asyncio.to_thread(answer, explain=explain)
+        self._record(found.features, found.ids, found.verdicts.pds)
+        return found
 
-    def _one(self, row: Row) -> Answered:
-        """The usual request, one applicant with its columns, by the shortest way."""
-        packed, name = self.scorer.reader.read_one(row)
-        verdicts = self.scorer.verdict(packed)
-        self._note(packed, [name], verdicts.pds)
-        return Answered([name], verdicts)
+    def _one(self, row: Row) -> Response:
+        """Answer the usual request, one applicant with its columns, by the shortest way."""
+        name, verdicts, features = self.scorer.answer_row(row)
+        self._record(features, [name], verdicts.pds)
+        return Response([name], verdicts)
 
-    def _note(self, rows: bytes, ids: list[str | None], pds: list[float]) -> None:
-        """Count and log predictions; `rows` are the float64 bytes of the matrix."""
+    def _record(self, rows: bytes, ids: list[str | None], pds: list[float]) -> None:
+        """Count and log predictions; `rows` are the float64 bytes of the encoded features."""
         self.metrics.add_rows(rows, pds)
         if self._predictions is not None:
             size = len(rows) // len(pds) if pds else 0
@@ -139,12 +128,8 @@ class Engine:
                 features = rows[position * size : (position + 1) * size]
                 self._predictions.add(application_id=name, features=features, pd=pd)
 
-    def _work(self, read: _Read, *, explain: bool) -> _Scored:
-        matrix, ids = read()
-        return _Scored(ids, matrix, self.scorer.verdicts(matrix), self.scorer.explain(matrix) if explain else None)
-
-    async def _with_lookup(self, rows: Sequence[Row], asked: list[int], *, explain: bool) -> Answered:
-        """What comes from the table is its applicant's own: a fault in it fails nobody else."""
+    async def _with_lookup(self, rows: Sequence[Row], asked: list[int], *, explain: bool) -> Response:
+        """Score applicants, some of them by id; a fault in one's looked-up values fails nobody else."""
         if self._lookup is None:
             reason = "an id alone needs the online feature table, and this server has none; send the columns"
             raise ApplicantError(InputError(index=asked[0], column=None, value=None, reason=reason))
@@ -164,16 +149,16 @@ class Engine:
         ids: list[str | None] = [names.get(index) for index in range(len(rows))]
         for index, known in zip(complete, scored.ids, strict=True):
             ids[index] = known
-        return Answered(ids, scored.verdicts, scored.reasons, faults)
+        return Response(ids, scored.verdicts, scored.reasons, faults)
 
     async def _tolerant(
         self, rows: dict[int, Row], asked: set[int], faults: dict[int, str], *, explain: bool
-    ) -> _Scored:
-        """Score; move every looked-up applicant that breaks the contract from `rows` to `faults`."""
+    ) -> Answers:
+        """Score; move each looked-up applicant that breaks the contract from `rows` to `faults`."""
         while True:
             places, values = list(rows), list(rows.values())
             try:
-                return await self._run(lambda: self.scorer.reader.read(values), len(values), explain=explain)  # noqa: B023 - called before the next turn
+                return await self._run(partial(self.scorer.answer_rows, values), len(values), explain=explain)
             except InputError as error:
                 index = places[error.index]
                 if index not in asked:

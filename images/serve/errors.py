@@ -1,4 +1,4 @@
-"""What the server refuses, as an HTTP status and a JSON answer that says what is wrong, where and what to do."""
+"""The server's error family: an HTTP status and a JSON body that says what is wrong, where, and what to do."""
 
 from credit_model.data.coercion import show
 from credit_model.errors import InputError
@@ -11,7 +11,7 @@ class RequestError(Exception):
 
     Attributes:
         status: HTTP status of the answer, 4xx.
-        where: what the fault belongs to (`index`, `column`, `value`, …), for the answer's body.
+        where: location of the fault (`index`, `column`, `value`, …), for the answer's body.
     """
 
     status = 400
@@ -21,24 +21,24 @@ class RequestError(Exception):
         self.where = where
 
     def body(self) -> dict[str, object]:
-        """Return the JSON answer."""
+        """Return the JSON body of the answer."""
         return {"error": cut(str(self)), **{name: _plain(value) for name, value in self.where.items()}}
 
 
 class TooLargeError(RequestError):
-    """The body or the batch is larger than the server takes."""
+    """The body or the batch is larger than the server accepts."""
 
     status = 413
 
 
 class UnsupportedTypeError(RequestError):
-    """The content type is not one of those the route takes."""
+    """The route does not accept the content type."""
 
     status = 415
 
 
 class NotAcceptableError(RequestError):
-    """None of the types the client accepts can be given."""
+    """The route cannot answer in any type that the client accepts."""
 
     status = 406
 
@@ -59,12 +59,16 @@ class ApplicantError(RequestError):
 
 
 def cut(text: str) -> str:
-    """Text that is short enough for an answer."""
+    """Return text short enough for an answer.
+
+    >>> len(cut("a" * 1000))
+    400
+    """
     return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 def _plain(value: object) -> object:
-    """Simple values as they came in, long text cut; anything else in a few words, for it may be deep."""
+    """Return simple values as they came in, with long text cut; summarise anything else, because it may be deep."""
     if isinstance(value, int | float | None):
         return value
     return cut(value if isinstance(value, str) else show(value))

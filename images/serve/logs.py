@@ -1,4 +1,4 @@
-"""Logs of the server: one JSON object a line on stderr, without personal data."""
+"""The server's logs: one JSON object per line on stderr, without personal data."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ import orjson
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one line; what a call passes as `extra={"facts": {…}}` becomes fields."""
+    """Formats a record as one line; `extra={"facts": {…}}` of a call becomes fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -21,16 +21,16 @@ class JsonLines(logging.Formatter):
 
 
 def configure() -> None:
-    """Send everything to stderr as JSON, and quieten what writes several lines a request."""
+    """Send all logs to stderr as JSON, and silence loggers that write several lines per request."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
     for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
-        logger.handlers = [handler]  # with a handler of its own, kserve leaves its logger as it is
+        logger.handlers = [handler]  # kserve does not replace a handler that is already set
         logger.propagate = False
         logger.setLevel(logging.WARNING)
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    # Where this one has a listener, uvicorn composes a line for every request, whatever the level.
+    # With a handler, uvicorn formats a line for every request, whatever the level.
     logging.getLogger("uvicorn.access").handlers = []

@@ -1,4 +1,4 @@
-"""What the server counts for Prometheus: cheap to note, added up only every thousandth time or when it is asked for."""
+"""The server's Prometheus metrics: cheap to record, aggregated every thousand rows or when scraped."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,12 +10,12 @@ from prometheus_client.registry import Collector
 
 SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 PDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75)
-# So many notes wait at most before they are added up.
+# Most values that wait for aggregation.
 WAITING = 1024
 
 
 class Histogram:
-    """Counts in buckets of values at most as large as each limit."""
+    """A histogram with buckets of values up to each limit."""
 
     def __init__(self, limits: Sequence[float]) -> None:
         self._limits = np.array(limits)
@@ -24,7 +24,7 @@ class Histogram:
         self._waiting: list[float] = []
 
     def add(self, values: Iterable[float]) -> None:
-        """Note values."""
+        """Record values."""
         self._waiting += values
         if len(self._waiting) >= WAITING:
             self._add_up()
@@ -44,15 +44,15 @@ class Histogram:
 
 
 class Metrics(Collector):
-    """Counts since the start. Only the event loop's thread may write or read."""
+    """Counts since the start. Only the event loop's thread may use it."""
 
     def __init__(self, features: Sequence[str], *, version: str, unknown: Counter[str]) -> None:
-        """Start at nothing.
+        """Start at zero.
 
         Args:
             features: the model's features in matrix order.
-            version: of the model.
-            unknown: counter of unknown levels by column, which the reader keeps.
+            version: the model's version.
+            unknown: the reader's counter of unknown levels by column.
         """
         self._features = list(features)
         self._version = version
@@ -66,7 +66,7 @@ class Metrics(Collector):
         self._waiting_rows = 0
 
     def add_request(self, route: str, status: int, seconds: float) -> None:
-        """Note an answer."""
+        """Record an answer."""
         self._requests[route, status] += 1
         histogram = self._seconds.get(route)
         if histogram is None:
@@ -74,7 +74,7 @@ class Metrics(Collector):
         histogram.add((seconds,))
 
     def add_rows(self, rows: bytes, pds: list[float]) -> None:
-        """Note scored applicants, given as the float64 bytes of their matrix."""
+        """Record scored applicants, given as the float64 bytes of their matrix."""
         self._rows += len(pds)
         self._pds.add(pds)
         self._waiting.append(rows)
@@ -83,7 +83,7 @@ class Metrics(Collector):
             self._add_up()
 
     def add_table(self, rows: int, unknown: Counter[str]) -> None:
-        """Note a scored table, and how many values of each column were levels that the model does not know."""
+        """Record a scored table, and how many values of each column were unknown levels."""
         self._rows += rows
         self._unknown.update(unknown)
 
@@ -94,7 +94,7 @@ class Metrics(Collector):
         self._waiting, self._waiting_rows = [], 0
 
     def collect(self) -> Iterable[Metric]:
-        """Yield everything, as the client library's registry asks for it."""
+        """Return all metrics, as the client library's registry expects."""
         self._add_up()
         version = GaugeMetricFamily("credit_serve_model", "The model that answers", labels=["version"])
         version.add_metric([self._version], 1)

@@ -1,4 +1,4 @@
-"""The prediction log: who was answered what by which model, to S3 as Parquet, without ever slowing an answer."""
+"""The prediction log: writes every prediction to S3 as Parquet, without slowing answers."""
 
 import asyncio
 import hashlib
@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import groupby
@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from prometheus_client import Counter
 
-# About 25 MB of rows wait at most while S3 does not answer; what comes on top is dropped and counted.
+# Most predictions that wait while S3 does not answer, about 25 MB; further ones are dropped and counted.
 CAPACITY = 100_000
 CLOSE_SECONDS = 8.0
-# Between two attempts while S3 does not answer.
+# Pause between two attempts while S3 does not answer.
 PAUSE_SECONDS = 5.0
 SCHEMA = pa.schema(
     [
@@ -39,19 +39,15 @@ log = logging.getLogger(__name__)
 _Entry = tuple[float, str | None, str, float]
 
 
-class PredictionLogSetupError(Exception):
-    """The settings of the prediction log do not fit; the message says what to change."""
-
-
 @dataclass(frozen=True)
 class LogSettings:
-    """Where predictions go, and when.
+    """Where and when predictions are written.
 
     Attributes:
         uri: `s3://bucket/prefix`.
-        rows: a file is written as soon as so many predictions wait.
+        rows: a file is written as soon as this many predictions wait.
         seconds: longest a prediction waits while S3 answers.
-        capacity: predictions that wait at most.
+        capacity: most predictions that may wait.
     """
 
     uri: str
@@ -62,7 +58,7 @@ class LogSettings:
 
 @dataclass
 class _Object:
-    """A Parquet file on its way: written again under the same key when writing fails, so that no row comes twice."""
+    """A Parquet file to write; a failed write is repeated under the same key, so that no row is duplicated."""
 
     key: str
     rows: int
@@ -70,7 +66,7 @@ class _Object:
 
 
 class PredictionLog:
-    """Takes predictions from the event loop and writes them from a thread of its own.
+    """Takes predictions from the event loop and writes them from a separate thread.
 
     Attributes:
         written: predictions that have reached S3.
@@ -78,7 +74,7 @@ class PredictionLog:
 
     def __init__(self, settings: LogSettings, *, version: str, portfolio: str) -> None:
         self.written = 0
-        # Two counters, because each is only ever raised by one thread.
+        # Two counters, so that each is changed by one thread only.
         self._refused = 0
         self._lost = 0
         self._settings = settings
@@ -96,16 +92,16 @@ class PredictionLog:
 
     @property
     def dropped(self) -> int:
-        """Predictions that were not kept: too many waited, or the server went down before S3 took them."""
+        """Return how many predictions were not kept: too many were waiting, or the server ended before S3 took them."""
         return self._refused + self._lost
 
     def add(self, *, application_id: str | None, features: bytes, pd: float) -> None:
-        """Keep one prediction, or drop and count it where too many wait; takes about two microseconds.
+        """Queue one prediction, or drop and count it if too many wait; takes about two microseconds.
 
         Args:
-            application_id: whom it is about, where the request said so.
+            application_id: the applicant, if known.
             features: the encoded features; only their digest is kept, so equal digests mean equal features.
-            pd: probability of default that was answered.
+            pd: the predicted probability of default.
         """
         if self._closing or len(self._entries) + self._unwritten >= self._settings.capacity:
             self._refused += 1
@@ -117,7 +113,7 @@ class PredictionLog:
             self._wake.set()
 
     async def close(self) -> None:
-        """Write what waits; what has not reached S3 after `CLOSE_SECONDS` is dropped, counted and said."""
+        """Write what is waiting; what has not reached S3 after `CLOSE_SECONDS` is dropped, counted and logged."""
         self._closing = True
         self._end.set()
         self._wake.set()
@@ -133,14 +129,14 @@ class PredictionLog:
             self._wake.wait(self._settings.seconds)
             self._wake.clear()
             if not self._flush():
-                # The next prediction would wake the thread at once.
+                # Without a pause, the next prediction would wake the thread at once.
                 self._end.wait(min(PAUSE_SECONDS, self._settings.seconds))
         deadline = time.monotonic() + CLOSE_SECONDS
         while not self._flush() and time.monotonic() < deadline:
             time.sleep(0.5)
 
     def _flush(self) -> bool:
-        """Write everything that waits; what cannot be written stays, and False is returned."""
+        """Write everything that is waiting; return False if something could not be written and stays."""
         try:
             while self._entries or self._objects:
                 if not self._objects:
@@ -150,18 +146,18 @@ class PredictionLog:
                 self.written += done.rows
                 LOGGED.inc(done.rows)
                 self._unwritten -= done.rows
-        except Exception as error:  # whatever it is: the log must live on, and no request may notice
-            # Neither the message nor the values: they may be somebody's data.
+        except Exception as error:  # of any kind: the log must go on, and no request may notice
+            # Neither the message nor values, which may be personal data.
             facts = {"type": type(error).__name__, "waiting": len(self._entries) + self._unwritten}
             facts |= {"dropped": self.dropped, "bucket": self._bucket}
-            log.warning("the prediction log cannot be written; it is tried again", extra={"facts": facts})
+            log.warning("the prediction log cannot be written; retrying", extra={"facts": facts})
             return False
         return True
 
     def _encode(self) -> None:
-        """Turn the oldest waiting predictions into Parquet, one object for each day they are of."""
+        """Encode the oldest waiting predictions as Parquet, one object per day."""
         count = min(len(self._entries), self._settings.rows)
-        self._unwritten += count  # first, so that `add` never counts too little
+        self._unwritten += count  # first, so that `add` never sees too few
         batch = [self._entries.popleft() for _ in range(count)]
         try:
             self._objects += [self._object(list(rows)) for _, rows in groupby(batch, key=_day)]
@@ -201,42 +197,3 @@ def _s3_client() -> Any:  # noqa: ANN401 - botocore builds its clients at run ti
 
     patience = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
     return botocore.session.Session().create_client("s3", region_name=os.environ.get("AWS_REGION"), config=patience)
-
-
-def log_from_environment(
-    version: str, portfolio: str, environment: Mapping[str, str] = os.environ
-) -> PredictionLog | None:
-    """Return the prediction log that the environment asks for, or None where it names no place.
-
-    Args:
-        version: model version of the server.
-        portfolio: whose applicants it answers.
-        environment: `CREDIT_PREDICTION_LOG` (`s3://bucket/prefix`), `CREDIT_PREDICTION_LOG_ROWS` and
-            `CREDIT_PREDICTION_LOG_SECONDS` are read.
-
-    Raises:
-        PredictionLogSetupError: a setting is malformed.
-    """
-    uri = environment.get("CREDIT_PREDICTION_LOG")
-    if not uri:
-        return None
-    if not uri.removeprefix("s3://").partition("/")[0] or not uri.startswith("s3://"):
-        raise PredictionLogSetupError(
-            f"CREDIT_PREDICTION_LOG={uri!r} is not an address such as s3://bucket/predictions"
-        )
-    rows = _positive(environment, "CREDIT_PREDICTION_LOG_ROWS", LogSettings.rows)
-    seconds = _positive(environment, "CREDIT_PREDICTION_LOG_SECONDS", LogSettings.seconds)
-    return PredictionLog(
-        LogSettings(uri, rows=min(int(rows), CAPACITY), seconds=seconds), version=version, portfolio=portfolio
-    )
-
-
-def _positive(environment: Mapping[str, str], name: str, default: float) -> float:
-    text = environment.get(name) or str(default)
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 1 <= number <= 86_400_000:
-        raise PredictionLogSetupError(f"{name}={text!r} is not a number from 1 upwards")
-    return number

@@ -3,12 +3,12 @@
 import sys
 
 USAGE = """usage: python -m images.train [train]
-Trains on what SageMaker has put under SAGEMAKER_BASE_DIR (/opt/ml) and leaves a model bundle in model/ there."""
+Trains on the data under SAGEMAKER_BASE_DIR (default /opt/ml) and writes a model bundle to model/ there."""
 
 if {"-h", "--help"} & set(sys.argv[1:]):
     print(USAGE)
     sys.exit(0)
 
-from images.train.job import main  # noqa: E402 - help should not wait for LightGBM
+from images.train.job import main  # noqa: E402 - help must not wait for LightGBM
 
 sys.exit(main())

@@ -1,8 +1,8 @@
-"""The hosts of one job: they find each other, do what the first host decides, and end together.
+"""The hosts of one training job: they connect, follow the first host's checkpoints, and end together.
 
-SageMaker gives names (`resourceconfig.json`), nothing more. LightGBM's own network has neither a way to agree on
-anything nor a notion of a dead peer (its `recv` turns in circles when a connection closes), so beside it every other
-host holds one connection to the first. It carries the first host's checkpoints, and its end tells of a host's.
+SageMaker provides only names (`resourceconfig.json`). LightGBM's network can neither agree on anything nor notice a
+dead peer (its `recv` spins when a connection closes). So every other host also holds one connection to the first host:
+it carries the first host's checkpoints, and a closed connection means that a host is gone.
 """
 
 import json
@@ -27,24 +27,24 @@ PORT = 12400
 _HEAD = struct.Struct(">cQ")
 _DATA, _NOTHING, _BYE, _FAILED, _INTERRUPTED = b"D", b"N", b"B", b"F", b"T"
 _ENDINGS = {_FAILED, _INTERRUPTED}
-# An instance that vanishes closes no connection; the kernel notices after about 40 seconds without an answer.
+# A vanished instance closes no connection; the kernel notices after about 40 seconds without an answer.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 6}
 _LINK_MINUTES = 5
 _QUIET = {"verbosity": -1}
 
 
 class ClusterError(CreditModelError):
-    """The hosts of the job do not come together, or one of them is gone."""
+    """The hosts of the job cannot connect, or one of them is gone."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Who takes part.
+    """The hosts of the job.
 
     Attributes:
-        names: Every host, the first one leads.
+        names: Every host; the first one leads.
         current: This host.
-        addresses: Name or IP and port of each host; LightGBM listens there, and the first host on the next port too.
+        addresses: Name or IP and port of each host; LightGBM listens there, and the first host also on the next port.
     """
 
     names: tuple[str, ...]
@@ -53,9 +53,9 @@ class Cluster:
 
     @classmethod
     def read(cls, base: Path) -> "Cluster":
-        """Hosts of `input/config/resourceconfig.json`; one host where there is no such file.
+        """Read the hosts from `input/config/resourceconfig.json`; without that file there is one host.
 
-        `CREDIT_TRAIN_ADDRESSES` (`algo-1=10.0.0.7:12400,…`) says where hosts are whose names say nothing.
+        `CREDIT_TRAIN_ADDRESSES` (`algo-1=10.0.0.7:12400,…`) gives addresses of hosts whose names do not resolve.
 
         Raises:
             ClusterError: the variable is malformed.
@@ -68,12 +68,12 @@ class Cluster:
 
     @property
     def share(self) -> Share:
-        """This host's part of the rows."""
+        """Return this host's share of the rows."""
         return Share(rank=self.names.index(self.current), hosts=len(self.names))
 
     @property
     def leads(self) -> bool:
-        """Whether this is the host that writes."""
+        """Return whether this host leads and writes the bundle."""
         return self.current == self.names[0]
 
 
@@ -86,11 +86,11 @@ def _addresses(text: str) -> dict[str, tuple[str, int]]:
 
 
 class Team:
-    """Connections between the first host and the others; of one host alone, none.
+    """Connections between the first host and the others; none for a single host.
 
     Args:
-        cluster: Who takes part.
-        lost: Called, from another thread, with a sentence and whether it was an interruption when another host ends.
+        cluster: The hosts.
+        lost: Called from another thread when another host ends, with a sentence and whether it was interrupted.
     """
 
     def __init__(self, cluster: Cluster, lost: Callable[[str, bool], None]) -> None:
@@ -102,13 +102,13 @@ class Team:
         self._closing = False
 
     def gather(self, patience: float) -> None:
-        """Wait for every host, then link LightGBM's learners; in the thread that trains.
+        """Wait for every host, then link LightGBM's learners; call it in the training thread.
 
         Args:
-            patience: Seconds in which every host must have come.
+            patience: Seconds within which every host must connect.
 
         Raises:
-            ClusterError: one has not.
+            ClusterError: a host has not connected.
         """
         if self._cluster.share.alone:
             return
@@ -120,7 +120,7 @@ class Team:
         self._link()
 
     def agree(self, data: bytes | None) -> bytes | None:
-        """The first host's data, on every host."""
+        """Return the first host's data on every host."""
         if not self._cluster.leads:
             return self._inbox.get()
         for peer in self._peers.values():
@@ -128,7 +128,7 @@ class Team:
         return data
 
     def close(self, *, failure: str | None = None, interrupted: bool = False) -> None:
-        """Say goodbye, or say why this host ends early so that the others end as well."""
+        """Say goodbye, or report why this host ends early so that the others end too."""
         self._closing = True
         kind = _INTERRUPTED if interrupted else _BYE if failure is None else _FAILED
         for peer in self._peers.values():
@@ -148,8 +148,8 @@ class Team:
                     _, name = _receive(_tuned(peer))
                 except TimeoutError:
                     raise ClusterError(
-                        f"{', '.join(sorted(missing))} did not come; look at the logs of these hosts, and whether the "
-                        "job's security groups let its hosts talk to each other"
+                        f"{', '.join(sorted(missing))} did not connect; check the logs of these hosts, and that the "
+                        "job's security groups let its hosts reach each other"
                     ) from None
                 self._peers[name.decode()] = peer
 
@@ -170,7 +170,7 @@ class Team:
     def _link(self) -> None:
         places = [self._cluster.addresses[name] for name in self._cluster.names]
         machines = ",".join(f"{socket.gethostbyname(host)}:{port}" for host, port in places)
-        # The network is a thread's, not a booster's, and an unused booster is the public way to one that stays.
+        # The network belongs to a thread, not to a booster; an unused booster is the public way to keep one open.
         self._network = lgb.Booster(_QUIET, lgb.Dataset(np.zeros((2, 1)), [0.0, 1.0], params=_QUIET))
         self._network.set_network(
             machines=machines,
@@ -185,23 +185,23 @@ class Team:
                 kind, data = _receive(peer)
             except OSError as error:
                 if not self._closing:
-                    self._lost(f"host {name} is gone without a word ({error}); see its log", False)
+                    self._lost(f"host {name} is gone ({error}); see its log", False)
                 return
             if kind in _ENDINGS:
-                words = "was interrupted" if kind == _INTERRUPTED else f"failed: {data.decode()}"
-                self._lost(f"host {name} {words}", kind == _INTERRUPTED)
+                end = "was interrupted" if kind == _INTERRUPTED else f"failed: {data.decode()}"
+                self._lost(f"host {name} {end}", kind == _INTERRUPTED)
             if kind == _BYE or kind in _ENDINGS:
                 return
             self._inbox.put(data if kind == _DATA else None)
 
 
 class TeamCheckpoint:
-    """A checkpoint that the first host reads and writes, and every host goes by.
+    """A checkpoint that the first host reads and writes and every host uses.
 
     Args:
-        team: The hosts.
+        team: The hosts' connections.
         leads: Whether this host is the first.
-        checkpoint: Where the first host keeps stages.
+        checkpoint: The first host's checkpoint.
     """
 
     def __init__(self, team: Team, *, leads: bool, checkpoint: Checkpoint) -> None:
@@ -210,21 +210,21 @@ class TeamCheckpoint:
         self._checkpoint = checkpoint
 
     def bind(self, identity: str) -> None:
-        """Makes sure that every host has the same rows and settings.
+        """Check that every host has the same rows and settings.
 
         Raises:
             ClusterError: they differ.
         """
         if self._team.agree(identity.encode()) != identity.encode():
-            raise ClusterError("this host holds other rows than the first; make the job's channels FullyReplicated")
+            raise ClusterError("this host has different rows from the first; make the job's channels FullyReplicated")
         self._checkpoint.bind(identity)
 
     def load(self, stage: str) -> bytes | None:
-        """What the first host has of a stage."""
+        """Return the first host's data of a stage."""
         return self._team.agree(self._checkpoint.load(stage) if self._leads else None)
 
     def save(self, stage: str, data: bytes) -> None:
-        """Kept by the first host."""
+        """Save a stage on the first host."""
         if self._leads:
             self._checkpoint.save(stage, data)
 

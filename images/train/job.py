@@ -1,9 +1,9 @@
 """One training job: reads hyperparameters and channels, writes the bundle, and on failure one readable line.
 
-With several hosts every host reads all rows (`FullyReplicated`, SageMaker's default), so that all of them know the same
-levels, bins and folds without a word; LightGBM's data-parallel learner then shares the rows of each fold and of the
-final fit. A channel sharded by key is refused: it would give each host other levels and other folds. The first host
-writes the bundle; the others end with an empty model folder.
+With several hosts, every host reads all rows (`FullyReplicated`, SageMaker's default), so all derive the same levels,
+bins and folds without communication. LightGBM's data-parallel learner then divides the rows of each fold and of the
+final fit. A channel sharded by key is refused, because each host would derive different levels and folds. The first
+host writes the bundle; the others end with an empty model folder.
 """
 
 import json
@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.bundle.bundle import Bundle
+from credit_model.bundle.document import Lineage
 from credit_model.contract.contract import load_contract
 from credit_model.errors import CreditModelError
 from credit_model.settings import TrainSettings
@@ -27,7 +28,7 @@ from credit_model.training.train import train
 from images.train import interruption
 from images.train.cluster import Cluster, Team, TeamCheckpoint
 
-# Instances of one job may start minutes apart.
+# The instances of a job may start minutes apart.
 _GATHER_SECONDS = 900.0
 
 
@@ -38,7 +39,7 @@ class ChannelError(CreditModelError):
 def main() -> int:
     """Run the job in `SAGEMAKER_BASE_DIR` (default `/opt/ml`); return the exit code.
 
-    SIGTERM ends it with 143 and no `output/failure`; finished stages stay in `checkpoints/`.
+    SIGTERM ends it with 143 and without `output/failure`; finished stages stay in `checkpoints/`.
     """
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     team: Team | None = None
@@ -61,10 +62,10 @@ def main() -> int:
 
 
 def run(base: Path, cluster: Cluster, team: Team, *, say: Callable[[str], None]) -> Bundle:
-    """Train on the channels `train`, `holdout` and `contract`; leave the bundle in the first host's `model/`.
+    """Train on the channels `train`, `holdout` and `contract`; write the bundle to the first host's `model/`.
 
     Raises:
-        CreditModelError: settings, channels, hosts or data do not fit.
+        CreditModelError: settings, channels, hosts or data are unusable.
     """
     settings = TrainSettings.from_hyperparameters(_config(base, "hyperparameters"))
     channels = base / "input" / "data"
@@ -100,7 +101,7 @@ def _say(line: str) -> None:
 
 
 def _lineage() -> Lineage:
-    """What the flow says of the run in the job's environment."""
+    """Return the lineage that the flow has put into the job's environment."""
     return Lineage(
         snapshot_id=os.environ.get("CREDIT_SNAPSHOT_ID"),
         git_commit=os.environ.get("CREDIT_GIT_COMMIT"),
@@ -119,13 +120,15 @@ def _check_replicated(channels: dict[str, Any]) -> None:
     for name, channel in channels.items():
         kind = channel.get("S3DistributionType", "FullyReplicated")
         if kind != "FullyReplicated":
-            raise ChannelError(f"channel '{name}' is {kind}: every host needs all rows; make it FullyReplicated")
+            raise ChannelError(f"channel '{name}' is {kind}: every host needs all rows; set it to FullyReplicated")
 
 
 def _only_file(folder: Path) -> Path:
     files = [path for path in folder.glob("*") if path.is_file()]
     if len(files) != 1:
-        raise ChannelError(f"channel '{folder.name}' holds {len(files)} files, not one; check the job's S3 prefix")
+        raise ChannelError(
+            f"channel '{folder.name}' holds {len(files)} files instead of one; check the job's S3 prefix"
+        )
     return files[0]
 
 
@@ -144,9 +147,9 @@ def _fail(base: Path, team: Team | None, message: str) -> int:
 
 
 def _left_alone(base: Path, message: str, interrupted: bool) -> None:
-    """Another host has ended: end this one as well, whatever it waits for."""
+    """End this host because another one has ended."""
     if interrupted:
-        interruption.leave(f"{message}: this host ends as well, to go on from the checkpoints when restarted")
+        interruption.leave(f"{message}: this host ends too and resumes from the checkpoints when restarted")
     interruption.leave(_write_failure(base, message), code=1)
 
 

@@ -1,7 +1,7 @@
 """Entry point of the worker image: gives kubectl-style access to EKS, then runs the command it is given.
 
-`python -m images.worker prefect flow-run execute` is what an ECS task runs; `… token CLUSTER REGION` prints a
-short-lived EKS token in the form that Kubernetes clients' `exec` plug-ins take.
+An ECS task runs `python -m images.worker prefect flow-run execute`. `… token CLUSTER REGION` prints a short-lived EKS
+token in the format of Kubernetes clients' `exec` plug-ins.
 """
 
 import os

@@ -17,7 +17,7 @@ TOKEN_LIFE = timedelta(minutes=14)
 
 
 def write_kubeconfig(cluster: str) -> str:
-    """Write a kubeconfig for `cluster` (its endpoint and certificate come from EKS); return its path."""
+    """Write a kubeconfig for `cluster` with endpoint and certificate from EKS; return its path."""
     eks: Any = boto3.client("eks")
     found = eks.describe_cluster(name=cluster)["cluster"]
     arguments = ["-m", "images.worker", "token", cluster, eks.meta.region_name]
@@ -41,7 +41,7 @@ def _endpoint(cluster: dict[str, Any]) -> dict[str, str]:
 
 
 def token(cluster: str, region: str) -> str:
-    """Return a bearer token for `cluster`: a presigned STS GetCallerIdentity request, as EKS wants it."""
+    """Return a bearer token for `cluster`: a presigned STS GetCallerIdentity request, as EKS expects."""
     session = boto3.Session(region_name=region)
     sts: Any = session.client("sts", region_name=region)
     service, keys = sts.meta.service_model.service_id, session.get_credentials()

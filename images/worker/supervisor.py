@@ -1,8 +1,8 @@
-"""Runs the container's command as its first process must: hands SIGTERM to who can act on it, and waits for everybody.
+"""The container's first process: runs the command, forwards signals to the flow's engine, and waits for all children.
 
-`prefect flow-run execute` starts the flow's engine as a process of its own and does not handle SIGTERM; the engine
-does, and a flow that is told to stop has work to undo. The first process of a container would ignore SIGTERM without a
-handler, and all others are killed when it ends. So this one gives the signal to the engine and ends when all have.
+`prefect flow-run execute` starts the flow's engine as a separate process and does not handle SIGTERM. The engine does,
+and a flow that is stopped has work to undo. Without a handler, a container's first process ignores SIGTERM, and when it
+ends, all others are killed. So this process forwards the signal to the engine and ends last.
 """
 
 import ctypes
@@ -18,13 +18,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def supervise(command: Sequence[str]) -> int:
-    """Run a command until it and everything it has started are gone.
+    """Run a command until it and all processes it has started have ended.
 
     Args:
         command: Program and arguments.
 
     Returns:
-        The command's exit code; 128 plus the signal's number where a signal ended it.
+        The command's exit code; 128 plus the signal's number if a signal ended it.
 
     Raises:
         FileNotFoundError: There is no such program.
@@ -51,7 +51,7 @@ def supervise(command: Sequence[str]) -> int:
 
 
 def _adopt_orphans() -> None:
-    """Be the parent of what loses its own, as the first process of a container is by nature."""
+    """Become the parent of orphaned processes, as a container's first process already is."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

@@ -1,16 +1,17 @@
-"""Athena through awswrangler: parameterised queries, UNLOAD to Parquet, and what each one scanned."""
+"""Athena through awswrangler: parameterised queries, UNLOAD to Parquet, and the bytes scanned."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks import layout
 from tasks.run import costs
 from tasks.settings import settings
 
 
 @dataclass(frozen=True)
-class Unloaded:
-    """What one UNLOAD did: the query's text and id, and the bytes it scanned."""
+class UnloadResult:
+    """One finished UNLOAD: the query's text and id, and the bytes it scanned."""
 
     query_id: str
     query: str
@@ -19,7 +20,7 @@ class Unloaded:
 
 
 def literals(values: Sequence[str | int]) -> list[str]:
-    """Return execution parameters as Athena wants them: SQL literals, strings quoted.
+    """Return execution parameters as Athena expects them: SQL literals, with strings quoted.
 
     >>> literals(["o'neil", 3])
     ["'o''neil'", '3']
@@ -42,7 +43,7 @@ def rows(query: str, parameters: Sequence[str | int] = ()) -> list[dict[str, Any
         database=here.database,
         workgroup=here.workgroup,
         ctas_approach=False,
-        s3_output=here.uri("athena", ""),
+        s3_output=layout.query_results(),
         params=literals(parameters) or None,
         paramstyle="qmark",
         athena_query_wait_polling_delay=min(here.poll_seconds, 0.25),
@@ -52,8 +53,8 @@ def rows(query: str, parameters: Sequence[str | int] = ()) -> list[dict[str, Any
     return found
 
 
-def unload(query: str, parameters: Sequence[str | int], prefix_uri: str) -> Unloaded:
-    """Run a SELECT and leave its rows as Parquet under `prefix_uri`, which must be empty.
+def unload(query: str, parameters: Sequence[str | int], prefix_uri: str) -> UnloadResult:
+    """Run a SELECT and write its rows as Parquet under `prefix_uri`, which must be empty.
 
     Raises:
         awswrangler.exceptions.QueryFailed: with Athena's own message.
@@ -74,7 +75,7 @@ def unload(query: str, parameters: Sequence[str | int], prefix_uri: str) -> Unlo
     )
     scanned = _scanned(found.raw_payload)
     costs.count_query(scanned)
-    return Unloaded(
+    return UnloadResult(
         query_id=found.execution_id, query=query, parameters=list(literals(parameters)), bytes_scanned=scanned
     )
 

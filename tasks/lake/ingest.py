@@ -1,4 +1,4 @@
-"""The lake: a landing object becomes typed Parquet partitions, once; rows that break the contract go to quarantine."""
+"""Ingestion: turns a landing object into typed Parquet partitions, once; bad rows go to quarantine."""
 
 import tempfile
 from datetime import datetime
@@ -16,11 +16,10 @@ from pydantic import BaseModel
 from credit_model.contract.contract import Contract, load_contract
 from credit_model.data.raw_file import delivered_rows
 from credit_model.data.reading import ReadResult, read_applications, read_outcomes
-from tasks import s3
+from tasks import layout, s3
 from tasks.errors import LakeError
 from tasks.lake import tables
 from tasks.naming import dashed
-from tasks.settings import settings
 from tasks.steps import step
 
 LOGGED_FAULTS = 10
@@ -39,12 +38,12 @@ class LandedObject(BaseModel, frozen=True):
 
     @property
     def ingest_id(self) -> str:
-        """Identity of the file: bucket, key and ETag. The same bytes delivered twice are the same file."""
+        """Return a digest of address and ETag: the same bytes delivered twice are the same file."""
         return s3.digest(self.uri, self.etag)
 
 
 class IngestReport(BaseModel, frozen=True):
-    """What became of one landing object; kept in the lake as the ledger of ingested files."""
+    """The result of one ingest, kept as the file's entry in the ledger."""
 
     ingest_id: str
     source: LandedObject
@@ -60,7 +59,7 @@ class IngestReport(BaseModel, frozen=True):
 
 @step
 def find_landed(uri: str, version_id: str | None) -> LandedObject:
-    """Look a landing object up, in the given version: a later one under the same key is another file.
+    """Look up a landing object in the given version; a later version under the same key is another file.
 
     Raises:
         LakeError: the object does not exist, or its key is not `…/{portfolio}/{applications|outcomes}/{file}`.
@@ -71,7 +70,9 @@ def find_landed(uri: str, version_id: str | None) -> LandedObject:
         head = s3.client().head_object(Bucket=bucket, Key=key, **s3.version(version_id))
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        raise LakeError(f"{uri} cannot be read ({code}): check the key and this role's s3:GetObject") from error
+        raise LakeError(
+            f"{uri} cannot be read ({code}): check the key and this role's permission s3:GetObject"
+        ) from error
     return LandedObject(
         uri=uri,
         etag=head["ETag"].strip('"'),
@@ -83,7 +84,7 @@ def find_landed(uri: str, version_id: str | None) -> LandedObject:
 
 
 def portfolio_of(uri: str) -> str | None:
-    """Return whose file an address of `…/{portfolio}/{applications|outcomes}/{file}` is, None for any other.
+    """Return the portfolio in an address `…/{portfolio}/{applications|outcomes}/{file}`, None for any other address.
 
     >>> portfolio_of("s3://bucket/landing/case/outcomes/2026-10.csv")
     'case'
@@ -103,16 +104,17 @@ def _place(uri: str, key: str) -> tuple[str, str]:
 
 @step
 def publish(landed: LandedObject) -> IngestReport:
-    """Publish a landing object's good rows to the lake, its bad rows to quarantine, and enter it in the ledger.
+    """Publish good rows to the lake and bad rows to quarantine, and enter the file in the ledger.
 
-    Safe to repeat: every key and partition it writes follows from the object's identity, and readers see a partition
-    only once all of its objects are there. A file that cannot be read at all leaves nothing behind.
+    Safe to repeat: every key and partition follows from the file's identity, and readers see a partition only once all
+    of its objects are there. An unreadable file leaves nothing behind.
 
     Raises:
-        credit_model.errors.DataError: the file as a whole does not fit the contract.
-        LakeError: not one row does.
+        credit_model.errors.DataError: the file as a whole does not match the contract.
+        LakeError: not a single row does.
     """
-    done = s3.read_json(_ledger(landed))
+    entry = layout.ledger(landed.portfolio, landed.ingest_id)
+    done = s3.read_json(entry)
     if done:
         return IngestReport.model_validate({**done, "repeated": True})
     contract = load_contract(landed.portfolio)
@@ -120,24 +122,18 @@ def publish(landed: LandedObject) -> IngestReport:
     quarantine = _quarantine(landed, rejected)
     if result.accepted.num_rows == 0:
         first = _fault(landed, rejected, 0)
-        raise LakeError(
-            f"{landed.uri}: no row fits contract {contract.name}; see {quarantine}; the first fault: {first}"
-        )
+        raise LakeError(f"{landed.uri}: no row fits contract {contract.name}; see {quarantine}; first fault: {first}")
     if landed.table == "applications":
         _publish_table(landed, tables.applications(contract), _application_rows(landed, contract, result.accepted))
     outcomes = _outcome_rows(landed, result.accepted)
     _publish_table(landed, tables.outcomes(), outcomes)
     report = _report(landed, result, quarantine, outcomes.num_rows)
-    s3.write_json(_ledger(landed), report.model_dump(mode="json"))
+    s3.write_json(entry, report.model_dump(mode="json"))
     return report
 
 
-def _ledger(landed: LandedObject) -> str:
-    return settings().uri("ledger", landed.portfolio, f"{landed.ingest_id}.json")
-
-
 def _read(landed: LandedObject, contract: Contract) -> tuple[ReadResult, pa.Table]:
-    """Return what the file holds, and its faults with the rows as they were delivered."""
+    """Return the parsed file, and its faults with the rows as delivered."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / landed.uri.rsplit("/", 1)[-1]
         s3.download(landed.uri, path, landed.version_id)
@@ -162,10 +158,10 @@ def _report(landed: LandedObject, result: ReadResult, quarantine: str | None, la
 
 
 def _quarantine(landed: LandedObject, rejected: pa.Table) -> str | None:
-    """Keep every fault with its row, column, reason and the row itself; tell of the first few in the log."""
+    """Write every fault with its row, column, reason and the row itself; log the first few."""
     if rejected.num_rows == 0:
         return None
-    uri = settings().uri("quarantine", landed.portfolio, landed.table, f"{landed.ingest_id}.parquet")
+    uri = layout.quarantine(landed.portfolio, landed.table, landed.ingest_id)
     _write_parquet(rejected, uri)
     for number in range(min(rejected.num_rows, LOGGED_FAULTS)):
         get_run_logger().warning("to quarantine: %s", _fault(landed, rejected, number))
@@ -178,7 +174,7 @@ def _fault(landed: LandedObject, rejected: pa.Table, number: int) -> str:
 
 
 def _months(landed: LandedObject, table: pa.Table, column: str) -> pa.Array:
-    """Month (`YYYY-MM`) of a time column, or of the landing where the row has no time."""
+    """Return the month (`YYYY-MM`) of a time column, or of the landing for rows without a time."""
     landing = landed.landed_at.strftime("%Y-%m")
     if column not in table.column_names:
         return pa.array([landing] * table.num_rows, pa.string())
@@ -197,7 +193,7 @@ def _application_rows(landed: LandedObject, contract: Contract, accepted: pa.Tab
 
 
 def _outcome_rows(landed: LandedObject, accepted: pa.Table) -> pa.Table:
-    """Rows whose outcome is known: application_id, defaulted, observed_at, and the table's partitions."""
+    """Return the rows with a known outcome: application_id, defaulted, observed_at, and the table's partitions."""
     known = (
         accepted.filter(pc.is_valid(accepted["defaulted"]))
         if "defaulted" in accepted.column_names
@@ -213,7 +209,7 @@ def _column(table: pa.Table, name: str, kind: pa.DataType) -> Any:  # noqa: ANN4
 
 
 def _publish_table(landed: LandedObject, lake_table: tables.LakeTable, table: pa.Table) -> None:
-    """Write one Parquet object per partition, then make all partitions visible in one call."""
+    """Write one Parquet object per partition, then make all partitions visible at once."""
     if table.num_rows == 0:
         return
     locations: dict[str, list[str]] = {}
@@ -235,12 +231,12 @@ def _write_parquet(table: pa.Table, uri: str) -> None:
 
 @step
 def show_ingest(report: IngestReport) -> None:
-    """Leave a summary of an ingest: how many rows came in, how many went to quarantine, and where that is."""
+    """Write a summary artifact of an ingest: rows read, accepted and quarantined."""
     landed = report.source
     get_run_logger().info(
         "%s: %d rows, %d accepted, %d to quarantine", landed.uri, report.rows, report.accepted, report.rejected
     )
-    repeated = " - was ingested before" if report.repeated else ""
+    repeated = " (already ingested)" if report.repeated else ""
     quarantine = f" in `{report.quarantine}`" if report.quarantine else ""
     text = f"""# {landed.portfolio}: {report.accepted:,} of {report.rows:,} rows ingested
 

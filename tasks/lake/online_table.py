@@ -1,7 +1,7 @@
-"""The online tables: the newest features of every applicant by id in DynamoDB, one table per portfolio, for the server.
+"""The online tables: every applicant's newest features by id, in one DynamoDB table per portfolio.
 
-Which row is the newest follows the lake: the one that arrived last. Every write is conditional on that, so the order
-in which files are written, or written again, does not matter.
+As in the lake, the newest row is the one that arrived last. Every write is conditional on that, so files may be written
+in any order and more than once.
 """
 
 import math
@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError, WaiterError
 from prefect import get_run_logger
 
 from credit_model.contract.contract import ID, Column, Contract, load_contract
-from tasks import s3
+from tasks import layout, s3
 from tasks.errors import OnlineError
 from tasks.lake import tables
 from tasks.lake.ingest import IngestReport
@@ -31,15 +31,15 @@ from tasks.naming import dashed
 from tasks.settings import settings
 from tasks.steps import step
 
-VERSION = "_version"  # no column's name begins so
-TRANSACTION = 100  # what one TransactWriteItems takes
+VERSION = "_version"  # no column has a name that begins with an underscore
+TRANSACTION = 100  # most items of one TransactWriteItems
 WRITERS = 8
 BLOCK = TRANSACTION * WRITERS * 4
 ATTEMPTS = 8
 PAUSE_SECONDS = 0.1
 STALE = "ConditionalCheckFailed"
 PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-# What a DynamoDB number can hold besides zero.
+# Smallest and largest magnitude of a DynamoDB number besides zero.
 SMALLEST, LARGEST = 1e-130, 9.9e125
 
 Item = dict[str, dict[str, Any]]
@@ -47,28 +47,27 @@ Item = dict[str, dict[str, Any]]
 
 @lru_cache(maxsize=1)
 def client() -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
-    """Return this process's DynamoDB client, which slows down by itself where the table is throttled."""
+    """Return this process's DynamoDB client, which slows down when the table throttles."""
     retries = {"mode": "adaptive", "total_max_attempts": 10}
-    # Checking each attribute of each row against the API's model would take longer than sending them.
+    # Validating every attribute against the API's model would take longer than sending them.
     lean = Config(retries=retries, max_pool_connections=WRITERS, parameter_validation=False)
     return boto3.client("dynamodb", config=lean)
 
 
 def table_name(portfolio: str) -> str | None:
-    """Return the name of a portfolio's table, None where the platform keeps none."""
+    """Return the name of a portfolio's table, None if the platform keeps no online tables."""
     prefix = settings().online_tables
     return f"{prefix}-{dashed(portfolio)}" if prefix else None
 
 
 @step
 def keep_online(report: IngestReport) -> int:
-    """Bring a file's applicants, as the lake has them, into the online table; return how many it was the newest of.
+    """Write a file's applicants from the lake to the online table; return how many rows were the newest.
 
-    Safe to repeat: a file that has been written to this table is not written again, one that was written in part is
-    written as a whole.
+    Safe to repeat: a file that is already in this table is skipped, a partly written one is written again.
 
     Raises:
-        OnlineError: the table cannot be made or written; running the flow again goes on.
+        OnlineError: the table cannot be created or written; run the flow again.
     """
     landed = report.source
     name = table_name(landed.portfolio)
@@ -77,33 +76,34 @@ def keep_online(report: IngestReport) -> int:
     try:
         return _keep(report, name)
     except ClientError as error:
-        told = f"{error.operation_name} answered {error.response['Error']['Code']}"
+        reason = f"{error.operation_name} answered {error.response['Error']['Code']}"
         raise OnlineError(
-            f"{landed.uri} is in the lake but not in the online table {name}: {told}; "
-            "check this role's rights on the table, then run ingest for this file again"
+            f"{landed.uri} is in the lake but not in the online table {name}: {reason}; "
+            "check this role's permissions on the table, then run ingest for this file again"
         ) from error
 
 
 def _keep(report: IngestReport, name: str) -> int:
     landed = report.source
-    # With the table's birth: one that was deleted and made anew is filled anew.
-    done_uri = settings().uri("online", name, ensure(name), f"{report.ingest_id}.json")
+    done_uri = layout.online(name, ensure(name), report.ingest_id)
     done = s3.read_json(done_uri)
     if done is not None:
-        get_run_logger().info("%s: in the online table %s already", landed.uri, name)
+        get_run_logger().info("%s: already in the online table %s", landed.uri, name)
         return 0
     newest = sum(write(name, items) for items in _items(report))
     s3.write_json(done_uri, {"rows": report.accepted, "newest": newest, "uri": landed.uri})
     older = report.accepted - newest
-    get_run_logger().info("%s: %d rows to online table %s; %d older than what it has", landed.uri, newest, name, older)
+    get_run_logger().info(
+        "%s: %d rows written to online table %s; %d were older than its own", landed.uri, newest, name, older
+    )
     return newest
 
 
 def ensure(name: str) -> str:
-    """Create the table where it does not exist, billed by request; return when it was made.
+    """Create the table, billed per request, if it does not exist; return its creation time.
 
     Raises:
-        OnlineError: it exists with another key, or does not become active.
+        OnlineError: it has another key, or does not become active.
     """
     try:
         described = client().describe_table(TableName=name)["Table"]
@@ -113,7 +113,9 @@ def ensure(name: str) -> str:
         described = _create(name)
     key = [part["AttributeName"] for part in described["KeySchema"]]
     if key != [ID]:
-        raise OnlineError(f"table {name} has the key {', '.join(key)} and not {ID}; give CREDIT_ONLINE_TABLES another")
+        raise OnlineError(
+            f"table {name} has the key {', '.join(key)} and not {ID}; give CREDIT_ONLINE_TABLES another prefix"
+        )
     return f"{described['CreationDateTime'].timestamp():.3f}"
 
 
@@ -126,7 +128,7 @@ def _create(name: str) -> dict[str, Any]:
             BillingMode="PAY_PER_REQUEST",
         )
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceInUseException":  # another run was first
+        if error.response["Error"]["Code"] != "ResourceInUseException":  # another run created it first
             raise
     try:
         client().get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 2, "MaxAttempts": 60})
@@ -150,20 +152,20 @@ def _items(report: IngestReport) -> Iterator[list[Item]]:
 
 
 def _version(report: IngestReport) -> str:
-    """Text that sorts as the lake sorts arrivals: by landing time, then by the file's identity."""
+    """Return text that sorts as the lake orders arrivals: by landing time, then by the file's identity."""
     return f"{report.source.landed_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}#{report.ingest_id}"
 
 
 def items(rows: pa.RecordBatch, contract: Contract, *, version: str) -> list[Item]:
-    """Return rows of the lake as items: the id, the features that have a value, and the version.
+    """Return rows of the lake as items: the id, the features with a value, and the version.
 
     Raises:
-        OnlineError: a number is beyond what DynamoDB can hold.
+        OnlineError: DynamoDB cannot hold a number.
     """
     ids: list[str] = rows.column(ID).to_pylist()
     found: list[Item] = [{ID: {"S": key}, VERSION: {"S": version}} for key in ids]
     for column in contract.features:
-        if column.name not in rows.schema.names:  # the contract has grown since
+        if column.name not in rows.schema.names:  # the contract has gained this column since
             continue
         for item, value in zip(found, rows.column(column.name).to_pylist(), strict=True):
             if value is not None:
@@ -178,18 +180,18 @@ def _attribute(value: bool | str | float, column: Column, key: str) -> dict[str,
         return {"S": value}
     if value and not SMALLEST <= math.fabs(value) <= LARGEST:
         raise OnlineError(
-            f"application {key} column '{column.name}': {value} is beyond what DynamoDB can hold; "
-            "give the column min and max in the contract, and the applicant a value between"
+            f"application {key} column '{column.name}': DynamoDB cannot hold {value}; "
+            "give the column min and max in the contract and correct the applicant's value"
         )
     return {"N": repr(value)}
 
 
 def write(name: str, rows: Sequence[Item]) -> int:
-    """Write items that are not older than what the table has; return how many that were.
+    """Write the items that are not older than the table's own; return how many there were.
 
     Raises:
-        OnlineError: the table goes on refusing.
-        ClientError: it cannot be written at all.
+        OnlineError: the table keeps refusing.
+        ClientError: the table cannot be written at all.
     """
     with ThreadPoolExecutor(WRITERS) as writers:
         chunks = [rows[start : start + TRANSACTION] for start in range(0, len(rows), TRANSACTION)]
@@ -197,7 +199,7 @@ def write(name: str, rows: Sequence[Item]) -> int:
 
 
 def _write_together(name: str, rows: Sequence[Item]) -> int:
-    """Write up to 100 items in transactions: a batch without conditions could put an old row over a newer one."""
+    """Write up to 100 items in transactions; a batch write has no conditions and could overwrite newer rows."""
     left, codes = list(rows), [""]
     for attempt in range(ATTEMPTS):
         codes = _try(name, left)
@@ -210,13 +212,13 @@ def _write_together(name: str, rows: Sequence[Item]) -> int:
         if STALE not in codes:
             time.sleep(random.uniform(0.5, 1) * PAUSE_SECONDS * 2**attempt)  # noqa: S311 - not a secret
     raise OnlineError(
-        f"table {name} goes on refusing {len(left)} rows ({', '.join(sorted(set(codes)))}); "
+        f"table {name} keeps refusing {len(left)} rows ({', '.join(sorted(set(codes)))}); "
         "run ingest for this file again"
     )
 
 
 def _try(name: str, rows: Sequence[Item]) -> list[str]:
-    """Write rows or none of them; return each row's code where the transaction was cancelled, else nothing."""
+    """Write all rows or none; return each row's code if the transaction was cancelled, else an empty list."""
     try:
         client().transact_write_items(TransactItems=[_put(name, item) for item in rows])
     except ClientError as error:

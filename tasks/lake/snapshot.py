@@ -1,16 +1,16 @@
-"""Snapshots: the immutable training data of one model, drawn from the lake by Athena and described by a manifest."""
+"""Snapshots: immutable training data, drawn from the lake by Athena and described by a manifest."""
 
 import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from credit_model.contract.contract import Contract, load_contract
-from tasks import assets, s3
+from tasks import assets, layout, s3
 from tasks.errors import SnapshotError
 from tasks.lake import athena, tables
 from tasks.settings import settings
@@ -21,13 +21,13 @@ COMPLETE_SHARE = 0.95
 MIN_TRAINING_MONTHS = 3
 MAX_ATTEMPTS = 3
 
-# Every fifth id, in the order of its digest, among the rows of one target class that one file brought: exactly
-# stratified, and nobody moves between train and holdout as later files arrive.
+# Numbers the rows of one file and target class in the order of the ids' digests; every fifth is held out. This is
+# exactly stratified, and no applicant moves between train and holdout as later files arrive.
 DRAW = "row_number() OVER (PARTITION BY _file, defaulted ORDER BY to_hex(md5(to_utf8(ranked.application_id))))"
 
 
 class Split(BaseModel, frozen=True):
-    """How train and holdout were told apart: `out_of_time` by month, or `stratified` by a draw in each target class."""
+    """How train and holdout were separated: `out_of_time` by month, or `stratified` by a draw in each target class."""
 
     method: str
     holdout_months: list[str] = []
@@ -36,7 +36,7 @@ class Split(BaseModel, frozen=True):
 
 
 class Snapshot(BaseModel, frozen=True):
-    """Where a snapshot lies and what it holds."""
+    """The address and contents of a snapshot."""
 
     snapshot_id: str
     portfolio: str
@@ -52,9 +52,49 @@ class Snapshot(BaseModel, frozen=True):
         return f"{self.uri}{name}/"
 
 
+class Part(BaseModel, frozen=True):
+    """One of the two parts of a snapshot, train or holdout: its query and its files, SHA-256 by name."""
+
+    query: str
+    parameters: list[str]
+    query_id: str
+    bytes_scanned: int
+    rows: int
+    defaults: int
+    files: dict[str, str]
+
+
+class Manifest(Snapshot, frozen=True):
+    """A snapshot and how it was drawn, as `manifest.json` beside its files.
+
+    Attributes:
+        schema_hash: Digest of the contract.
+        parts: `train` and `holdout`.
+        ingested_files: Partition values of every file of the lake that the queries read, by table.
+    """
+
+    schema_hash: str
+    parts: dict[str, Part]
+    ingested_files: dict[str, list[list[str]]] = {}
+
+    def snapshot(self) -> Snapshot:
+        """Return the snapshot alone: the list of files may be long, and later steps do not need it."""
+        return Snapshot(**self.model_dump(include=set(Snapshot.model_fields)))
+
+
+def read_manifest(snapshot_id: str) -> Manifest | None:
+    """Return the manifest of a snapshot, None where there is none."""
+    found = s3.read_json(_manifest_uri(snapshot_id))
+    return Manifest.model_validate(found) if found else None
+
+
+def _manifest_uri(snapshot_id: str) -> str:
+    return f"{layout.snapshot(snapshot_id)}manifest.json"
+
+
 @dataclass(frozen=True)
 class Month:
-    """How many applications a month holds, and how many have a known outcome."""
+    """A month's applications, and how many of them have a known outcome."""
 
     dt: str
     rows: int
@@ -63,32 +103,30 @@ class Month:
 
 @making(assets.SNAPSHOT, of=(assets.APPLICATIONS,), by="athena")
 def take_snapshot(portfolio: str, holdout_months: int = 2) -> Snapshot:
-    """Draw train and holdout from the lake; the same data give the same snapshot, which is then taken as it is.
+    """Draw train and holdout from the lake; if the same data were drawn before, return that snapshot.
 
-    The snapshot's id is a digest of the contract, the query and the ingested files it reads. Should a file arrive
-    while the queries run, they are run again on what is there then.
+    The snapshot's id is a digest of the contract, the query and the ingested files it reads. If a file arrives while
+    the queries run, they run again.
 
     Raises:
-        SnapshotError: no labelled applications, or the lake does not stand still.
+        SnapshotError: there are no labelled applications, or files keep arriving.
     """
     contract = load_contract(portfolio)
     for _ in range(MAX_ATTEMPTS):
         files = _visible_files(contract)
-        snapshot_id = s3.digest(contract.digest(), files, _query(contract), holdout_months, HOLDOUT_EVERY)
-        uri = settings().uri("snapshots", snapshot_id, "")
-        found = s3.read_json(f"{uri}manifest.json")
-        if found is None:
-            found = _draw(contract, snapshot_id, uri, holdout_months)
+        snapshot_id = s3.digest(contract.digest(), files, labelled_query(contract), holdout_months, HOLDOUT_EVERY)
+        manifest = read_manifest(snapshot_id)
+        if manifest is None:
+            manifest = _draw(contract, snapshot_id, files, holdout_months)
             if _visible_files(contract) != files:
-                s3.delete(s3.list_keys(uri))
+                s3.delete(s3.list_keys(manifest.uri))
                 continue
-            s3.write_json(f"{uri}manifest.json", {**found, "ingested_files": files})
-        snapshot = Snapshot.model_validate(found)
-        rows = {"train_rows": snapshot.train_rows, "holdout_rows": snapshot.holdout_rows}
-        assets.describe(assets.SNAPSHOT, portfolio, snapshot_id=snapshot_id, uri=uri, **rows)
-        return snapshot
+            s3.write_json(_manifest_uri(snapshot_id), manifest.model_dump(mode="json"))
+        rows = {"train_rows": manifest.train_rows, "holdout_rows": manifest.holdout_rows}
+        assets.describe(assets.SNAPSHOT, portfolio, snapshot_id=snapshot_id, uri=manifest.uri, **rows)
+        return manifest.snapshot()
     raise SnapshotError(
-        f"portfolio {portfolio}: files kept arriving during {MAX_ATTEMPTS} attempts; run train when ingest is quiet"
+        f"portfolio {portfolio}: files kept arriving during {MAX_ATTEMPTS} attempts; run train again later"
     )
 
 
@@ -100,7 +138,7 @@ def _visible_files(contract: Contract) -> dict[str, list[list[str]]]:
 
 
 def _labelled(contract: Contract) -> str:
-    """Common table expressions: the latest version of each application, with its latest outcome where one is known."""
+    """Return common table expressions for the latest version of each application and its latest known outcome."""
     columns = tables.selected(contract)
     return f"""WITH ranked AS (
   SELECT application_id, applied_at, {columns}, dt,
@@ -118,7 +156,8 @@ def _labelled(contract: Contract) -> str:
 )"""  # noqa: S608 - names come from a validated contract, values are parameters
 
 
-def _query(contract: Contract) -> str:
+def labelled_query(contract: Contract) -> str:
+    """Return the query for every application with a known outcome."""
     columns = tables.selected(contract)
     selected = f"SELECT application_id, applied_at, {columns}, defaulted"
     return f"{_labelled(contract)}\n{selected} FROM labelled WHERE defaulted IS NOT NULL"
@@ -131,13 +170,17 @@ def _months(contract: Contract) -> list[Month]:
 
 
 def choose_split(months: list[Month], holdout_months: int) -> Split:
-    """Hold out the latest complete months where enough months are complete, else a fifth of each target class.
+    """Hold out the latest complete months if there are enough, else a fifth of each target class.
 
-    A month is complete when at least 95 % of its applications have a known outcome: in a younger month the defaults
-    that came early would be over-represented.
+    A month is complete when at least 95 % of its applications have a known outcome. In a younger month, early defaults
+    would be over-represented.
 
     Raises:
         SnapshotError: no application has a known outcome.
+
+    Example:
+        >>> choose_split([Month(f"2026-0{n}", 100, 100) for n in range(1, 6)], 2).holdout_months
+        ['2026-04', '2026-05']
     """
     if not any(month.labelled for month in months):
         raise SnapshotError(
@@ -158,44 +201,58 @@ def _predicates(split: Split) -> dict[str, tuple[str, list[str | int]]]:
     return {"train": ("_draw % ? <> 0", [HOLDOUT_EVERY]), "holdout": ("_draw % ? = 0", [HOLDOUT_EVERY])}
 
 
-def _draw(contract: Contract, snapshot_id: str, uri: str, holdout_months: int) -> dict[str, Any]:
+def _draw(contract: Contract, snapshot_id: str, files: dict[str, list[list[str]]], holdout_months: int) -> Manifest:
     """Unload both parts, write the contract beside them, and return the manifest."""
+    uri = layout.snapshot(snapshot_id)
     s3.delete(s3.list_keys(uri))
     split = choose_split(_months(contract), holdout_months)
-    parts: dict[str, dict[str, Any]] = {}
-    for name, (predicate, values) in _predicates(split).items():
-        done = athena.unload(f"{_query(contract)} AND {predicate}", [contract.name, *values], f"{uri}{name}/")
-        parts[name] = {
-            "query": done.query,
-            "parameters": done.parameters,
-            "query_id": done.query_id,
-            "bytes_scanned": done.bytes_scanned,
-            **_describe(f"{uri}{name}/"),
-        }
-    s3.write_bytes(f"{uri}contract/contract.yaml", contract.dump().encode())
-    return _manifest(contract, snapshot_id, uri, split, parts)
-
-
-def _manifest(
-    contract: Contract, snapshot_id: str, uri: str, split: Split, parts: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
-    rows = sum(part["rows"] for part in parts.values())
-    return {
-        "snapshot_id": snapshot_id,
-        "portfolio": contract.name,
-        "uri": uri,
-        "split": split.model_dump(),
-        "train_rows": parts["train"]["rows"],
-        "holdout_rows": parts["holdout"]["rows"],
-        "target_rate": sum(part["defaults"] for part in parts.values()) / rows if rows else 0.0,
-        "bytes_scanned": sum(part["bytes_scanned"] for part in parts.values()),
-        "schema_hash": contract.digest(),
-        "parts": parts,
+    parts = {
+        name: _unload(f"{labelled_query(contract)} AND {predicate}", [contract.name, *values], f"{uri}{name}/")
+        for name, (predicate, values) in _predicates(split).items()
     }
+    s3.write_bytes(f"{uri}contract/contract.yaml", contract.dump().encode())
+    rows = sum(part.rows for part in parts.values())
+    return Manifest(
+        snapshot_id=snapshot_id,
+        portfolio=contract.name,
+        uri=uri,
+        split=split,
+        train_rows=parts["train"].rows,
+        holdout_rows=parts["holdout"].rows,
+        target_rate=sum(part.defaults for part in parts.values()) / rows if rows else 0.0,
+        bytes_scanned=sum(part.bytes_scanned for part in parts.values()),
+        schema_hash=contract.digest(),
+        parts=parts,
+        ingested_files=files,
+    )
 
 
-def _describe(prefix_uri: str) -> dict[str, Any]:
-    """Rows, defaults, and the SHA-256 of every file under a prefix."""
+def champion_holdout(snapshot: Snapshot, contract: Contract, folder: Path) -> pa.Table:
+    """Draw the applicants of a snapshot's holdout with the columns of another contract, that of the champion.
+
+    The lake's table keeps the columns of every contract that files were ingested under. A column that it never had is
+    absent from the answer. Files that arrived since the snapshot was taken may add applicants.
+
+    Args:
+        snapshot: whose holdout.
+        contract: the champion's.
+        folder: local folder to download to.
+    """
+    import awswrangler as wr  # noqa: PLC0415 - heavy: imported where it is used
+
+    held = wr.catalog.get_table_types(settings().database, tables.applications(contract).name) or {}
+    known = tuple(column for column in contract.columns if column.name in held)
+    readable = contract.model_copy(update={"columns": known, "derived": ()})
+    predicate, values = _predicates(snapshot.split)["holdout"]
+    uri = f"{snapshot.uri}champion/{contract.digest()[:12]}/"
+    s3.delete(s3.list_keys(uri))
+    athena.unload(f"{labelled_query(readable)} AND {predicate}", [contract.name, *values], uri)
+    s3.download_folder(uri, folder)
+    return pq.read_table(folder)
+
+
+def _unload(query: str, values: list[str | int], prefix_uri: str) -> Part:
+    done = athena.unload(query, values, prefix_uri)
     files, rows, defaults = {}, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         for path in s3.download_folder(prefix_uri, Path(folder)):
@@ -203,5 +260,13 @@ def _describe(prefix_uri: str) -> dict[str, Any]:
                 files[path.name] = hashlib.file_digest(stream, "sha256").hexdigest()
             target = pq.read_table(path, columns=["defaulted"])["defaulted"]
             rows += len(target)
-            defaults += target.to_numpy().sum()
-    return {"rows": rows, "defaults": int(defaults), "files": files}
+            defaults += int(target.to_numpy().sum())
+    return Part(
+        query=done.query,
+        parameters=done.parameters,
+        query_id=done.query_id,
+        bytes_scanned=done.bytes_scanned,
+        rows=rows,
+        defaults=defaults,
+        files=files,
+    )

@@ -1,4 +1,4 @@
-"""The lake's tables in Glue: one description of each, made when first needed, widened when a contract grows."""
+"""The lake's tables in Glue: created when first needed, widened when a contract gains columns."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +7,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from credit_model.contract.contract import Contract
+from tasks import layout
 from tasks.errors import LakeError
 from tasks.settings import settings
 
@@ -19,7 +20,7 @@ GLUE_TYPES = {
 }
 
 RESERVED = {"portfolio", "dt", "ingest", "ingested_at"}
-# The lake is only appended to: version 1 of an application or outcome is the one that arrived last.
+# The lake is append-only. Rank 1 of an application or outcome is the row that arrived last.
 RECENCY = "row_number() OVER (PARTITION BY application_id ORDER BY ingested_at DESC, ingest DESC)"
 
 
@@ -35,7 +36,7 @@ class LakeTable:
     @property
     def uri(self) -> str:
         """Return the folder's address, ending in `/`."""
-        return settings().uri("lake", self.folder, "")
+        return layout.lake(self.folder)
 
     def location(self, values: list[str]) -> str:
         """Return a partition's hive-style address, ending in `/`."""
@@ -43,16 +44,14 @@ class LakeTable:
 
 
 def applications(contract: Contract) -> LakeTable:
-    """Return the applications table of one portfolio: portfolios differ in columns and types, so each has its own.
+    """Return the applications table of a portfolio; each has its own, because columns and types differ.
 
     Raises:
-        LakeError: a column of the contract has a name that the lake needs.
+        LakeError: a column of the contract has a reserved name.
     """
     taken = sorted(RESERVED & {column.name for column in contract.columns})
     if taken:
-        raise LakeError(
-            f"contract {contract.name}: column {taken[0]!r} has a name that the lake needs; give it another"
-        )
+        raise LakeError(f"contract {contract.name}: column {taken[0]!r} has a name that the lake reserves; rename it")
     columns = {"application_id": "string", "applied_at": "timestamp"}
     columns |= {column.name: GLUE_TYPES[column.kind] for column in contract.columns}
     columns |= {"ingested_at": "timestamp"}
@@ -61,12 +60,12 @@ def applications(contract: Contract) -> LakeTable:
 
 
 def selected(contract: Contract) -> str:
-    """Return a contract's columns for a SELECT, quoted: a column may be named `order` or `group`."""
+    """Return a contract's columns for a SELECT, quoted because a column may be named `order` or `group`."""
     return ", ".join(f'"{column.name}"' for column in contract.columns)
 
 
 def outcomes() -> LakeTable:
-    """Return the table of observed outcomes, all portfolios."""
+    """Return the table of observed outcomes of all portfolios."""
     columns = {
         "application_id": "string",
         "defaulted": "boolean",
@@ -77,14 +76,14 @@ def outcomes() -> LakeTable:
 
 
 def scores() -> LakeTable:
-    """Return the table of published batch scores, all portfolios."""
+    """Return the table of published batch scores of all portfolios."""
     text = dict.fromkeys(("grade", "decision", "model_version"), "string")
     columns = {"application_id": "string", "pd": "double", "score": "bigint", **text, "scored_at": "timestamp"}
     return LakeTable("scores", "scores", columns, ("portfolio", "dt"))
 
 
 def ensure(table: LakeTable) -> None:
-    """Create the table where it does not exist; add the columns that its contract has gained.
+    """Create the table if it does not exist; add the columns that its contract has gained.
 
     Raises:
         LakeError: a column exists with another type.
@@ -98,7 +97,7 @@ def ensure(table: LakeTable) -> None:
         if set(table.columns) <= set(existing):
             return
     try:
-        # Never "overwrite": of two first files, the second would take the table of the first away again.
+        # Not "overwrite": of two concurrent first files, the second would drop the table of the first.
         wr.catalog.create_parquet_table(
             database,
             table.name,
@@ -124,19 +123,19 @@ def _check_types(table: LakeTable, existing: dict[str, str]) -> None:
 
 
 def add_partitions(table: LakeTable, locations: dict[str, list[str]]) -> None:
-    """Make partitions visible, `{location: values}`; those that are visible already stay as they are."""
+    """Make partitions visible, given as `{location: values}`; existing ones stay as they are."""
     import awswrangler as wr  # noqa: PLC0415 - heavy: imported where it is used
 
     wr.catalog.add_parquet_partitions(settings().database, table.name, locations, columns_types=table.columns)
 
 
 def partitions(table: LakeTable, expression: str | None = None) -> list[list[str]]:
-    """Return the values of every visible partition, sorted; none where the table does not exist yet."""
+    """Return the values of every visible partition, sorted; none if the table does not exist yet."""
     return sorted(locations(table, expression).values())
 
 
 def locations(table: LakeTable, expression: str | None = None) -> dict[str, list[str]]:
-    """Return the values of every visible partition by its address; none where the table does not exist yet."""
+    """Return the values of every visible partition by address; none if the table does not exist yet."""
     import awswrangler as wr  # noqa: PLC0415 - heavy: imported where it is used
 
     try:
@@ -149,7 +148,7 @@ def locations(table: LakeTable, expression: str | None = None) -> dict[str, list
 
 
 def point_partition(table: LakeTable, values: list[str], location: str) -> None:
-    """Make a partition read from `location`, in one step: readers see its old content or its new one."""
+    """Point a partition at `location` in one step: readers see either its old content or the new."""
     ensure(table)
     glue: Any = boto3.client("glue")
     database = settings().database

@@ -1,4 +1,4 @@
-"""Approvals: which model an approval in the registry means, and whether it has been acted upon already."""
+"""Approvals in the registry: the model that one names, and whether it has already led to a release."""
 
 from datetime import datetime
 
@@ -25,8 +25,9 @@ def find_model(portfolio: str, named: str) -> RegisteredModel:
 
 
 def acted_upon(model: RegisteredModel, approved_at: datetime | None) -> bool:
-    """Return whether this approval has led to a release: EventBridge delivers at least once, maybe long after.
+    """Return whether this approval has already led to a release.
 
-    Without this a late copy of an older model's approval would put that model back in the place of its successor.
+    EventBridge delivers at least once, maybe late. Without this check, a late copy of an older model's approval would
+    replace its successor.
     """
     return approved_at is not None and model.released_at is not None and model.released_at >= approved_at

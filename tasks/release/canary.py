@@ -1,4 +1,4 @@
-"""Watches a challenger under traffic: its errors and latency beside the champion's, from the servers' own counters."""
+"""Watches a challenger under traffic: compares its errors and latency with the champion's, from server metrics."""
 
 import time
 from collections.abc import Iterable
@@ -16,17 +16,17 @@ from tasks.settings import settings
 from tasks.steps import step
 
 ROUTES = ("predict", "infer")
-# A pod that ends while it is asked is no fault of the model; one that never answers is.
+# A pod may end while it is read, which is no fault of the model; repeated silence is.
 SILENCES = 3
 
 
 class Tally(BaseModel, frozen=True):
-    """Answers to applicants' requests.
+    """Counts of answered requests.
 
     Attributes:
-        requests: how many.
-        errors: how many of them were 5xx.
-        buckets: how many took at most so many seconds, cumulative.
+        requests: number of requests.
+        errors: number of 5xx answers.
+        buckets: cumulative counts by upper limit of the latency in seconds.
     """
 
     requests: float = 0.0
@@ -34,11 +34,11 @@ class Tally(BaseModel, frozen=True):
     buckets: dict[float, float] = {}
 
     def __add__(self, other: "Tally") -> "Tally":
-        """Return both together."""
+        """Return the sum of both."""
         return self._with(other, 1.0)
 
     def __sub__(self, other: "Tally") -> "Tally":
-        """Return what has come since `other`."""
+        """Return the difference to an earlier tally."""
         return self._with(other, -1.0)
 
     def _with(self, other: "Tally", sign: float) -> "Tally":
@@ -50,13 +50,20 @@ class Tally(BaseModel, frozen=True):
         )
 
     def error_rate(self) -> float:
-        """Return the share of 5xx answers; 0 where nothing was asked."""
+        """Return the share of 5xx answers, 0 without requests.
+
+        >>> Tally(requests=200, errors=3).error_rate()
+        0.015
+        """
         return self.errors / self.requests if self.requests else 0.0
 
     def percentile_ms(self, share: float) -> float:
-        """Return a percentile of the latency in ms, linear within a bucket as Prometheus' `histogram_quantile`.
+        """Return a percentile of the latency in ms, linear within a bucket like Prometheus' `histogram_quantile`.
 
-        Beyond the last finite limit it is that limit.
+        Beyond the last finite limit, it is that limit.
+
+        >>> Tally(buckets={0.01: 50, 0.02: 100, float("inf"): 100}).percentile_ms(0.75)
+        15.0
         """
         limits = sorted(self.buckets)
         rank = share * (self.buckets[limits[-1]] if limits else 0.0)
@@ -71,7 +78,7 @@ class Tally(BaseModel, frozen=True):
 
 
 def read_tally(text: str) -> tuple[float, Tally]:
-    """Return when a server was started (which tells its pods apart) and what it has answered since."""
+    """Return a server's start time, which identifies its pod, and its counts since then."""
     started, requests, errors, buckets = 0.0, 0.0, 0.0, dict[float, float]()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -89,10 +96,10 @@ def read_tally(text: str) -> tuple[float, Tally]:
 
 
 class Meter:
-    """What a revision has answered since the meter was made; its pods are told apart by when they started.
+    """Counts a revision's answers since the meter was created; start times distinguish its pods.
 
     Args:
-        url: tag URL of the revision; None: nothing is ever read.
+        url: tag URL of the revision; None to read nothing.
     """
 
     def __init__(self, url: str | None) -> None:
@@ -102,10 +109,10 @@ class Meter:
         self._silences = 0
 
     def read(self) -> Tally:
-        """Ask whichever pod answers for its counters; return what is known of all of them.
+        """Read the metrics of whichever pod answers; return the sum over all pods seen so far.
 
         Raises:
-            ReleaseError: no answer several times in a row.
+            ReleaseError: several reads in a row have failed.
         """
         if self.url is not None:
             try:
@@ -130,9 +137,9 @@ def _sum(tallies: Iterable[Tally]) -> Tally:
 
 
 def fault(challenger: Tally, champion: Tally, limits: ReleaseLimits) -> str | None:
-    """Return what is wrong with a challenger under traffic, None where nothing is.
+    """Return what is wrong with a challenger under traffic, None if nothing is.
 
-    Few requests are judged as if they were `min_requests` without further errors, and their latency is not judged.
+    Fewer than `min_requests` requests count as that many without further errors, and their latency is not judged.
     """
     allowed = champion.error_rate() + limits.max_error_rate
     if challenger.errors > allowed * max(challenger.requests, limits.min_requests):
@@ -144,22 +151,24 @@ def fault(challenger: Tally, champion: Tally, limits: ReleaseLimits) -> str | No
         return None
     slow, usual = challenger.percentile_ms(0.99), champion.percentile_ms(0.99)
     if slow > max(limits.tolerated_ms, limits.max_slowdown * usual):
-        return f"p99 is {slow:.1f} ms where the champion's is {usual:.1f} ms; {limits.max_slowdown:g} times is allowed"
+        return (
+            f"p99 is {slow:.1f} ms and the champion's {usual:.1f} ms; at most {limits.max_slowdown:g} times is allowed"
+        )
     return None
 
 
 @step
 def watch(rollout: Rollout, percent: int, limits: ReleaseLimits, before: Tally | None) -> Tally:
-    """Watch a step of traffic; return what the champion has answered in it.
+    """Watch one step of traffic; return the champion's tally so far.
 
     Args:
         rollout: the release.
-        percent: the challenger's share now.
-        limits: how long, and what is put up with.
-        before: what the champion answered in earlier steps: at 100 % it has no URL of its own any more.
+        percent: the challenger's current share.
+        limits: watch time and tolerances.
+        before: the champion's tally of earlier steps, needed because at 100 % it no longer has a URL of its own.
 
     Raises:
-        ReleaseError: too many errors, too slow, or no counters to be had.
+        ReleaseError: there are too many errors, answers are too slow, or metrics cannot be read.
     """
     service = kserve.read(rollout.service) or {}
     challenger = Meter(kserve.latest_url(service))
@@ -174,11 +183,11 @@ def watch(rollout: Rollout, percent: int, limits: ReleaseLimits, before: Tally |
         if left <= 0:
             break
         time.sleep(min(left, settings().poll_seconds, 2.0))
-    _tell(percent, seconds, seen, usual, limits)
+    _log(percent, seconds, seen, usual, limits)
     return usual
 
 
-def _tell(percent: int, seconds: float, seen: Tally, usual: Tally, limits: ReleaseLimits) -> None:
+def _log(percent: int, seconds: float, seen: Tally, usual: Tally, limits: ReleaseLimits) -> None:
     few = min(seen.requests, usual.requests) < limits.min_requests
     get_run_logger().info(
         "%d %% for %.0f s: %.0f answers, %.0f errors, p99 %.1f ms; champion %.0f, %.0f, %.1f ms%s",

@@ -1,4 +1,4 @@
-"""A model server as a release sees it over HTTP: applicants are asked and timed, metadata and counters are read."""
+"""HTTP client of a model server: timed predictions, metadata and metrics."""
 
 import time
 from types import TracebackType
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 class Answer(NamedTuple):
-    """What came back for one request; `predictions` is empty where it was refused."""
+    """The answer to one request; `predictions` is empty if it was refused."""
 
     status: int
     milliseconds: float
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
 
 
 class Endpoint:
-    """One URL behind which model servers answer. Use as a context manager.
+    """A URL with model servers behind it. Use as a context manager.
 
     Args:
         url: stable or tag URL.
@@ -44,17 +44,17 @@ class Endpoint:
         self._http.close()
 
     def is_ready(self) -> bool:
-        """Return whether the server says that it can answer."""
+        """Return whether the server reports that it is ready."""
         return self._send("GET", "/v2/health/ready").is_success
 
     def versions(self) -> list[str]:
-        """Return the model versions that the server's metadata name."""
+        """Return the model versions in the server's metadata."""
         reply = self._send("GET", f"/v2/models/{MODEL_NAME}")
         found: list[str] = _json(reply).get("versions") or []
         return found
 
     def ask(self, rows: list[Row]) -> Answer:
-        """Ask for applicants in one request."""
+        """Score applicants in one request."""
         began = time.perf_counter()
         reply = self._send("POST", f"/v1/models/{MODEL_NAME}:predict", {"instances": rows})
         milliseconds = 1e3 * (time.perf_counter() - began)
@@ -68,14 +68,14 @@ class Endpoint:
         )
 
     def metrics(self) -> str:
-        """Return the Prometheus text of the server that happens to answer: behind one URL there may be several.
+        """Return the Prometheus text of whichever server answers; there may be several behind one URL.
 
         Raises:
-            ReleaseError: there is none to be had.
+            ReleaseError: the server answers with an error.
         """
         reply = self._send("GET", "/metrics")
         if not reply.is_success:
-            raise ReleaseError(f"{self.url}/metrics answers {reply.status_code}; a release needs to read it")
+            raise ReleaseError(f"{self.url}/metrics answers {reply.status_code}; a release must be able to read it")
         return reply.text
 
     def _send(self, method: str, path: str, document: dict[str, Any] | None = None) -> httpx.Response:

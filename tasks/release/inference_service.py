@@ -1,4 +1,4 @@
-"""The InferenceService of one portfolio as the release wants it: serve image and model in one predictor spec."""
+"""The InferenceService of a portfolio: the serve image and a model in one predictor spec."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -17,14 +17,14 @@ PORT = 8080
 READY, LIVE = "/v2/health/ready", "/v2/health/live"
 NODE_GROUP = "credit/node-group"
 ZONE = "topology.kubernetes.io/zone"
-TOKEN_FOLDER, TOKEN_KEY = "/var/run/secrets/credit", "token"  # a place, not a token
-# What is compared of two specs beside image, bundle and our variables; the webhook defaults neither away.
+TOKEN_FOLDER, TOKEN_KEY = "/var/run/secrets/credit", "token"  # a path, not a token
+# Compared between two specs besides image, bundle and our variables; the webhook sets no defaults for these.
 SIZES = ("minReplicas", "maxReplicas", "scaleTarget", "nodeSelector")
 Resources = dict[str, str]
 
 
 class Probe(TypedDict):
-    """How the server is asked whether it lives, or is ready; seconds."""
+    """A health or readiness probe; times in seconds."""
 
     httpGet: dict[str, str | int]
     periodSeconds: int
@@ -33,7 +33,7 @@ class Probe(TypedDict):
 
 
 class Container(TypedDict):
-    """The model server's container, with every field that we decide."""
+    """The model server's container, with every field that we set."""
 
     name: str
     image: str
@@ -49,7 +49,7 @@ class Container(TypedDict):
 
 
 class Predictor(TypedDict):
-    """`spec.predictor`, always with the same fields: a merge patch does not take away what it does not name."""
+    """`spec.predictor`, always with the same fields, because a merge patch removes only what it names."""
 
     serviceAccountName: str
     minReplicas: int
@@ -70,7 +70,7 @@ def service_name(portfolio: str) -> str:
 
 
 def predictor(model: RegisteredModel) -> Predictor:
-    """Return `spec.predictor`: a change of image, bundle or settings makes a new revision."""
+    """Return `spec.predictor`; a change of image, bundle or settings makes a new revision."""
     here = settings()
     return {
         "serviceAccountName": here.service_account,
@@ -78,7 +78,7 @@ def predictor(model: RegisteredModel) -> Predictor:
         "maxReplicas": here.serve_max_replicas,
         "scaleMetric": "concurrency",
         "scaleTarget": here.serve_concurrency,
-        # Seconds; Knative also gives a pod that ends so long, and the server needs 21 at most.
+        # Seconds; also the time Knative gives an ending pod, of which the server needs 21 at most.
         "timeout": 30,
         "nodeSelector": {NODE_GROUP: here.serve_node_group},
         "tolerations": [
@@ -91,7 +91,7 @@ def predictor(model: RegisteredModel) -> Predictor:
 
 
 def _zones(service: str) -> dict[str, Any]:
-    """Spread over zones where there is room: a zone that is down must not keep a release from starting."""
+    """Return a constraint that prefers to spread pods over zones; a zone that is down must not block a release."""
     pods = {"matchLabels": {"serving.kserve.io/inferenceservice": service}}
     return {"maxSkew": 1, "topologyKey": ZONE, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": pods}
 
@@ -117,7 +117,7 @@ def _container(model: RegisteredModel) -> Container:
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "ports": [{"containerPort": PORT, "protocol": "TCP"}],
         "resources": {"requests": size, "limits": size},
-        # The server listens once the model is loaded and warm, so that ready means just that.
+        # The server listens only once the model is loaded and warm, so ready means ready to answer.
         "startupProbe": _probe(READY, period=1, failures=120),
         "readinessProbe": _probe(READY, period=2, failures=3),
         "livenessProbe": _probe(LIVE, period=10, failures=3, seconds=5),
@@ -142,7 +142,7 @@ def _mount(name: str, path: str, *, read_only: bool) -> dict[str, str | bool]:
 
 
 def server_settings(portfolio: str) -> dict[str, str]:
-    """Return what the model servers of a portfolio are told: where they look ids up and where they log predictions."""
+    """Return the variables of a portfolio's model servers for look-ups by id and the prediction log."""
     here = settings()
     found = {}
     if table := table_name(portfolio):
@@ -152,8 +152,8 @@ def server_settings(portfolio: str) -> dict[str, str]:
     return found
 
 
-class Served(NamedTuple):
-    """What a predictor spec serves, and how; two that are equal are the same to a release."""
+class ServingSpec(NamedTuple):
+    """What a predictor spec serves, and how; to a release, two equal ones are the same."""
 
     image: str | None
     bundle_uri: str | None
@@ -163,11 +163,11 @@ class Served(NamedTuple):
     resources: dict[str, dict[str, Decimal]]
 
 
-def served(spec: Mapping[str, Any]) -> Served:
-    """Return what a predictor spec serves; fields that we do not set are left out, as the webhook may default them."""
+def served(spec: Mapping[str, Any]) -> ServingSpec:
+    """Return what a predictor spec serves; fields that we do not set are ignored, because the webhook may set them."""
     container: dict[str, Any] = next(iter(spec.get("containers", [])), {})
     environment = {variable["name"]: variable.get("value") for variable in container.get("env", [])}
-    return Served(
+    return ServingSpec(
         image=container.get("image"),
         bundle_uri=environment.get("STORAGE_URI"),
         settings={name: value for name, value in environment.items() if name.startswith("CREDIT_")},
@@ -178,7 +178,11 @@ def served(spec: Mapping[str, Any]) -> Served:
 
 
 def _amounts(resources: Mapping[str, str]) -> dict[str, Decimal]:
-    """The API may write an amount in another way: `1000m` is `1`."""
+    """Return amounts as numbers: the API may rewrite `1` as `1000m`.
+
+    >>> _amounts({"cpu": "1000m"}) == _amounts({"cpu": "1"})
+    True
+    """
     return {name: parse_quantity(amount) for name, amount in resources.items()}
 
 

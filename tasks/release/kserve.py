@@ -1,4 +1,4 @@
-"""InferenceServices on KServe (Knative mode): read, create, patch, delete, and wait for what was asked."""
+"""InferenceServices on KServe in Knative mode: read, create, patch, delete, and wait."""
 
 import json
 import time
@@ -16,10 +16,10 @@ from tasks.settings import settings
 
 Service = dict[str, Any]
 Found = TypeVar("Found")
-# Busy or restarting; whatever else the API server answers is its last word.
+# The API server is busy or restarting; any other error is final.
 BUSY = (429, 500, 502, 503, 504)
 PAUSES = (0.5, 1.0, 2.0, 4.0)
-# The controller writes the status all the time, and each time the object's version changes.
+# The controller keeps writing the status, which changes the object's version each time.
 CHANGE_ATTEMPTS = 20
 FAILED_TRANSITIONS = ("BlockedByFailedLoad", "InvalidSpec")
 
@@ -35,7 +35,7 @@ def api() -> client.CustomObjectsApi:
 
 
 def read(name: str) -> Service | None:
-    """Return the InferenceService, or None where there is none.
+    """Return the InferenceService, None if there is none.
 
     Raises:
         ReleaseError: KServe is not installed, or the role may not read it.
@@ -53,25 +53,25 @@ def read(name: str) -> Service | None:
 
 
 def change(name: str, predictor: dict[str, Any], *, expecting: Callable[[dict[str, Any]], bool]) -> Service:
-    """Merge-patch `spec.predictor`, as long as it is what is expected: nobody else's change is ever overwritten.
+    """Merge-patch `spec.predictor` if it is as expected, so that no other writer's change is overwritten.
 
     Args:
         name: the InferenceService.
-        predictor: what is to change; None removes a field.
-        expecting: looks at the predictor spec as it is now.
+        predictor: fields to change; None removes a field.
+        expecting: check of the current predictor spec.
 
     Raises:
-        ConflictError: somebody else has changed the spec.
-        ReleaseError: the object has gone, or the role may not patch it.
+        ConflictError: another writer has changed the spec.
+        ReleaseError: the object is gone, or the role may not patch it.
     """
     for attempt in range(CHANGE_ATTEMPTS):
         service = read(name)
         if service is None:
-            raise ReleaseError(f"inferenceservice {settings().namespace}/{name} has gone; run release again")
+            raise ReleaseError(f"inferenceservice {settings().namespace}/{name} is gone; run release again")
         if not expecting(service["spec"]["predictor"]):
             raise ConflictError(
-                f"the predictor of inferenceservice {settings().namespace}/{name} was changed by somebody else and is "
-                "left as it is; see who else releases or edits there, then run release again"
+                f"the predictor of inferenceservice {settings().namespace}/{name} was changed by another writer and is "
+                "left as it is; find out who else releases or edits it, then run release again"
             )
         try:
             return _patch(name, {"spec": {"predictor": predictor}}, service["metadata"]["resourceVersion"])
@@ -81,7 +81,7 @@ def change(name: str, predictor: dict[str, Any], *, expecting: Callable[[dict[st
 
 
 def _patch(name: str, body: dict[str, Any], resource_version: str) -> Service:
-    """Merge-patch the InferenceService, only if nobody has written it since it had that version."""
+    """Merge-patch the InferenceService, only if it still has that version."""
     body = {**body, "metadata": {"resourceVersion": resource_version}}
     namespace = settings().namespace
     try:
@@ -94,7 +94,7 @@ def _patch(name: str, body: dict[str, Any], resource_version: str) -> Service:
 
 
 def _patiently(call: Callable[[], Found], verb: str, name: str) -> Found:
-    """Call, and again while the API server is busy or cannot be reached: a blip is no reason to give a release up."""
+    """Call, and retry while the API server is busy or unreachable: a blip must not end a release."""
     for pause in (*PAUSES, None):
         try:
             return call()
@@ -117,7 +117,7 @@ def _refused(error: ApiException, verb: str, name: str) -> ReleaseError:
         401: "the cluster does not know this role: add an access entry",
         403: f"grant the flow's role the verb {verb} on {PLURAL}.{GROUP}",
         404: "install KServe, or check the namespace",
-        409: "another release changed it meanwhile: run release again",
+        409: "another release changed it in the meantime: run release again",
     }
     hint = hints.get(int(error.status or 0), "see the message")
     kind = ConflictError if error.status == 409 else ReleaseError
@@ -133,7 +133,7 @@ def traffic(service: Service) -> dict[str, int]:
 
 
 def latest_url(service: Service) -> str:
-    """Return the tag URL that reaches the latest revision whatever its share of traffic, else the stable URL."""
+    """Return the tag URL of the latest revision, whatever its share of traffic; without one, the stable URL."""
     latest = predictor_status(service).get("latestCreatedRevision")
     targets = predictor_status(service).get("traffic", [])
     tagged = [t["url"] for t in targets if t.get("url") and t.get("revisionName") == latest]
@@ -141,7 +141,7 @@ def latest_url(service: Service) -> str:
 
 
 def previous_url(service: Service, revision: str | None) -> str | None:
-    """Return the tag URL of a revision that shares the traffic with the latest; None where it has no URL of its own.
+    """Return the tag URL of a revision that shares traffic with the latest, None if it has none.
 
     KServe tags it `prev` as long as `canaryTrafficPercent` is below 100.
     """
@@ -168,14 +168,14 @@ def wait(
     patient: bool = False,
     seconds: float | None = None,
 ) -> Service:
-    """Poll until `reached` says yes.
+    """Poll until `reached` returns True.
 
     Args:
         name: the InferenceService.
-        reached: looks at the object.
-        what: what is waited for, for the error.
-        patient: whether a failed load is waited out (while undoing, the status still tells of the failed revision).
-        seconds: longest wait, where it is another than `CREDIT_READY_TIMEOUT_SECONDS`.
+        reached: check of the object.
+        what: description of the awaited state, for the error.
+        patient: whether to ignore a failed load (while undoing, the status still shows the failed revision).
+        seconds: longest wait if not `CREDIT_READY_TIMEOUT_SECONDS`.
 
     Raises:
         ReleaseError: the new revision cannot load, or the time is up.
@@ -186,7 +186,7 @@ def wait(
     while True:
         service = read(name)
         if service is None:
-            raise ReleaseError(f"inferenceservice {here.namespace}/{name} has gone while waiting for {what}")
+            raise ReleaseError(f"inferenceservice {here.namespace}/{name} is gone; was waiting for {what}")
         if reached(service):
             return service
         if not patient:
@@ -201,24 +201,24 @@ def _fail_fast(service: Service, name: str) -> None:
     created = predictor_status(service).get("latestCreatedRevision")
     failed = _revision_failure(service, str(created))
     if failed or status.get("transitionStatus") in FAILED_TRANSITIONS:
-        # Both are told: an image that cannot be pulled shows in the condition alone, and KServe keeps old failures.
+        # Both go into the message: a failed image pull shows only in the condition, and KServe keeps old failures.
         failure = status.get("lastFailureInfo", {})
-        last = f"last failure of a model: {failure['reason']}: {failure.get('message', '')}" if failure else ""
-        told = "; ".join(part for part in (failed, last) if part)
-        raise ReleaseError(f"{name}: revision {created} does not load ({status.get('transitionStatus')}): {told}")
+        last = f"last model failure: {failure['reason']}: {failure.get('message', '')}" if failure else ""
+        reason = "; ".join(part for part in (failed, last) if part)
+        raise ReleaseError(f"{name}: revision {created} does not load ({status.get('transitionStatus')}): {reason}")
 
 
 def _revision_failure(service: Service, revision: str) -> str:
-    """Return what Knative says of a revision that has failed; empty where it says nothing."""
+    """Return Knative's message about a failed revision, empty if there is none."""
     conditions = service.get("status", {}).get("conditions", [])
     said = (str(c.get("message", "")) for c in conditions if c["status"] == "False")
     return next((text for text in said if f'Revision "{revision}" failed' in text), "")
 
 
 def new_revision_at(previous: str | None, percent: int) -> Callable[[Service], bool]:
-    """Return a check: a revision other than `previous` is ready and gets `percent` of the traffic.
+    """Return a check that a revision other than `previous` is ready and has `percent` of the traffic.
 
-    `Ready` alone is not trusted: it stays true for the old revision.
+    `Ready` alone is not enough: it stays true for the old revision.
     """
 
     def reached(service: Service) -> bool:
@@ -239,7 +239,7 @@ def create(body: Service) -> None:
 
 
 def delete(name: str) -> None:
-    """Delete an InferenceService; none there is fine."""
+    """Delete an InferenceService if it exists."""
     try:
         api().delete_namespaced_custom_object(GROUP, VERSION, settings().namespace, PLURAL, name)
     except ApiException as error:
@@ -248,7 +248,7 @@ def delete(name: str) -> None:
 
 
 def require_knative(service: Service, name: str) -> None:
-    """Refuse a service whose traffic cannot be shared.
+    """Refuse a service whose traffic cannot be split.
 
     Raises:
         ReleaseError: it runs in another deployment mode.

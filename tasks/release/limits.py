@@ -1,17 +1,17 @@
-"""What a release asks of a challenger at each step; every number can be set for a run."""
+"""Limits of a release; each can be set per run."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class ReleaseLimits(BaseModel):
-    """How long a release looks at a challenger, and what it puts up with."""
+    """How long a release watches a challenger, and what it tolerates."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dwell_seconds: float | None = Field(
         default=None,
         ge=0,
-        title="Watch each step for so many seconds",
+        title="Seconds to watch each step",
         description="Empty: CREDIT_RELEASE_DWELL_SECONDS.",
     )
     ready_seconds: float | None = Field(
@@ -25,40 +25,40 @@ class ReleaseLimits(BaseModel):
         ge=1,
         le=1000,
         title="Smoke test: rounds",
-        description="How often each golden applicant is asked singly.",
+        description="How often each golden applicant is sent alone.",
     )
     smoke_p99_ms: float = Field(
         default=500.0,
         gt=0,
         title="Smoke test: slowest answer, in ms",
-        description="Largest p99 of the single requests, seen from here.",
+        description="Largest p99 of the single requests, measured by the flow.",
     )
     shadow_applicants: int = Field(
         default=200,
         ge=0,
         le=100_000,
         title="Shadow: recent applicants",
-        description="Asked of champion and challenger before the first percent; 0: the golden applicants alone.",
+        description="Sent to champion and challenger before the first traffic; 0: only the golden applicants.",
     )
     max_error_rate: float = Field(
         default=0.01,
         ge=0,
         lt=1,
         title="Largest share of 5xx answers",
-        description="On top of the champion's share at the same time.",
+        description="In addition to the champion's share at the same time.",
     )
     max_slowdown: float = Field(
         default=3.0,
         gt=1,
-        title="Times as slow as the champion",
+        title="Largest slowdown against the champion",
         description="Largest ratio of the latencies: medians in the shadow step, p99 under traffic.",
     )
     tolerated_ms: float = Field(
-        default=10.0, ge=0, title="Fast enough anyway, in ms", description="An answer this fast is never called slow."
+        default=10.0, ge=0, title="Always fast enough, in ms", description="An answer this fast never counts as slow."
     )
     min_requests: int = Field(
         default=100,
         ge=1,
-        title="Requests needed for a judgement",
-        description="With fewer, latency is not judged, and errors as if there had been so many.",
+        title="Requests needed for a verdict",
+        description="With fewer, latency is not judged, and errors are judged as if there were this many.",
     )

@@ -1,4 +1,4 @@
-"""Which model a rollback goes back to, and the note on the one that it takes away."""
+"""Chooses the model that a rollback returns to, and records the withdrawal of the other."""
 
 from pydantic import BaseModel
 
@@ -11,7 +11,7 @@ from tasks.steps import step
 
 
 class Withdrawal(BaseModel, frozen=True):
-    """What a rollback takes away and what it brings back."""
+    """The model that a rollback withdraws, and the one it brings back."""
 
     bad: RegisteredModel
     good: RegisteredModel
@@ -19,26 +19,26 @@ class Withdrawal(BaseModel, frozen=True):
 
 @step
 def settle_dead_release(portfolio: str) -> str | None:
-    """Undo a release that died half-way; return what was done, None where nothing had to be undone."""
+    """Undo a release that died half-way; return what was done, None if nothing had to be undone."""
     done = settle(portfolio)
     return str(done) if done and done.undone else None
 
 
 @step
 def withdraw(portfolio: str, reason: str) -> Withdrawal:
-    """Note on the model that serves that it is taken back, and choose the one to go back to.
+    """Record that the serving model is withdrawn, and choose the one to return to.
 
-    A model that was taken back is never gone back to, unless it was released again since. The note is written before
-    anything is changed in the cluster: a run after one that died goes on with the same two models.
+    A withdrawn model is never chosen unless it has been released again since. The record is written before anything
+    changes in the cluster, so a run after one that died continues with the same two models.
 
     Raises:
-        ReleaseError: nothing serves, or no other model has ever served and may still.
+        ReleaseError: nothing serves, or there is no other model to return to.
     """
     models = list_models(portfolio)
     bad = serving(portfolio, models)
     champion = max((m for m in models if m.released_at), key=lambda m: str(m.released_at), default=bad)
     if champion.withdrawn and champion.version != bad.version:
-        return Withdrawal(bad=champion, good=bad)  # an earlier rollback died before it was done
+        return Withdrawal(bad=champion, good=bad)  # an earlier rollback died half-way
     good = choose(models, bad)
     if not bad.withdrawn:
         record_withdrawal.fn(bad, reason)
@@ -46,10 +46,10 @@ def withdraw(portfolio: str, reason: str) -> Withdrawal:
 
 
 def serving(portfolio: str, models: list[RegisteredModel]) -> RegisteredModel:
-    """Return the registered model that the InferenceService names.
+    """Return the registered model that the InferenceService serves.
 
     Raises:
-        ReleaseError: there is no service, or it names none of them.
+        ReleaseError: there is no service, or it serves none of them.
     """
     service = kserve.read(service_name(portfolio))
     uri = served(service["spec"]["predictor"]).bundle_uri if service else None
@@ -60,7 +60,7 @@ def serving(portfolio: str, models: list[RegisteredModel]) -> RegisteredModel:
 
 
 def choose(models: list[RegisteredModel], bad: RegisteredModel) -> RegisteredModel:
-    """Return the model released last among the others that are approved and were not taken back.
+    """Return the model released last among the others that are approved and not withdrawn.
 
     Raises:
         ReleaseError: there is none.
@@ -69,7 +69,7 @@ def choose(models: list[RegisteredModel], bad: RegisteredModel) -> RegisteredMod
     others = [model for model in standing if model.version != bad.version]
     if not others:
         raise ReleaseError(
-            f"portfolio {bad.portfolio}: no approved model served before {bad.version} that was not taken back itself; "
+            f"portfolio {bad.portfolio}: no approved model that served before {bad.version} is left to return to; "
             "release a version of your choice"
         )
     return max(others, key=lambda model: str(model.released_at))

@@ -1,4 +1,4 @@
-"""The steps of a release, and how a release is undone: by the run that fails, or by the next one after a SIGKILL."""
+"""The steps of a release and its undoing, by the failing run itself or, after a SIGKILL, by the next run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 from prefect import get_run_logger
 from pydantic import BaseModel
 
-from tasks import events, s3
+from tasks import events, layout, s3
 from tasks.errors import ReleaseError
 from tasks.release import kserve
 from tasks.release.inference_service import inference_service, predictor, served, service_name
 from tasks.release.kserve import Service, new_revision_at, wait
 from tasks.run import context
 from tasks.sagemaker.registry import RegisteredModel
-from tasks.settings import settings
 from tasks.steps import step
 
 CANARY = "canaryTrafficPercent"
@@ -25,14 +24,14 @@ class Rollout(BaseModel, frozen=True):
     """A release under way.
 
     Attributes:
-        portfolio: Whose model it is.
+        portfolio: Name of the contract.
         service: Name of the InferenceService.
-        bundle_uri: What the release brings.
+        bundle_uri: Bundle to release.
         champion: Predictor spec that it replaces, None for a first release.
-        previous_revision: Revision that was newest before it.
-        undone_revision: Revision that was newest when undoing began, None before that.
-        version: Model version that the release brings.
-        flow_run: Id of the flow run that releases; while it lives, nobody else touches the service.
+        previous_revision: Newest revision before the release.
+        undone_revision: Newest revision when undoing began, None before that.
+        version: Model version to release.
+        flow_run: Id of the releasing flow run; while it is alive, no other run touches the service.
         ready_seconds: Longest wait for a revision, None for the setting.
     """
 
@@ -48,34 +47,26 @@ class Rollout(BaseModel, frozen=True):
 
 
 class Settlement(NamedTuple):
-    """What became of a release that had ended without saying so: it was undone, or had finished."""
+    """How an interrupted release was settled: it was undone, or it had already finished."""
 
     undone: bool
     bundle_uri: str
 
     def __str__(self) -> str:
-        """Say it."""
-        return f"{'undone' if self.undone else 'had finished'}: {self.bundle_uri}"
-
-
-def _intent_uri(portfolio: str) -> str:
-    """Where a release under way is recorded.
-
-    In S3 and not in an annotation: KServe copies annotations to the revision, so that changing one makes a new one.
-    """
-    return settings().uri("releases", f"{portfolio}.json")
+        """Return a phrase for people."""
+        return f"{'undone' if self.undone else 'already finished'}: {self.bundle_uri}"
 
 
 @step
 def begin(model: RegisteredModel, ready_seconds: float | None = None) -> Rollout | None:
-    """Settle what a dead release has left behind, then record what this one is about to do.
+    """Settle a dead release, then record what this one is about to do.
 
     Args:
-        model: What to release.
+        model: Model to release.
         ready_seconds: Longest wait for a revision, None for the setting.
 
     Returns:
-        The rollout, or None where this image and bundle have all the traffic already.
+        The rollout, or None if this image and bundle already have all the traffic.
 
     Raises:
         ReleaseError: another release of the portfolio is under way.
@@ -99,8 +90,9 @@ def begin(model: RegisteredModel, ready_seconds: float | None = None) -> Rollout
         flow_run=context.current(),
         ready_seconds=ready_seconds,
     )
-    if not s3.create_json(_intent_uri(model.portfolio), rollout.model_dump()):
-        raise ReleaseError(f"another release of {model.portfolio} has begun at this moment; run this one after it")
+    # In S3 and not in an annotation: KServe copies annotations to the revision, so that changing one makes a new one.
+    if not s3.create_json(layout.release(model.portfolio), rollout.model_dump()):
+        raise ReleaseError(f"another release of {model.portfolio} has just begun; run this one after it")
     return rollout
 
 
@@ -109,35 +101,35 @@ def _newest_revision(service: Service | None) -> str | None:
 
 
 def settle(portfolio: str) -> Settlement | None:
-    """Undo a release that ended without saying so; one that had finished only lacks the crossing-out.
+    """Undo an interrupted release; if it had finished, only remove its record.
 
     Returns:
-        What was done about which bundle; None where nothing was left.
+        How it was settled, None if there was none.
 
     Raises:
         ReleaseError: that release is still under way.
     """
-    recorded = s3.read_json(_intent_uri(portfolio))
+    recorded = s3.read_json(layout.release(portfolio))
     if recorded is None:
         return None
     rollout = Rollout.model_validate(recorded)
     _require_dead(rollout)
-    get_run_logger().warning("portfolio %s: an earlier release did not end; settling it first", portfolio)
+    get_run_logger().warning("portfolio %s: an earlier release was interrupted; settling it first", portfolio)
     service = kserve.read(rollout.service)
     finished = service is None or _has_finished(rollout, service["spec"]["predictor"])
     if not finished:
         undo(rollout)
-    s3.delete([_intent_uri(portfolio)])
+    s3.delete([layout.release(portfolio)])
     return Settlement(undone=not finished, bundle_uri=rollout.bundle_uri)
 
 
 def _require_dead(rollout: Rollout) -> None:
-    """Refuse to touch what a live run is working on; an intent without a run, or of this one, is nobody else's."""
+    """Refuse to touch a release of a live run; a record without a run, or of this run, may be settled."""
     if rollout.flow_run in ("", context.current()) or context.is_over(rollout.flow_run):
         return
     raise ReleaseError(
-        f"flow run {rollout.flow_run} is releasing {rollout.bundle_uri} for {rollout.portfolio}; wait for its end or "
-        "cancel it, then run this again (where that run died unnoticed, set its state to Crashed in Prefect)"
+        f"flow run {rollout.flow_run} is releasing {rollout.bundle_uri} for {rollout.portfolio}; wait for it to end or "
+        "cancel it, then run this again (if that run died unnoticed, set its state to Crashed in Prefect)"
     )
 
 
@@ -146,14 +138,14 @@ def _has_finished(rollout: Rollout, spec: dict[str, Any]) -> bool:
 
 
 def _is_ours(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
-    """Return a check: a predictor spec is the champion's or the one that the release brings, and nobody else's."""
+    """Return a check that a predictor spec is either the champion's or the release's."""
     ours = {rollout.bundle_uri, served(rollout.champion or {}).bundle_uri}
     return lambda spec: served(spec).bundle_uri in ours
 
 
 @step
 def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
-    """Bring the new revision up without traffic (all of it where nothing served); return the URL that reaches it."""
+    """Start the new revision without traffic, or with all of it in a first release; return the URL that reaches it."""
     name, champion = rollout.service, rollout.champion
     if champion is None:
         kserve.create(inference_service(model))
@@ -186,43 +178,43 @@ def _brings(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
 
 @step
 def finish(rollout: Rollout) -> str:
-    """Drop the canary field and cross the intent out; return the stable URL."""
+    """Drop the canary field and delete the release's record; return the stable URL."""
     if rollout.champion is not None:
         kserve.change(rollout.service, {CANARY: None}, expecting=_brings(rollout))
     reached = new_revision_at(rollout.previous_revision, 100)
     service = _reached(rollout, reached, "all traffic on the new revision")
-    s3.delete([_intent_uri(rollout.portfolio)])
+    s3.delete([layout.release(rollout.portfolio)])
     return str(service["status"]["url"])
 
 
 @contextmanager
 def undone_on_failure(rollout: Rollout) -> Iterator[None]:
-    """Roll back on any failure, time-out, cancel or SIGTERM; after a SIGKILL the next run finds the recorded intent."""
+    """Roll back on any failure, time-out, cancellation or SIGTERM; after a SIGKILL the next run finds the record."""
     try:
         yield
     except BaseException as error:
         roll_back(rollout)
         reason = str(error) or type(error).__name__
-        told = {"version": rollout.version, "bundle_uri": rollout.bundle_uri, "reason": reason}
-        events.announce(events.ReleaseRolledBack(portfolio=rollout.portfolio, **told))
+        failed = {"version": rollout.version, "bundle_uri": rollout.bundle_uri, "reason": reason}
+        events.announce(events.ReleaseRolledBack(portfolio=rollout.portfolio, **failed))
         raise
 
 
 @step
 def roll_back(rollout: Rollout) -> None:
-    """Put the champion back; a first release that failed is removed, as nothing served before it."""
+    """Restore the champion; a failed first release is removed, because nothing served before it."""
     get_run_logger().warning("%s: rolling back", rollout.service)
     undo(rollout)
-    s3.delete([_intent_uri(rollout.portfolio)])
+    s3.delete([layout.release(rollout.portfolio)])
 
 
 def undo(rollout: Rollout) -> None:
-    """Take a release back in the safe order: 0 %, the champion's spec at 0 %, wait, drop the canary field.
+    """Undo a release in the safe order: 0 %, the champion's spec at 0 %, wait, drop the canary field.
 
-    At no moment does the spec name the new model without a percent. Safe to repeat.
+    The spec never names the new model without a percentage. Safe to repeat.
 
     Raises:
-        ReleaseError: the champion does not come back in time, or somebody else has changed the spec.
+        ReleaseError: the champion does not come back in time, or another writer has changed the spec.
     """
     name, champion = rollout.service, rollout.champion
     if champion is None:
@@ -233,10 +225,10 @@ def undo(rollout: Rollout) -> None:
         return
     service = kserve.change(name, {CANARY: 0}, expecting=_is_ours(rollout))
     undone = rollout.undone_revision or _newest_revision(service)
-    s3.write_json(_intent_uri(rollout.portfolio), {**rollout.model_dump(), "undone_revision": undone})
-    # A merge patch keeps what it does not name: fields that only the new spec has are named and nulled.
+    s3.write_json(layout.release(rollout.portfolio), {**rollout.model_dump(), "undone_revision": undone})
+    # A merge patch keeps fields that it does not name, so fields that only the new spec has are set to null.
     kserve.change(name, {**dict.fromkeys(spec), **champion, CANARY: 0}, expecting=_is_ours(rollout))
-    # Where the new spec never became a revision, the champion's own stays the newest and has all the traffic.
+    # If the new spec never became a revision, the champion's own is still the newest and has all the traffic.
     back = _either(new_revision_at(undone, 0), _is_newest_with_all(rollout.previous_revision))
     wait(name, back, "the champion's spec ready at 0 %", patient=True)
     kserve.change(name, {CANARY: None}, expecting=_is_ours(rollout))

@@ -1,4 +1,4 @@
-"""The shadow step: recent applicants are asked of champion and challenger alike, and nobody gets the answers."""
+"""The shadow step: sends recent applicants to champion and challenger and compares the answers; no client sees them."""
 
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from tasks.steps import step
 
 
 class Pair(NamedTuple):
-    """What both said about one applicant."""
+    """Both answers for one applicant."""
 
     champion: Answer
     challenger: Answer
@@ -27,14 +27,14 @@ class Pair(NamedTuple):
 
 @step
 def shadow(rollout: Rollout, model: RegisteredModel, limits: ReleaseLimits) -> None:
-    """Ask both about the golden and the newest applicants, one after the other, and compare.
+    """Send the golden and the newest applicants to both models, one by one, and compare.
 
-    The champion is asked by the stable URL, which at 0 % leads to it alone, the challenger by its tag URL. Other PDs
-    are what a challenger is for; how far they differ is shown.
+    The champion is reached by the stable URL, which at 0 % leads only to it, the challenger by its tag URL. Different
+    PDs are expected of a challenger; the differences are only shown.
 
     Raises:
-        ReleaseError: the challenger does not answer what the champion answers, answers as another version, or is
-            several times as slow.
+        ReleaseError: the challenger refuses what the champion answers, answers as another version, or is several times
+            as slow.
     """
     service = kserve.read(rollout.service) or {}
     rows = [case["row"] for case in golden_cases(model.bundle_uri)]
@@ -47,7 +47,7 @@ def shadow(rollout: Rollout, model: RegisteredModel, limits: ReleaseLimits) -> N
 
 
 def recent_applicants(portfolio: str, number: int) -> list[Row]:
-    """Return the newest applicants of the lake as a client would send them; none where there is no lake yet."""
+    """Return the newest applicants of the lake as a client would send them; none if there is no lake yet."""
     contract = load_contract(portfolio)
     table = tables.applications(contract)
     days = tables.partitions(table) if number else []
@@ -61,7 +61,7 @@ def recent_applicants(portfolio: str, number: int) -> list[Row]:
 
 
 def _sendable(row: dict[str, Any]) -> Row:
-    """Leave absent values out, and make NumPy's plain."""
+    """Return a row without missing values and with plain Python values."""
     import pandas as pd  # noqa: PLC0415 - heavy: imported where it is used
 
     return {
@@ -70,10 +70,10 @@ def _sendable(row: dict[str, Any]) -> Row:
 
 
 def compare(pairs: list[Pair], version: str, limits: ReleaseLimits) -> dict[str, str]:
-    """Return what there is to tell of at least one pair.
+    """Return a summary of at least one pair, as text by name.
 
     Raises:
-        ReleaseError: the challenger does not do what the champion does.
+        ReleaseError: the challenger fails where the champion does not.
     """
     for number, pair in enumerate(pairs):
         _check(number, pair, version)
@@ -87,11 +87,11 @@ def _check(number: int, pair: Pair, version: str) -> None:
     new, old = pair.challenger, pair.champion
     if new.status != 200 and (new.status >= 500 or old.status == 200):
         raise ReleaseError(
-            f"shadow: applicant {number} is answered {new.status} by the challenger and {old.status} by the champion: "
+            f"shadow: for applicant {number} the challenger answers {new.status} and the champion {old.status}: "
             f"{new.text}"
         )
     if new.status == 200 and new.version != version:
-        raise ReleaseError(f"shadow: applicant {number} is answered by version {new.version}, not {version}")
+        raise ReleaseError(f"shadow: for applicant {number} version {new.version} answers, not {version}")
     if new.status == 200 and not (len(new.predictions) == 1 and 0 <= new.predictions[0].get("pd", -1.0) <= 1):
         raise ReleaseError(f"shadow: applicant {number} gets no PD from the challenger: {new.text}")
 
@@ -101,26 +101,26 @@ def _speeds(pairs: list[Pair], limits: ReleaseLimits) -> dict[str, str]:
     now = percentile([pair.challenger.milliseconds for pair in pairs], 0.5)
     if now > max(limits.tolerated_ms, limits.max_slowdown * usual):
         raise ReleaseError(
-            f"shadow: the challenger's median is {now:.1f} ms where the champion's is {usual:.1f} ms; "
-            f"{limits.max_slowdown:g} times is allowed"
+            f"shadow: the challenger's median is {now:.1f} ms and the champion's {usual:.1f} ms; "
+            f"at most {limits.max_slowdown:g} times is allowed"
         )
     return {"median ms, champion": f"{usual:.1f}", "median ms, challenger": f"{now:.1f}"}
 
 
 def _differences(pairs: list[Pair]) -> dict[str, str]:
-    said = [(pair.champion.predictions[0], pair.challenger.predictions[0]) for pair in pairs]
-    off = [abs(new["pd"] - old["pd"]) for old, new in said]
-    turned = sum(new["decision"] != old["decision"] for old, new in said)
+    answers = [(pair.champion.predictions[0], pair.challenger.predictions[0]) for pair in pairs]
+    off = [abs(new["pd"] - old["pd"]) for old, new in answers]
+    turned = sum(new["decision"] != old["decision"] for old, new in answers)
     return {
-        "mean PD, champion": f"{sum(old['pd'] for old, _ in said) / len(said):.4f}",
-        "mean PD, challenger": f"{sum(new['pd'] for _, new in said) / len(said):.4f}",
+        "mean PD, champion": f"{sum(old['pd'] for old, _ in answers) / len(answers):.4f}",
+        "mean PD, challenger": f"{sum(new['pd'] for _, new in answers) / len(answers):.4f}",
         "PD difference, median": f"{percentile(off, 0.5):.4f}",
-        "PD difference, 95 % of applicants at most": f"{percentile(off, 0.95):.4f}",
+        "PD difference, 95th percentile": f"{percentile(off, 0.95):.4f}",
         "PD difference, largest": f"{max(off):.4f}",
-        "other decision": f"{turned:,}",
+        "different decision": f"{turned:,}",
     }
 
 
 def _markdown(model: RegisteredModel, compared: dict[str, str]) -> str:
-    head = f"# Shadow of `{model.version}`\n\nAsked of champion and challenger; nobody got the answers.\n"
+    head = f"# Shadow of `{model.version}`\n\nSent to champion and challenger; no client saw the answers.\n"
     return "\n".join([head, "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in compared.items())])

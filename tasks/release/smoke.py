@@ -1,4 +1,4 @@
-"""Asks a model server the bundle's golden applicants: right PDs, right model version, fast, or the release ends."""
+"""The smoke test: a model server must answer the golden applicants with the right PDs and version, and fast."""
 
 import json
 import tempfile
@@ -22,16 +22,16 @@ Case = dict[str, Any]
 def smoke_test(url: str, model: RegisteredModel, limits: ReleaseLimits) -> None:
     """Check health, metadata, and the PD, model version and latency of every golden applicant.
 
-    They are asked together once, then singly several times.
+    They are sent together once, then one by one in several rounds.
 
     Raises:
-        ReleaseError: the first thing that is not as the bundle says.
+        ReleaseError: the first deviation from the bundle.
     """
     golden = golden_cases(model.bundle_uri)
     with Endpoint(url) as server:
         _require(server.is_ready(), f"{url} is not ready")
         versions = server.versions()
-        _require(versions == [model.version], f"{url} says it holds version {versions}, not {model.version}")
+        _require(versions == [model.version], f"{url} serves version {versions}, not {model.version}")
         _check(server.ask([case["row"] for case in golden]), golden, model.version, first=0)
         times = [
             _ask_one(server, golden, number, model) for _ in range(limits.smoke_rounds) for number in range(len(golden))
@@ -50,7 +50,7 @@ def smoke_test(url: str, model: RegisteredModel, limits: ReleaseLimits) -> None:
 
 
 def golden_cases(bundle_uri: str) -> list[Case]:
-    """Return a bundle's golden applicants: `row` as a client sends it, `pd` as the model says."""
+    """Return a bundle's golden applicants: `row` as a client sends it, `pd` as the model computes it."""
     with tempfile.TemporaryDirectory() as folder:
         path = s3.download(f"{bundle_uri}golden.json", Path(folder) / "golden.json")
         cases: list[Case] = json.loads(path.read_text())
@@ -58,21 +58,21 @@ def golden_cases(bundle_uri: str) -> list[Case]:
 
 
 def _ask_one(server: Endpoint, golden: list[Case], number: int, model: RegisteredModel) -> float:
-    """Ask one golden applicant; return the milliseconds it took."""
+    """Score one golden applicant; return the time in milliseconds."""
     answer = server.ask([golden[number]["row"]])
     _check(answer, [golden[number]], model.version, first=number)
     return answer.milliseconds
 
 
 def _check(answer: Answer, cases: list[Case], version: str, *, first: int) -> None:
-    _require(answer.status == 200, f"golden applicants are answered {answer.status}: {answer.text}")
-    _require(answer.version == version, f"the answer is of version {answer.version}, not {version}")
+    _require(answer.status == 200, f"the answer for golden applicants is {answer.status}: {answer.text}")
+    _require(answer.version == version, f"the answer is from version {answer.version}, not {version}")
     found = len(answer.predictions)
-    _require(found == len(cases), f"{len(cases)} golden applicants asked, {found} answered")
+    _require(found == len(cases), f"{len(cases)} golden applicants sent, {found} answered")
     for number, (case, prediction) in enumerate(zip(cases, answer.predictions, strict=True), start=first):
         pd = prediction.get("pd")
         right = isinstance(pd, float) and abs(pd - case["pd"]) <= PD_TOLERANCE
-        _require(right, f"golden applicant {number}: PD {pd!r} where the bundle says {case['pd']!r}")
+        _require(right, f"golden applicant {number}: PD {pd!r}, but the bundle says {case['pd']!r}")
 
 
 def _require(holds: bool, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Addresses in the AWS console of what a run has made: a person follows them, no program does."""
+"""Links into the AWS console, for people."""
 
 import os
 from urllib.parse import quote
@@ -20,7 +20,7 @@ def job(noun: str, name: str) -> str:
 
 def log(noun: str, name: str) -> str:
     """Return the console address of a job's log streams."""
-    # CloudWatch's console wants `$` in front of percent codes, and the whole escaped twice.
+    # CloudWatch's console expects percent codes written with `$`, and everything escaped twice.
     group = quote(quote(f"/aws/sagemaker/{noun.capitalize()}Jobs", safe=""), safe="").replace("%", "$")
     return _console("cloudwatch", f"logsV2:log-groups/log-group/{group}$3FlogStreamNameFilter$3D{name}")
 

@@ -1,4 +1,4 @@
-"""What a task may ask about Prefect runs: the one it is part of, and others by id."""
+"""Facts about Prefect flow runs: the current one, and others by id."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -9,23 +9,23 @@ from prefect.exceptions import ObjectNotFound
 
 
 def current() -> str:
-    """Return the id of the flow run that this is part of; empty outside one."""
+    """Return the id of the current flow run, empty outside one."""
     return str(runtime.flow_run.id or "")
 
 
 def label() -> str:
-    """Return the name of the flow run that this is part of; empty outside one."""
+    """Return the name of the current flow run, empty outside one."""
     return str(runtime.flow_run.name or "")
 
 
 def moment() -> datetime:
-    """Return the time for which the run was scheduled."""
+    """Return the time the run was scheduled for."""
     found: datetime = runtime.flow_run.scheduled_start_time or datetime.now(UTC)
     return found
 
 
 def is_cancelling() -> bool:
-    """Return whether somebody has cancelled this flow run (as against: its process was merely told to stop)."""
+    """Return whether this flow run was cancelled, as opposed to its process merely being stopped."""
     state = _state(current())
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
@@ -33,7 +33,7 @@ def is_cancelling() -> bool:
 def is_over(flow_run_id: str) -> bool:
     """Return whether a flow run is known to have ended.
 
-    A run that this Prefect server does not know may be alive on another one, and so counts as not over.
+    A run unknown to this Prefect server may be alive on another one, so it counts as not over.
     """
     state = _state(flow_run_id)
     return state is not None and state.is_final()

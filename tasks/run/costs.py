@@ -1,4 +1,4 @@
-"""What a run costs: Athena's bytes and SageMaker's seconds at dated prices, as a table and in the run's record."""
+"""The cost of a run: Athena's bytes and SageMaker's seconds at dated prices, as a table and in the run's record."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tasks.settings import settings
 from tasks.steps import step
 
 MIB, TIB = 1 << 20, 1 << 40
-# Athena rounds a query up to the next MB and charges at least this many.
+# Athena rounds a query up to the next MB and charges at least this much.
 MIN_QUERY_MIB = 10
 
 
@@ -20,13 +20,13 @@ class Charge(BaseModel, frozen=True):
     """One line of the cost table.
 
     Attributes:
-        what: The service and what it did.
-        quantity: How much of the unit.
-        unit: What is counted.
-        price: US dollars a unit, None where no price is known.
-        usd: Cost, None where no price is known.
-        saved_usd: What spot instances have saved against on-demand ones.
-        note: What the numbers do not say.
+        what: Service and what it did.
+        quantity: Number of units.
+        unit: Unit that is billed.
+        price: US dollars per unit, None if unknown.
+        usd: Cost in US dollars, None if the price is unknown.
+        saved_usd: Savings of spot over on-demand instances.
+        note: Explanation for the reader.
     """
 
     what: str
@@ -39,13 +39,13 @@ class Charge(BaseModel, frozen=True):
 
 
 class Costs(BaseModel, frozen=True):
-    """What one run has cost so far.
+    """The cost of one run so far.
 
     Attributes:
         usd: Sum of the lines whose price is known.
-        saved_usd: What spot instances have saved.
+        saved_usd: Savings of spot instances.
         complete: Whether every line has a price.
-        prices: Where the prices are from.
+        prices: Source of the prices.
     """
 
     usd: float
@@ -55,22 +55,22 @@ class Costs(BaseModel, frozen=True):
     lines: list[Charge]
 
 
-# By flow run: a process may run several flows, one after the other.
+# By flow run, because a process may run several flows one after the other.
 _QUERIES: dict[str, list[int]] = {}
 _JOBS: dict[str, list[Charge]] = {}
 
 
 def count_query(bytes_scanned: int) -> None:
-    """Remember what a query of this run scanned."""
+    """Record what a query of this run scanned."""
     _QUERIES.setdefault(context.current(), []).append(bytes_scanned)
 
 
 def charge_training(job: dict[str, Any], *, followed: bool) -> None:
-    """Remember a training job of this run.
+    """Record a training job of this run.
 
     Args:
-        job: Its description, ended.
-        followed: Whether it ran during this run; one that had ended before is on the account of an earlier run.
+        job: Description of the ended job.
+        followed: Whether it ran during this run; one that had ended before is charged to an earlier run.
     """
     resources = job["ResourceConfig"]
     # Billable seconds are wall-clock seconds of the job; each instance is billed for them.
@@ -83,10 +83,10 @@ def charge_training(job: dict[str, Any], *, followed: bool) -> None:
 
 
 def charge_transform(job: dict[str, Any], *, seconds: int, followed: bool) -> None:
-    """Remember a batch transform job of this run.
+    """Record a batch transform job of this run.
 
     Args:
-        job: Its description, ended.
+        job: Description of the ended job.
         seconds: From the job's start to its end; SageMaker bills each instance for them.
         followed: As in `charge_training`.
     """
@@ -101,7 +101,7 @@ def _charge_instances(what: str, instance_type: str, seconds: int, unbilled: int
     price = None if hourly is None else hourly / 3600
     note = f"{instance_type} at {'no known price' if hourly is None else f'{hourly:.3f} USD an hour'}"
     if not followed:
-        seconds, unbilled, note = 0, 0, "had ended before this run: on an earlier run's account"
+        seconds, unbilled, note = 0, 0, "ended before this run: charged to an earlier run"
     line = Charge(
         what=what,
         quantity=seconds,
@@ -115,7 +115,7 @@ def _charge_instances(what: str, instance_type: str, seconds: int, unbilled: int
 
 
 def so_far() -> Costs:
-    """Return what this run has cost until now."""
+    """Return the cost of this run so far."""
     own = settings().prices
     lines = [_queries(_QUERIES.get(context.current(), []), Prices(own=own)), *_JOBS.get(context.current(), [])]
     return Costs(
@@ -142,22 +142,22 @@ def _queries(scanned: list[int], prices: Prices) -> Charge:
 
 @step
 def show_costs(portfolio: str, flow: str) -> Costs:
-    """Leave a table of what this run has cost; return it."""
+    """Write a table artifact of the run's cost; return the cost."""
     costs = so_far()
     lines = [_shown(line) for line in costs.lines]
     saved = f", spot saved {costs.saved_usd:.4f} USD" if costs.saved_usd else ""
-    unknown = "" if costs.complete else ", some prices are not known (set CREDIT_PRICES)"
+    unknown = "" if costs.complete else ", some prices are unknown (set CREDIT_PRICES)"
     create_table_artifact(
         key=f"costs-{flow}-{dashed(portfolio)}",
         table=lines,
         description=f"{costs.usd:.4f} USD{saved}{unknown}; {costs.prices}. "
-        "Storage, requests and the flow's own ECS task are not in it.",
+        "Storage, requests and the flow's own ECS task are not included.",
     )
     return costs
 
 
 def _shown(line: Charge) -> dict[str, Any]:
-    """Return a line as people read it: prices that are tiny a second are not rounded to nothing."""
+    """Return a line for people: small amounts are not rounded to zero."""
     return {
         "what": line.what,
         "quantity": f"{line.quantity:.6g} {line.unit}",

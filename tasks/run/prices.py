@@ -1,9 +1,9 @@
-"""What AWS charges, as far as the cost tables need it: list prices without tax, with their date and region."""
+"""AWS list prices for the cost tables, without tax, with their date and region."""
 
 from pydantic import BaseModel
 
-# Written down from memory of the public price lists, on demand, and rounded; nobody has compared them with an invoice.
-# `CREDIT_PRICES` replaces single ones, also those of instance types that are not listed here.
+# Rounded on-demand prices, written from memory of the public lists and never compared with an invoice.
+# `CREDIT_PRICES` replaces single prices and adds those of other instance types.
 DATED = "2025-11"
 REGION = "eu-west-1"
 ATHENA_TB = "athena-tb"
@@ -23,16 +23,20 @@ class Prices(BaseModel, frozen=True):
     """Prices in US dollars: per hour of an instance type, and per TB that Athena scans.
 
     Attributes:
-        own: Those that the settings give; the others are the dated list prices.
+        own: Prices from the settings; all others are the dated list prices.
+
+    Example:
+        >>> Prices(own={"ml.m5.large": 0.1}).of("ml.m5.large"), Prices().of(ATHENA_TB), Prices().of("ml.none")
+        (0.1, 5.0, None)
     """
 
     own: dict[str, float] = {}
 
     def of(self, what: str) -> float | None:
-        """Return a price, None where it is not known."""
+        """Return a price, None if it is unknown."""
         return self.own.get(what, USD.get(what))
 
     def source(self) -> str:
-        """Say where the prices are from."""
-        own = f"; {', '.join(sorted(self.own))} as CREDIT_PRICES says" if self.own else ""
+        """Describe where the prices come from."""
+        own = f"; {', '.join(sorted(self.own))} from CREDIT_PRICES" if self.own else ""
         return f"approximate list prices of {REGION}, {DATED}{own}"

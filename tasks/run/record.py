@@ -1,4 +1,4 @@
-"""What is kept of every run: data, code, image, parameters, result and cost, as one JSON document in S3."""
+"""The record of a run: data, code, images, parameters, result and cost in one JSON document."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from prefect import runtime
 from pydantic import BaseModel
 
-from tasks import s3
+from tasks import layout, s3
 from tasks.run import context
 from tasks.run.costs import Costs
 from tasks.settings import settings
@@ -15,15 +15,15 @@ from tasks.steps import step
 
 @step
 def record_run(flow: str, outcome: BaseModel, costs: Costs) -> str:
-    """Write down what a run did, from what, and what it cost; return the address, `runs/FLOW/RUN.json`.
+    """Write the record of the current run; return its address.
 
     Args:
         flow: Name of the flow.
-        outcome: What it returns.
-        costs: What it cost.
+        outcome: Result of the flow.
+        costs: Cost of the run.
     """
     here = settings()
-    uri = here.uri("runs", flow, f"{context.current() or 'none'}.json")
+    uri = layout.run(flow, context.current() or "none")
     code = {"git_commit": here.git_commit, "train_image": here.train_image, "serve_image": here.serve_image}
     document: dict[str, Any] = {
         "flow": flow,

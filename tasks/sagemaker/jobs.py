@@ -1,4 +1,4 @@
-"""A SageMaker job of either kind from name to end: found or created once, followed, stopped on cancel, tagged."""
+"""SageMaker jobs of either kind: created once or attached to, tagged, followed to the end, stopped on cancel."""
 
 import re
 import time
@@ -22,14 +22,14 @@ from tasks.settings import settings
 MAX_ATTEMPTS = 20
 RUN_TAG = "credit:flow-run:"
 UNDER_WAY = ("InProgress", "Stopping")
-# How SageMaker says that there is no such thing; it has no error code of its own for that.
+# SageMaker's wordings for a missing resource; it has no error code for that.
 _ABSENT = re.compile(r"not found|could not find|does not exist", re.IGNORECASE)
 Description = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Training or transform: how SageMaker's API names things.
+class JobKind:
+    """The kind of a job, training or transform, and its names in SageMaker's API.
 
     Attributes:
         noun: `training` or `transform`.
@@ -39,25 +39,25 @@ class Kind:
 
     @property
     def title(self) -> str:
-        """Return the first part of the API's field names."""
+        """Return the prefix of the API's field names."""
         return self.noun.capitalize()
 
     @property
     def log_group(self) -> str:
-        """Return the log group of such jobs."""
+        """Return the log group of these jobs."""
         return f"/aws/sagemaker/{self.title}Jobs"
 
     def describe(self, name: str) -> Description:
-        """Return what SageMaker knows of a job."""
+        """Return SageMaker's description of a job."""
         return self._call("describe", name)
 
     def describe_or_none(self, name: str) -> Description | None:
-        """Return what SageMaker knows of a job, None where there is none of that name."""
+        """Return SageMaker's description of a job, None if there is no such job."""
         found: Description | None = or_none(lambda: self.describe(name))
         return found
 
     def stop(self, name: str) -> None:
-        """Tell a job to stop."""
+        """Stop a job."""
         self._call("stop", name)
 
     def under_way(self, portfolio: str) -> list[Description]:
@@ -81,7 +81,7 @@ class Kind:
         return str(job[f"{self.title}JobStatus"])
 
     def seconds(self, job: Description) -> int:
-        """Return for how long an ended job ran, 0 where it never started."""
+        """Return how many seconds an ended job ran, 0 if it never started."""
         first: datetime | None = job.get(f"{self.title}StartTime")
         last: datetime | None = job.get(f"{self.title}EndTime")
         return round((last - first).total_seconds()) if first and last else 0
@@ -91,7 +91,7 @@ class Kind:
         return answer
 
 
-TRAINING, TRANSFORM = Kind("training"), Kind("transform")
+TRAINING, TRANSFORM = JobKind("training"), JobKind("transform")
 
 
 def _client() -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
@@ -99,7 +99,7 @@ def _client() -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
 
 
 def or_none(describe: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is described
-    """Return what `describe` returns, or None where SageMaker says that there is no such thing."""
+    """Return what `describe` returns, None if SageMaker reports a missing resource."""
     try:
         return describe()
     except ClientError as error:
@@ -112,7 +112,7 @@ def or_none(describe: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is d
 
 
 def own_tag() -> list[dict[str, str]]:
-    """Return the tag that says which flow run follows a job; none outside a flow run."""
+    """Return the tag that names the flow run following a job; none outside a flow run."""
     run = context.current()
     return [{"Key": f"{RUN_TAG}{run}", "Value": re.sub(r"[^\w\s.:/=+@-]", "", context.label())}] if run else []
 
@@ -124,8 +124,8 @@ def followers(arn: str) -> list[str]:
     return [key.removeprefix(RUN_TAG) for key in keys if key.startswith(RUN_TAG)]
 
 
-def attach_or_create(kind: Kind, stem: str, create: Callable[[str], None]) -> Description:
-    """Return the job under way or done under this name; after a failed one, start the next attempt.
+def attach_or_create(kind: JobKind, stem: str, create: Callable[[str], None]) -> Description:
+    """Return the running or finished job of this name; after a failed one, start the next attempt.
 
     Raises:
         JobError: too many attempts have failed.
@@ -140,18 +140,18 @@ def attach_or_create(kind: Kind, stem: str, create: Callable[[str], None]) -> De
             _attach(kind, job)
             return job
     raise JobError(
-        f"job {stem}: {MAX_ATTEMPTS} attempts have failed; mend the cause, then change a parameter or the image"
+        f"job {stem}: {MAX_ATTEMPTS} attempts have failed; fix the cause, then change a parameter or the image"
     )
 
 
-def _attach(kind: Kind, job: Description) -> None:
-    get_run_logger().info("%s job %s exists (%s): attaching to it", kind.noun, kind.name(job), kind.status(job))
+def _attach(kind: JobKind, job: Description) -> None:
+    get_run_logger().info("%s job %s already exists (%s): attaching to it", kind.noun, kind.name(job), kind.status(job))
     if kind.status(job) in UNDER_WAY and (tags := own_tag()):
         _client().add_tags(ResourceArn=kind.arn(job), Tags=tags)
 
 
 def _create_once(create: Callable[[str], None], name: str) -> None:
-    """Create under a name that another run, or an attempt whose answer was lost, may have used a moment ago."""
+    """Create a job; another run, or an attempt whose answer was lost, may have created it a moment ago."""
     try:
         create(name)
     except ClientError as error:
@@ -159,8 +159,8 @@ def _create_once(create: Callable[[str], None], name: str) -> None:
             raise
 
 
-def follow(kind: Kind, job: Description) -> Description:
-    """Wait for a job's end with its log in the run's log and its progress in an artifact; return its description.
+def follow(kind: JobKind, job: Description) -> Description:
+    """Follow a job to its end, relaying its log and progress; return its description.
 
     Raises:
         JobError: it failed or was stopped; the message has SageMaker's reason and the last log lines.
@@ -186,12 +186,12 @@ def follow(kind: Kind, job: Description) -> Description:
 
 
 @contextmanager
-def _stopped_on_cancel(kind: Kind, name: str) -> Iterator[None]:
-    """Stop the job where the run is cancelled; a run that is merely interrupted leaves it for the next to attach to."""
+def _stopped_on_cancel(kind: JobKind, name: str) -> Iterator[None]:
+    """Stop the job if the run is cancelled; an interrupted run leaves it for the next run to attach to."""
     try:
         yield
     except BaseException:
         if context.is_cancelling():
             kind.stop(name)
-            get_run_logger().warning("run cancelled: %s job %s told to stop", kind.noun, name)
+            get_run_logger().warning("run cancelled: stopping %s job %s", kind.noun, name)
         raise

@@ -1,4 +1,4 @@
-"""Relays a job's CloudWatch Logs into the Prefect run log as they arrive."""
+"""Relays a job's CloudWatch Logs to the Prefect run log as they arrive."""
 
 import re
 from collections import deque
@@ -9,16 +9,16 @@ from botocore.exceptions import ClientError
 from prefect import get_run_logger
 
 TAIL_LINES = 50
-# How the train image begins the lines that say how far it is: `[ 70%] fit: …`.
+# The train image's progress lines: `[ 70%] fit: …`.
 _SHARE = re.compile(r"^\[ *(\d{1,3})%\] (.*)")
 
 
 class JobLog:
-    """The log streams of one job, `{job}/…`, read on from where the last look ended.
+    """The log streams of one job, `{job}/…`; each read continues where the last one ended.
 
     Attributes:
-        percent: How far the job has said to be, None before it has.
-        doing: What it has said to be doing.
+        percent: Progress that the job last reported, None before the first report.
+        doing: Activity that the job last reported.
     """
 
     def __init__(self, group: str, job_name: str) -> None:

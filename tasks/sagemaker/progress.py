@@ -1,4 +1,4 @@
-"""A job's progress as an artifact that moves while the job runs."""
+"""A job's progress as a Prefect artifact."""
 
 from uuid import UUID
 
@@ -9,10 +9,10 @@ KEY = "job-progress"
 
 
 class Progress:
-    """The progress artifact of one job, made when there is something to show.
+    """The progress artifact of one job, created with the first news.
 
     Args:
-        title: What is under way, in markdown.
+        title: Title in markdown.
     """
 
     def __init__(self, title: str) -> None:
@@ -21,7 +21,7 @@ class Progress:
         self._shown: tuple[float, str] = (-1.0, "")
 
     def show(self, percent: float | None, doing: str) -> None:
-        """Show how far the job is (0 to 100, None where it has not said) and what it does; does nothing on no news."""
+        """Show percent done (0 to 100, None if unknown) and the current activity; do nothing if neither has changed."""
         news = (percent if percent is not None else max(self._shown[0], 0.0), doing)
         if news == self._shown or not runtime.flow_run.id:
             return
@@ -34,5 +34,5 @@ class Progress:
             update_progress_artifact(self._artifact, news[0], description=text)
 
     def end(self, doing: str) -> None:
-        """Say how it ended, at the percentage reached."""
+        """Show how the job ended, at the percentage reached."""
         self.show(None, doing)

@@ -1,4 +1,4 @@
-"""The SageMaker model registry: one group per portfolio, one package per model version, and who is champion."""
+"""The SageMaker model registry: one group per portfolio, one package per model version, and the champion."""
 
 import tempfile
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from credit_model.bundle.archive import read_archive
 from credit_model.bundle.bundle import Bundle
 from credit_model.errors import BundleError
-from tasks import assets, s3
+from tasks import assets, layout, s3
 from tasks.errors import RegistryError
 from tasks.naming import dashed
 from tasks.sagemaker.jobs import or_none
@@ -24,7 +24,7 @@ CONTENT_TYPES = ["application/x-parquet", "text/csv", "application/jsonlines"]
 
 
 class PublishedModel(BaseModel, frozen=True):
-    """A verified bundle in the model store: unpacked for KServe, packed for SageMaker."""
+    """A verified bundle in S3: unpacked for KServe, packed for SageMaker."""
 
     portfolio: str
     version: str
@@ -36,11 +36,11 @@ class PublishedModel(BaseModel, frozen=True):
 
 
 class RegisteredModel(BaseModel, frozen=True):
-    """A model package as the platform reads it.
+    """A model package of the registry.
 
     Attributes:
-        released_at: When it last took the endpoint over.
-        withdrawn_at: When it was last rolled back by hand.
+        released_at: Time of its last release.
+        withdrawn_at: Time of its last rollback by hand.
     """
 
     arn: str
@@ -56,20 +56,20 @@ class RegisteredModel(BaseModel, frozen=True):
 
     @property
     def withdrawn(self) -> bool:
-        """Whether it was rolled back and has not been released since."""
+        """Return whether it was rolled back and has not been released since."""
         return self.withdrawn_at is not None and (self.released_at is None or self.released_at < self.withdrawn_at)
 
 
 @making(assets.MODEL, of=(assets.SNAPSHOT,), by="sagemaker")
 def publish_bundle(portfolio: str, trained: TrainedModel) -> PublishedModel:
-    """Check a training job's archive and lay the bundle out where KServe reads it; the same bundle lands once.
+    """Check a training job's archive and unpack the bundle where KServe reads it.
 
     Raises:
-        RegistryError: the archive is not a sound bundle.
+        RegistryError: the archive is not a valid bundle.
     """
     with tempfile.TemporaryDirectory() as folder:
         bundle = fetch_archive(trained.archive_uri, Path(folder))
-        uri = settings().uri("models", portfolio, bundle.version, "")
+        uri = layout.bundle(portfolio, bundle.version)
         s3.upload_folder(Path(folder) / "bundle", uri)
         assets.describe(assets.MODEL, portfolio, version=bundle.version, uri=uri, job=trained.job_name)
         return PublishedModel(
@@ -84,45 +84,40 @@ def publish_bundle(portfolio: str, trained: TrainedModel) -> PublishedModel:
 
 
 def fetch_archive(archive_uri: str, folder: Path) -> Bundle:
-    """Download a `model.tar.gz`, unpack it to `folder/bundle` and load it, every digest checked."""
+    """Download a `model.tar.gz`, unpack it to `folder/bundle`, and load it with every digest checked."""
     try:
         read_archive(s3.download(archive_uri, folder / "model.tar.gz"), folder / "bundle")
         return Bundle.load(folder / "bundle")
     except BundleError as error:
-        raise RegistryError(f"{archive_uri} is not a sound bundle: {error}") from error
+        raise RegistryError(f"{archive_uri} is not a valid bundle: {error}") from error
 
 
 def fetch_bundle(bundle_uri: str, folder: Path) -> Bundle:
-    """Download an unpacked bundle and load it, every digest checked."""
+    """Download an unpacked bundle and load it with every digest checked."""
     if not s3.download_folder(bundle_uri, folder):
-        raise RegistryError(f"no bundle lies under {bundle_uri}: it was removed, or this role may not list it")
+        raise RegistryError(f"there is no bundle under {bundle_uri}: it was removed, or this role may not list it")
     try:
         return Bundle.load(folder)
     except BundleError as error:
-        raise RegistryError(f"{bundle_uri} is not a sound bundle: {error}") from error
+        raise RegistryError(f"{bundle_uri} is not a valid bundle: {error}") from error
 
 
 @step
 def register_model(model: PublishedModel, verdict: dict[str, Any], status: str) -> RegisteredModel:
-    """Enter a model with its gate verdict and approval status, once.
+    """Register a model with its gate verdict and approval status, once.
 
-    Of a version that is registered already only the verdict is written anew: its status may be a person's decision.
+    For a version that is already registered, only the verdict is replaced: its status may be a person's decision.
 
     Args:
         model: the published bundle.
-        verdict: the gate's checks, stored beside the bundle and named on the package.
+        verdict: the gate's verdict, stored in S3 and named on the package.
         status: `Approved`, `PendingManualApproval` or `Rejected`.
     """
-    s3.write_json(gate_uri(model.portfolio, model.version), verdict)
+    s3.write_json(layout.gate(model.portfolio, model.version), verdict)
     known = find_model(model.portfolio, model.version)
     if known is not None:
         return known
     return _read(model.portfolio, _create_package(model, status))
-
-
-def gate_uri(portfolio: str, version: str) -> str:
-    """Return where the gate's verdict on a version is kept."""
-    return f"{settings().uri('gates', portfolio, version)}.json"
 
 
 def _create_package(model: PublishedModel, status: str) -> str:
@@ -140,7 +135,7 @@ def _create_package(model: PublishedModel, status: str) -> str:
             "archive_uri": model.archive_uri,
             "snapshot_id": model.snapshot_id,
             "training_job": model.job_name,
-            "gate_uri": gate_uri(model.portfolio, model.version),
+            "gate_uri": layout.gate(model.portfolio, model.version),
             **{f"holdout_{name}": f"{value:.6f}" for name, value in model.metrics.items()},
         },
     )
@@ -163,23 +158,23 @@ def get_model(portfolio: str, version: str) -> RegisteredModel:
 
 @step
 def get_champion(portfolio: str) -> RegisteredModel | None:
-    """Return the model released last, or None before the first release."""
+    """Return the model released last, None before the first release."""
     released = [model for model in list_models(portfolio) if model.released_at is not None]
     return max(released, key=lambda model: str(model.released_at), default=None)
 
 
 @step
 def record_release(model: RegisteredModel) -> None:
-    """Write on the package that it serves from now on: this makes it the champion."""
+    """Record the release on the package, which makes the model the champion."""
     now = datetime.now(UTC).isoformat()
     _update(model, CustomerMetadataProperties={"released_at": now})
 
 
 @step
 def record_withdrawal(model: RegisteredModel, reason: str) -> None:
-    """Write on the package that somebody took it back, and why; a later release of it counts again."""
+    """Record the withdrawal and its reason on the package; a later release overrides it."""
     now = datetime.now(UTC).isoformat()
-    _update(model, CustomerMetadataProperties={"withdrawn_at": now, "withdrawn_because": reason[:256] or "not said"})
+    _update(model, CustomerMetadataProperties={"withdrawn_at": now, "withdrawn_because": reason[:256] or "not given"})
 
 
 def _update(model: RegisteredModel, **fields: Any) -> None:  # noqa: ANN401 - the service's own fields
@@ -207,7 +202,7 @@ def group_name(portfolio: str) -> str:
 def _client() -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
     """Return a SageMaker client.
 
-    boto3's: sagemaker-core 2.27 reads names from the registry's answers that the service does not send.
+    boto3's, because sagemaker-core 2.27 expects field names that the registry does not send.
     """
     return boto3.client("sagemaker")
 
@@ -219,7 +214,7 @@ def _ensure_group(portfolio: str) -> str:
         try:
             _client().create_model_package_group(ModelPackageGroupName=name, ModelPackageGroupDescription=description)
         except ClientError:
-            # Another run, or an attempt whose answer was lost, may have made it a moment ago.
+            # Another run, or an attempt whose answer was lost, may have created it a moment ago.
             _client().describe_model_package_group(ModelPackageGroupName=name)
     return name
 
@@ -243,7 +238,7 @@ def _read(portfolio: str, arn: str) -> RegisteredModel:
 
 
 def package_number(arn: str) -> int:
-    """Return a package's number in its group: they count up as models are registered.
+    """Return a package's number in its group; numbers increase with each registration.
 
     >>> package_number("arn:aws:sagemaker:eu-west-1:123456789012:model-package/credit-case/12")
     12

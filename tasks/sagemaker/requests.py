@@ -1,6 +1,6 @@
-"""The create requests of SageMaker jobs and models as the platform sends them, in sagemaker-core's shapes.
+"""Create requests for SageMaker jobs and models, in sagemaker-core's shapes.
 
-Imported where a job is created: sagemaker-core takes half a second to import.
+Imported only where a job is created, because sagemaker-core takes half a second to import.
 """
 
 from typing import Any
@@ -24,6 +24,7 @@ from sagemaker.core.shapes import (
     TransformS3DataSource,
 )
 
+from tasks import layout
 from tasks.lake.snapshot import Snapshot
 from tasks.sagemaker.sizing import TransformSize
 from tasks.settings import settings
@@ -47,7 +48,7 @@ def create_training(
         ),
         hyper_parameters=hyperparameters,
         input_data_config=[_channel(name, snapshot.channel(name)) for name in ("train", "holdout", "contract")],
-        output_data_config=OutputDataConfig(s3_output_path=here.uri("training", snapshot.portfolio)),
+        output_data_config=OutputDataConfig(s3_output_path=layout.training(snapshot.portfolio)),
         resource_config=ResourceConfig(
             instance_type=here.train_instance_type, instance_count=here.train_instance_count, volume_size_in_gb=30
         ),
@@ -58,7 +59,7 @@ def create_training(
             "CREDIT_GIT_COMMIT": here.git_commit,
         },
         tags=_tags(tags),
-        **_patience(here.uri("checkpoints", snapshot.portfolio, stem)),
+        **_patience(layout.checkpoints(snapshot.portfolio, stem)),
     )
 
 
@@ -83,16 +84,16 @@ def create_transform(
 
 
 def create_model(name: str, archive_uri: str) -> None:
-    """Make a bundle's archive and the current serve image a SageMaker model."""
+    """Create a SageMaker model from a bundle's archive and the current serve image."""
     here = settings()
     container = ContainerDefinition(image=here.serve_image, model_data_url=archive_uri)
     Model.create(model_name=name, primary_container=container, execution_role_arn=here.sagemaker_role)
 
 
 def _patience(checkpoint_uri: str) -> dict[str, Any]:
-    """How long a training may run, and on spot instances wait, with what it has done so far kept meanwhile.
+    """Return how long a training may run, and for spot instances how long it may wait and where it keeps checkpoints.
 
-    Checkpoints belong to what is trained, not to one attempt: the next attempt goes on from them.
+    Checkpoints are shared by all attempts, so the next attempt resumes from them.
     """
     here = settings()
     longest = here.train_max_seconds
@@ -111,5 +112,5 @@ def _channel(name: str, uri: str) -> Channel:
 
 
 def _tags(tags: list[dict[str, str]]) -> list[Tag]:
-    # `resources.Tag` and not `shapes.Tag`: sagemaker-core 2.27 checks against the one that its own module defines.
+    # `resources.Tag`, not `shapes.Tag`: sagemaker-core 2.27 validates against the class that its own module defines.
     return [Tag(key=tag["Key"], value=tag["Value"]) for tag in tags]

@@ -1,4 +1,4 @@
-"""How large a batch transform has to be, from the rows it scores and the objects they lie in."""
+"""Sizes a batch transform by the rows it scores and the objects that hold them."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from tasks.steps import step
 MIB = 1 << 20
 # SageMaker's own limit of MaxPayloadInMB times MaxConcurrentTransforms.
 MAX_PAYLOAD_MB = 100
-# A 4-core instance scores so many rows in about the minutes that another one takes to start.
+# A 4-core instance scores this many rows in about the time that another instance takes to start.
 ROWS_PER_INSTANCE = 20_000_000
 MAX_INSTANCES = 20
 
@@ -21,11 +21,11 @@ class TransformSize(BaseModel, frozen=True):
     """Size of a batch transform, in SageMaker's terms.
 
     Attributes:
-        instance_count: Hosts; SageMaker shares the objects out among them.
-        max_payload_mb: Room for the largest object.
-        max_concurrent_transforms: Requests at a time to one host; one keeps all its cores busy.
-        split_type: Objects go whole: a Parquet file cannot be cut between its lines.
-        batch_strategy: One object a request.
+        instance_count: Hosts, among which SageMaker distributes the objects.
+        max_payload_mb: Size limit that fits the largest object.
+        max_concurrent_transforms: Concurrent requests to one host; one keeps all its cores busy.
+        split_type: None, because a Parquet file cannot be split into records.
+        batch_strategy: One object per request.
     """
 
     instance_count: int
@@ -36,14 +36,14 @@ class TransformSize(BaseModel, frozen=True):
 
 
 def size_transform(rows: int, objects: Mapping[str, int]) -> TransformSize:
-    """Size of the transform of so many rows.
+    """Return the size of a transform of `rows` rows.
 
     Args:
         rows: Applications in all objects.
         objects: Bytes of each object, by address.
 
     Raises:
-        JobError: There is nothing to score, or an object is larger than SageMaker sends.
+        JobError: There is nothing to score, or an object is too large for SageMaker.
 
     Example:
         >>> size_transform(65_000, {"s3://lake/a": 3_000_000, "s3://lake/b": 2_500_000}).max_payload_mb
@@ -55,7 +55,7 @@ def size_transform(rows: int, objects: Mapping[str, int]) -> TransformSize:
     needed = -(-objects[largest] // MIB)
     if needed > MAX_PAYLOAD_MB:
         raise JobError(
-            f"{largest} has {needed} MB and SageMaker sends at most {MAX_PAYLOAD_MB} MB at a time; "
+            f"{largest} is {needed} MB and SageMaker sends at most {MAX_PAYLOAD_MB} MB per request; "
             "draw the batch in smaller objects"
         )
     instances = min(-(-rows // ROWS_PER_INSTANCE), len(objects), MAX_INSTANCES)
@@ -64,11 +64,13 @@ def size_transform(rows: int, objects: Mapping[str, int]) -> TransformSize:
 
 @step
 def size_batch(rows: int, input_uri: str) -> TransformSize:
-    """Choose the size of the transform of the objects under a prefix, which hold so many rows.
+    """Return the size of a transform of the objects under a prefix, which hold `rows` rows.
 
     Raises:
         JobError: As `size_transform`.
     """
     found = size_transform(rows, s3.sizes(input_uri))
-    get_run_logger().info("%d rows: %d instance(s), %d MB a request", rows, found.instance_count, found.max_payload_mb)
+    get_run_logger().info(
+        "%d rows: %d instance(s), %d MB per request", rows, found.instance_count, found.max_payload_mb
+    )
     return found

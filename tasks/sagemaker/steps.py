@@ -1,4 +1,4 @@
-"""SageMaker jobs: named after what they do, so that a second run attaches to the first one's work."""
+"""Training and batch transform on SageMaker. A job's name follows from its input, so a second run attaches to it."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ from tasks.steps import step
 
 
 class TrainedModel(BaseModel, frozen=True):
-    """A finished training job and the archive it left."""
+    """A finished training job and its archive."""
 
     job_name: str
     archive_uri: str
@@ -25,32 +25,32 @@ class TrainedModel(BaseModel, frozen=True):
 
 
 class TransformedBatch(BaseModel, frozen=True):
-    """A finished batch transform job and the prefix it wrote."""
+    """A finished batch transform job and the prefix of its output."""
 
     job_name: str
     output_uri: str
 
 
 def training_stem(snapshot: Snapshot, hyperparameters: dict[str, str]) -> str:
-    """Return the name of the training job of a snapshot and parameters; later attempts add a number."""
+    """Return the name of the training job for a snapshot and parameters; later attempts add a number."""
     here = settings()
     what = s3.digest(snapshot.snapshot_id, here.train_image, hyperparameters, here.train_instance_count)
     return f"credit-{dashed(snapshot.portfolio)}-{what}"
 
 
 def transform_stem(portfolio: str, model_version: str, *, input_uri: str, output_uri: str) -> str:
-    """Return the name of the transform job of a model and a batch."""
+    """Return the name of the transform job for a model and a batch."""
     return f"credit-{dashed(portfolio)}-{s3.digest(model_name(portfolio, model_version), input_uri, output_uri)}"
 
 
 def model_name(portfolio: str, model_version: str) -> str:
-    """Return the name of the SageMaker model of a bundle and the current serve image."""
+    """Return the name of the SageMaker model for a bundle and the current serve image."""
     return f"credit-{dashed(portfolio)}-{model_version}-{s3.digest(settings().serve_image, length=8)}"
 
 
 @step
 def train_model(snapshot: Snapshot, hyperparameters: dict[str, str]) -> TrainedModel:
-    """Train on a snapshot, or take the model that the same snapshot, image and parameters have given already.
+    """Train on a snapshot, or reuse the finished job of the same snapshot, image and parameters.
 
     Raises:
         JobError: the job failed or was stopped; the message has SageMaker's reason and the last log lines.
@@ -74,9 +74,9 @@ def train_model(snapshot: Snapshot, hyperparameters: dict[str, str]) -> TrainedM
 def transform_batch(
     portfolio: str, model_version: str, archive_uri: str, *, input_uri: str, output_uri: str, size: TransformSize
 ) -> TransformedBatch:
-    """Score every Parquet object under `input_uri` with a model; the same request finds its finished job.
+    """Score every Parquet object under `input_uri` with a model, or reuse the finished job of the same request.
 
-    Each object goes to the container whole, so that ids and types travel with the rows.
+    The container gets each object whole, so ids and types stay with the rows.
 
     Raises:
         JobError: the job failed or was stopped.
@@ -95,7 +95,7 @@ def transform_batch(
 
 
 def ensure_model(portfolio: str, model_version: str, archive_uri: str) -> str:
-    """Create the SageMaker model of a bundle and the current serve image, once; return its name."""
+    """Create the SageMaker model for a bundle and the current serve image if there is none; return its name."""
     from sagemaker.core.resources import Model  # noqa: PLC0415 - heavy: imported where it is used
 
     from tasks.sagemaker.requests import create_model  # noqa: PLC0415 - heavy: imported where it is used
@@ -105,7 +105,7 @@ def ensure_model(portfolio: str, model_version: str, archive_uri: str) -> str:
         try:
             create_model(name, archive_uri)
         except ClientError:
-            # Another run, or an attempt whose answer was lost, may have made it a moment ago.
+            # Another run, or an attempt whose answer was lost, may have created it a moment ago.
             if or_none(lambda: Model.get(name)) is None:
                 raise
     return name

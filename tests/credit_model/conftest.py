@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.bundle.bundle import Bundle
+from credit_model.bundle.document import Lineage
 from credit_model.contract.contract import Contract, load_contract
 from credit_model.scoring.scorer import Scorer
 from credit_model.settings import TrainSettings

@@ -9,7 +9,7 @@ import credit_model
 
 pytestmark = pytest.mark.integration
 
-HEAVY = "sklearn pandas lightgbm optuna jinja2 pyarrow"
+HEAVY = "sklearn scipy pandas lightgbm optuna jinja2 pyarrow"
 
 
 def test_every_public_name_is_a_thing_to_call_even_after_its_module_was_imported():
@@ -23,12 +23,15 @@ def test_importing_the_library_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_scoring_loads_neither_scikit_learn_nor_pandas():
-    code = "import credit_model, sys; credit_model.Scorer; credit_model.Bundle; "
-    code += "assert not set(sys.modules) & {'sklearn', 'pandas', 'lightgbm', 'optuna', 'jinja2'}"
+def test_scoring_loads_neither_scikit_learn_nor_scipy_nor_pandas(bundle, portfolio, tmp_path):
+    folder = bundle.save(tmp_path / "model")
+    row = {name: value for name, value in portfolio.holdout.to_pylist()[0].items() if name in bundle.document.features}
+    code = f"import credit_model, sys; scorer = credit_model.Scorer(credit_model.Bundle.load({str(folder)!r})); "
+    code += f"scorer.score_rows([{row!r}]); scorer.explain_rows([{row!r}]); "
+    code += "assert not set(sys.modules) & {'sklearn', 'scipy', 'pandas', 'lightgbm', 'optuna', 'jinja2'}"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_an_unknown_name_is_told_what_there_is():
+def test_the_error_of_an_unknown_name_lists_the_names():
     with pytest.raises(AttributeError, match="has no attribute 'fit'; it offers Bundle"):
         credit_model.fit  # noqa: B018 - the access is what is tested

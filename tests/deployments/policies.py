@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from deployments import templates
+from deployments.functions import Evaluator
 
 PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "123456789012"}
 # Each of the five roles that processes of the platform have, and the stack that makes it.
@@ -18,7 +19,6 @@ ROLES = {
     "SageMakerRole": "training",
     "ServeRole": "serving",
 }
-_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 # What `!GetAtt X.Arn` is by type, and the property that names the resource.
 _ARNS = {
     "AWS::IAM::Role": ("arn:aws:iam::123456789012:role/{}", "RoleName"),
@@ -56,10 +56,10 @@ def grants(role: str, values: Mapping[str, str]) -> list[Grant]:
         values: Parameters of its stack.
     """
     template = templates.load(ROLES[role])
-    resolver = Resolver(template, values)
+    here = evaluator(template, values)
     properties = template["Resources"][role]["Properties"]
     assert "ManagedPolicyArns" not in properties, f"{role}: list what it may, so that a test can compare"
-    return [grant for policy in properties["Policies"] for grant in _granted(policy["PolicyDocument"], resolver)]
+    return [grant for policy in properties["Policies"] for grant in _granted(policy["PolicyDocument"], here)]
 
 
 def role_name(role: str) -> str:
@@ -68,67 +68,33 @@ def role_name(role: str) -> str:
     return name
 
 
-def _granted(document: dict[str, Any], resolver: "Resolver") -> Iterator[Grant]:
+def _granted(document: dict[str, Any], here: Evaluator) -> Iterator[Grant]:
     for statement in document["Statement"]:
         assert statement["Effect"] == "Allow", statement
         for action in _listed(statement["Action"]):
-            for resource in _listed(resolver.resolve(statement["Resource"])):
+            for resource in _listed(here.evaluate(statement["Resource"])):
                 yield Grant(action, resource, statement["Sid"])
 
 
-class Resolver:
-    """CloudFormation's functions, as far as policies use them."""
+def evaluator(template: dict[str, Any], values: Mapping[str, str]) -> Evaluator:
+    """Return what evaluates a template's policies; an unknown parameter or attribute raises KeyError."""
+    known, resources = {**PSEUDO, **values}, template["Resources"]
 
-    def __init__(self, template: dict[str, Any], values: Mapping[str, str]) -> None:
-        self._resources = template["Resources"]
-        self._conditions = template.get("Conditions", {})
-        self._values = {**PSEUDO, **values}
-
-    def resolve(self, value: Any) -> Any:
-        """Return a value with every function worked out.
-
-        Raises:
-            KeyError: A parameter has no value, or a resource's attribute is unknown here.
-        """
-        if isinstance(value, list):
-            return [found for item in value if (found := self.resolve(item)) is not None]
-        if not isinstance(value, dict):
-            return value
-        ((function, given),) = value.items()
-        if function == "Ref":
-            return self._ref(given)
-        if function == "Fn::GetAtt":
-            return self._attribute(*given)
-        if function == "Fn::Sub":
-            return _NAME.sub(lambda found: str(self._named(found[1])), given)
-        if function == "Fn::If":
-            return self.resolve(given[1] if self._holds(self._conditions[given[0]]) else given[2])
-        raise KeyError(f"{function} is not known to the tests of policies")
-
-    def _named(self, name: str) -> str:
-        return self._attribute(*name.split(".", 1)) if "." in name else self._ref(name)
-
-    def _ref(self, name: str) -> Any:
+    def ref(name: str) -> Any:
         if name == "AWS::NoValue":
             return None
-        if name in self._values:
-            return self._values[name]
-        resource = self._resources[name]
-        return self.resolve(resource["Properties"][_REFS[resource["Type"]]])
+        if name in known:
+            return known[name]
+        resource = resources[name]
+        return here.evaluate(resource["Properties"][_REFS[resource["Type"]]])
 
-    def _attribute(self, name: str, attribute: str) -> str:
-        resource = self._resources[name]
+    def attribute(name: str, attribute: str) -> str:
         assert attribute == "Arn", f"{name}.{attribute}"
-        form, naming = _ARNS[resource["Type"]]
-        return form.format(self.resolve(resource["Properties"][naming]))
+        form, naming = _ARNS[resources[name]["Type"]]
+        return form.format(here.evaluate(resources[name]["Properties"][naming]))
 
-    def _holds(self, condition: Any) -> bool:
-        ((function, given),) = condition.items()
-        if function == "Fn::Not":
-            return not self._holds(given[0])
-        assert function == "Fn::Equals", function
-        left, right = self.resolve(given)
-        return bool(left == right)
+    here = Evaluator(template, ref=ref, attribute=attribute)
+    return here
 
 
 def _listed(value: Any) -> list[Any]:

@@ -14,7 +14,8 @@ from deployments import images, manifests, stages, templates
 from deployments.errors import StageFileError
 from sandbox.services import Service
 
-pytestmark = pytest.mark.integration
+# The tests go through one stage from its first plan to its end.
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("estate")]
 
 ROOT = Path(__file__).parents[2]
 FILLED = {
@@ -94,7 +95,7 @@ def test_with_images_everything_stands(account):
     push_images()
     done = driver(account, "deploy", "dev")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "credit-dev-data: as it should be" in done.stdout
+    assert "credit-dev-data: up to date" in done.stdout
     assert set(stacks()) == {f"credit-dev-{name}" for name in templates.STACKS}
     task = boto3.client("ecs").describe_task_definition(taskDefinition="credit-flows")["taskDefinition"]
     told = {one["name"]: one["value"] for one in task["containerDefinitions"][0]["environment"]}
@@ -108,7 +109,7 @@ def test_with_images_everything_stands(account):
 def test_a_second_deployment_changes_nothing(account):
     done = driver(account, "deploy", "dev")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("as it should be") == len(templates.STACKS)
+    assert done.stdout.count("up to date") == len(templates.STACKS)
 
 
 def test_a_plan_says_what_a_changed_value_changes(account, tmp_path):
@@ -134,7 +135,7 @@ def test_outputs_are_what_the_manifests_want(account, tmp_path):
 def test_destroying_has_to_be_meant(account):
     done = driver(account, "destroy", "dev")
     assert done.returncode == 1
-    assert "orchestration, pipeline, serving, network; with --yes" in done.stdout
+    assert "orchestration, pipeline, serving, network; add --yes" in done.stdout
     assert len(stacks()) == len(templates.STACKS)
 
 
@@ -176,14 +177,14 @@ def test_without_credentials_it_says_so(account):
     ("text", "told"),
     [
         ("LogDays", "line 1: 'LogDays' is not KEY=value"),
-        ("LogDays=1\nLogDays=2", "line 2: LogDays stands there twice"),
-        ("LogDayz=30", "LogDayz is no parameter of a stage"),
-        ("Bucket=mine", "Bucket is no parameter of a stage"),
-        ("JWT_ISUER=x", "JWT_ISUER is no parameter of a stage"),
-        ('LogDays="30"', "line 1: LogDays: the value is all that follows the =, without quotes"),
-        ("LogDays=30 # days", "without quotes and comments"),
-        ("ServeTokenName=tokens", "one token: give both or neither"),
-        ("ServeTokenName=t\nServeTokenSecret=s\nJWT_ISSUER=https://i", "give that or JWT_ISSUER"),
+        ("LogDays=1\nLogDays=2", "line 2: LogDays is given twice"),
+        ("LogDayz=30", "LogDayz is not a parameter of a stage"),
+        ("Bucket=mine", "Bucket is not a parameter of a stage"),
+        ("JWT_ISUER=x", "JWT_ISUER is not a parameter of a stage"),
+        ('LogDays="30"', "line 1: LogDays: the value is everything after the =; leave out quotes"),
+        ("LogDays=30 # days", "leave out quotes and comments"),
+        ("ServeTokenName=tokens", "belong together: give both or neither"),
+        ("ServeTokenName=t\nServeTokenSecret=s\nJWT_ISSUER=https://i", "which is not a JWT: give one of the two"),
         ("ServeNodesMin=5\nServeNodesMax=4", "ServeNodesMin 5 is above ServeNodesMax 4"),
     ],
 )
@@ -219,7 +220,7 @@ def test_manifests_delete_nothing_of_anybodys(tmp_path):
     (tmp_path / "thesis.txt").write_text("all of it")
     made = {"ServeRoleArn": "arn:aws:iam::123456789012:role/credit-serve"}
     for folder in (tmp_path, manifests.FOLDER):
-        with pytest.raises(StageFileError, match="something else than a stage's manifests"):
+        with pytest.raises(StageFileError, match="something other than a stage's manifests"):
             manifests.write(folder, {}, made)
     assert (tmp_path / "thesis.txt").read_text() == "all of it"
     assert (manifests.FOLDER / "rbac.yaml").exists()
@@ -236,5 +237,5 @@ def test_a_value_that_only_a_person_can_know_is_asked_for():
 
 
 def test_manifests_want_the_stacks_first(tmp_path):
-    with pytest.raises(StageFileError, match=r"SERVE_ROLE_ARN.*make its stacks first"):
+    with pytest.raises(StageFileError, match=r"SERVE_ROLE_ARN.*deploy its stacks first"):
         manifests.write(tmp_path / "kserve", {}, {})

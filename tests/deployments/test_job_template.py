@@ -10,7 +10,7 @@ from prefect.utilities.templating import apply_values
 from prefect_aws.workers.ecs_worker import ECSJobConfiguration
 
 from deployments import templates
-from deployments.connecting import TEMPLATE
+from deployments.connect import TEMPLATE
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:credit/prefect-api-key-a1b2c3"
 

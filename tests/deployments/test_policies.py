@@ -4,7 +4,7 @@ import pytest
 
 from tests.deployments.calls import Call, Exempt, idle, lacking, needed
 from tests.deployments.exempt import EXEMPT
-from tests.deployments.policies import PSEUDO, ROLES, Grant, Resolver, grants
+from tests.deployments.policies import PSEUDO, ROLES, Grant, evaluator, grants
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/k"
 VALUES = {
@@ -63,10 +63,10 @@ def test_functions_are_worked_out():
     ]
     known = {"Stage": "dev", "Bucket": "lake"}
     two = ["arn:aws:s3:::lake/*", f"arn:aws:iam::{PSEUDO['AWS::AccountId']}:role/credit-dev"]
-    assert Resolver(template, {**known, "Token": ""}).resolve(values) == two
-    assert Resolver(template, {**known, "Token": "t"}).resolve(values) == [*two, "t"]
+    assert evaluator(template, {**known, "Token": ""}).evaluate(values) == two
+    assert evaluator(template, {**known, "Token": "t"}).evaluate(values) == [*two, "t"]
     with pytest.raises(KeyError, match="Bucket"):
-        Resolver(template, {}).resolve(values[0])
+        evaluator(template, {}).evaluate(values[0])
 
 
 @pytest.mark.parametrize(

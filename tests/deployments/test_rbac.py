@@ -1,6 +1,5 @@
 """The release's role on a real API server: its verbs are enough for what a release asks, and none is too much."""
 
-import time
 import uuid
 
 import pytest
@@ -9,14 +8,12 @@ from kubernetes import client
 from tasks.errors import ReleaseError
 from tasks.release import kserve
 from tasks.settings import settings
-from tests.deployments.conftest import FOLDER, documents
+from tests.deployments.rbac import ACCOUNT, BINDING, ROLE, VERBS, grant
 from tests.sandbox.kubernetes import real_api
 
 pytestmark = pytest.mark.skipif(
     not real_api.has_context("flow"), reason="needs REAL_KUBECONFIG with a context `flow`, the account ml/flow"
 )
-[ACCOUNT, ROLE, BINDING] = documents(FOLDER / "rbac.yaml")
-VERBS = ROLE["rules"][0]["verbs"]
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +37,6 @@ def namespace(admin):
     client.CoreV1Api(admin).delete_namespace(name)
 
 
-def grant(admin, flow, namespace, verbs):
-    """Create the role there with some of its verbs, and wait until the API server goes by it."""
-    rules = [{**ROLE["rules"][0], "verbs": verbs}]
-    place = {"namespace": namespace}
-    rbac = client.RbacAuthorizationV1Api(admin)
-    rbac.create_namespaced_role(namespace, ROLE | {"metadata": ROLE["metadata"] | place, "rules": rules})
-    rbac.create_namespaced_role_binding(namespace, BINDING | {"metadata": BINDING["metadata"] | place})
-    deadline = time.monotonic() + 10
-    while {verb for verb in VERBS if allowed(flow, namespace, verb)} != set(verbs):
-        assert time.monotonic() < deadline, "the role has not taken effect"
-        time.sleep(0.05)
-
-
-def allowed(flow, namespace, verb):
-    wanted = {"group": "serving.kserve.io", "resource": "inferenceservices", "verb": verb, "namespace": namespace}
-    review = {"spec": {"resourceAttributes": wanted}}
-    return client.AuthorizationV1Api(flow).create_self_subject_access_review(review).status.allowed
-
-
 @pytest.fixture
 def release(rendered, stage, flow, namespace):
     """Ask of the API server what a release and its undoing ask."""
@@ -80,22 +58,22 @@ def release(rendered, stage, flow, namespace):
     return run
 
 
-def test_the_role_is_enough_and_no_field_is_lost_on_the_way(admin, flow, namespace, release):
-    grant(admin, flow, namespace, VERBS)
+def test_the_role_is_enough_and_no_field_is_lost_on_the_way(namespace, release):
+    grant(namespace)
     asked, stored = release()
     assert stored["spec"] == asked["spec"]
     assert stored["metadata"]["labels"] == asked["metadata"]["labels"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_without_any_one_verb_it_is_not(admin, flow, namespace, release, verb):
-    grant(admin, flow, namespace, [other for other in VERBS if other != verb])
+def test_without_any_one_verb_it_is_not(namespace, release, verb):
+    grant(namespace, [other for other in VERBS if other != verb])
     with pytest.raises(ReleaseError, match=f"403 .*grant the flow's role the verb {verb} on inferenceservices"):
         release()
 
 
-def test_it_opens_nothing_else(admin, flow, namespace):
-    grant(admin, flow, namespace, VERBS)
+def test_it_opens_nothing_else(flow, namespace):
+    grant(namespace)
     core, custom, gvp = client.CoreV1Api(flow), client.CustomObjectsApi(flow), ("serving.kserve.io", "v1beta1")
     calls = [
         lambda: core.list_namespaced_secret(namespace),

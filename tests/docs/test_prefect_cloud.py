@@ -13,7 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
-from deployments.connecting import connect, variables
+from deployments.connect import connect, variables
 from tests.conftest import ROOT
 from tests.docs.test_documents import blocks
 

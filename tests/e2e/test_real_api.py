@@ -15,13 +15,13 @@ import yaml
 from kubernetes import client
 from prefect.client.schemas.objects import FlowRun
 
+from tests.conftest import ROOT
+from tests.deployments import rbac
 from tests.e2e import portfolio
 from tests.e2e.models import register_twin
-from tests.e2e.runs import eventually
 from tests.e2e.world import SERVICE, V1, World
 from tests.sandbox.kubernetes import real_api
 
-RBAC = Path(__file__).parents[2] / "deployments" / "kserve" / "rbac.yaml"
 GV, PLURAL = ("serving.kserve.io", "v1beta1"), "inferenceservices"
 pytestmark = [
     pytest.mark.integration,
@@ -47,20 +47,6 @@ class Cluster:
         there = {"KUBECONFIG": str(self.kubeconfig), "CREDIT_NAMESPACE": self.namespace}
         return self.world.runs.run("release", env=there, portfolio=portfolio.NAME, version=version)
 
-    def permit(self, verbs: list[str]) -> None:
-        """Give the flow's role these verbs and no others, and wait until the API server goes by it."""
-        rbac = client.RbacAuthorizationV1Api(real_api.connect())
-        _, role, _ = yaml.safe_load_all(RBAC.read_text())
-        rules = [{**role["rules"][0], "verbs": verbs}]
-        rbac.patch_namespaced_role(role["metadata"]["name"], self.namespace, {"rules": rules})
-        eventually(lambda: set(verbs) == self._permitted(role["rules"][0]["verbs"]), "the role in effect")
-
-    def _permitted(self, verbs: list[str]) -> set[str]:
-        reviews = client.AuthorizationV1Api(real_api.connect("flow"))
-        where = {"group": GV[0], "resource": PLURAL, "namespace": self.namespace}
-        asked = {v: {"spec": {"resourceAttributes": {**where, "verb": v}}} for v in verbs}
-        return {v for v in verbs if reviews.create_self_subject_access_review(asked[v]).status.allowed}
-
     def service(self) -> dict[str, Any]:
         """Return the InferenceService."""
         found: dict[str, Any] = self.admin.get_namespaced_custom_object(*GV, self.namespace, PLURAL, SERVICE)
@@ -82,26 +68,17 @@ class Cluster:
         assert self.world.keys("releases/") == []
 
 
-def grant(namespace: str) -> None:
-    """Give the flow's account the role of the file in a namespace."""
-    rbac = client.RbacAuthorizationV1Api(real_api.connect())
-    _, role, binding = yaml.safe_load_all(RBAC.read_text())
-    place = {"namespace": namespace}
-    rbac.create_namespaced_role(namespace, role | {"metadata": role["metadata"] | place})
-    rbac.create_namespaced_role_binding(namespace, binding | {"metadata": binding["metadata"] | place})
-
-
 @pytest.fixture
 def cluster(quiet_world: World, tmp_path: Path) -> Iterator[Cluster]:
     namespace = f"release-{uuid.uuid4().hex[:8]}"
     real_api.install(real_api.connect(), namespace)
-    grant(namespace)
+    rbac.grant(namespace)
     command = [sys.executable, "-m", "tests.sandbox.kubernetes.mirror", "--kubeconfig", str(real_api.REAL)]
     aws = {name: value for name, value in quiet_world.environment.items() if name.startswith(("AWS_", "SANDBOX_"))}
     with (tmp_path / "mirror.err").open("w") as log:
         mirror = subprocess.Popen(
             [*command, "--namespace", namespace, "--state", str(tmp_path)],
-            env=os.environ | aws, stdout=subprocess.PIPE, stderr=log, text=True, cwd=RBAC.parents[2],
+            env=os.environ | aws, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT,
         )  # fmt: skip
     try:
         assert mirror.stdout
@@ -136,14 +113,14 @@ def test_first_release_challenger_and_rollback(cluster: Cluster, twin: str) -> N
     assert "model.txt was changed" in str(broken.state.message)
     cluster.assert_settled_on(champion)
 
-    cluster.permit(["get", "create", "delete"])
+    rbac.change(cluster.namespace, ["get", "create", "delete"])
     denied = cluster.release(twin)
     assert denied.state is not None
     assert denied.state.is_failed()
     assert "grant the flow's role the verb patch on inferenceservices" in str(denied.state.message)
     cluster.assert_settled_on(champion)
 
-    cluster.permit(["get", "create", "patch", "delete"])
+    rbac.change(cluster.namespace, ["get", "create", "patch", "delete"])
     second = cluster.release(twin)
     assert second.state is not None
     assert second.state.is_completed(), f"{second.state.message}\n{cluster.world.runs.log(second.id)}"

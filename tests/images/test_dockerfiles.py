@@ -83,9 +83,9 @@ def test_what_the_server_does_without_is_in_no_file_that_it_loads():
     assert all("#" in line for line in lines), "say why"
     locked = (ROOT / "requirements.lock").read_text()
     assert all(f"\n{name}==" in locked for name in names)
-    modules = {"scikit-learn": "sklearn", "pillow": "PIL", "pyjwt": "jwt"}
+    modules = {"pillow": "PIL", "pyjwt": "jwt"}
     wanted = f"sorted({ {modules.get(name, name) for name in names}!r} & set(sys.modules))"
-    code = f"import images.serve.__main__, images.serve.server, images.serve.front, sys; print({wanted})"
+    code = f"import images.serve.__main__, images.serve.http.server, images.serve.http.app, sys; print({wanted})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
 
@@ -93,6 +93,6 @@ def test_what_the_server_does_without_is_in_no_file_that_it_loads():
 def test_the_server_loads_nothing_that_its_group_lacks():
     """scikit-learn and jinja2 belong to training; a server that imports them starts slowly or not at all."""
     wanted = "sorted({'sklearn', 'jinja2', 'pandas'} & set(sys.modules))"
-    code = f"import images.serve.__main__, images.serve.front, sys; print({wanted})"
+    code = f"import images.serve.__main__, images.serve.http.app, sys; print({wanted})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"

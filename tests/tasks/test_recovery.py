@@ -17,9 +17,9 @@ from tasks import s3
 from tasks.batch import DRAWN, PUBLISHED, Batch, publish
 from tasks.errors import ReleaseError
 from tasks.lake import tables
-from tasks.recovery import Settled, settle_batches, settle_jobs, settle_release
+from tasks.recovery import Leftover, settle_batches, settle_release, stop_abandoned
 from tasks.release.rollout import settle
-from tasks.sagemaker.jobs import RUN_TAG
+from tasks.sagemaker.jobs import RUN_TAG, TRAINING
 from tasks.settings import Settings
 from tests.tasks.test_batch import scored, write
 
@@ -96,17 +96,22 @@ def status(name: str) -> str:
     return str(boto3.client("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"])
 
 
-def settled(step, *arguments) -> list[Settled]:
+def settled(step, *arguments) -> list[Leftover]:
     with disable_run_logger():
         return step.fn(*arguments)
 
 
+def stopped(portfolio, *, keep) -> list[Leftover]:
+    with disable_run_logger():
+        return stop_abandoned(TRAINING, portfolio, keep=keep)
+
+
 def test_a_job_is_stopped_where_every_run_that_followed_it_has_ended(a_run, training, portfolio):
     dead = training(portfolio, a_run(Crashed()), a_run(Completed()))
-    (found,) = settled(settle_jobs, portfolio, "training", "credit-other")
+    (found,) = stopped(portfolio, keep="credit-other")
     assert (found.what, found.name) == ("training job", dead)
     assert status(dead) in ("Stopping", "Stopped")
-    assert settled(settle_jobs, portfolio, "training", "credit-other") == []
+    assert stopped(portfolio, keep="credit-other") == []
 
 
 def test_a_job_that_may_be_somebodys_is_left_alone(a_run, training, portfolio):
@@ -118,7 +123,7 @@ def test_a_job_that_may_be_somebodys_is_left_alone(a_run, training, portfolio):
         training(f"{portfolio}-more", crashed),  # of a portfolio whose name begins alike
     ]
     about_to_attach = training(portfolio, crashed)
-    assert settled(settle_jobs, portfolio, "training", about_to_attach) == []
+    assert stopped(portfolio, keep=about_to_attach) == []
     assert {status(name) for name in [*kept, about_to_attach]} == {"InProgress"}
 
 

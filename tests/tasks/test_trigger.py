@@ -131,9 +131,9 @@ def start(prefect, deployment, *, state, portfolio="case", tags=(), **parameters
 @pytest.mark.parametrize("state", [Scheduled(), Running()])
 def test_the_decision_is_left_to_a_run_on_its_way(prefect, deployment, ours, state):
     other = start(prefect, deployment, state=state)
-    assert trigger._coming("case") == other.parameters["uri"]
+    assert trigger.later_file("case") == other.parameters["uri"]
     assert DECIDES in prefect.read_flow_run(ours.id).tags
-    assert trigger._coming("uci_credit_card") is None
+    assert trigger.later_file("uci_credit_card") is None
 
 
 def test_the_decision_is_not_left_to_a_run_that_will_not_take_it(prefect, deployment, ours):
@@ -142,7 +142,7 @@ def test_the_decision_is_not_left_to_a_run_that_will_not_take_it(prefect, deploy
     start(prefect, deployment, state=Scheduled(), portfolio="uci_credit_card")
     start(prefect, deployment, state=Completed())
     start(prefect, deployment, state=Scheduled(scheduled_time=DateTime.now("UTC") - timedelta(hours=2)))
-    assert trigger._coming("case") is None
+    assert trigger.later_file("case") is None
 
 
 def test_it_is_found_behind_many_others(prefect, deployment, ours, monkeypatch):
@@ -150,16 +150,16 @@ def test_it_is_found_behind_many_others(prefect, deployment, ours, monkeypatch):
     for _ in range(5):
         start(prefect, deployment, state=Scheduled(), portfolio="uci_credit_card")
     other = start(prefect, deployment, state=Scheduled())
-    assert trigger._coming("case") == other.parameters["uri"]
+    assert trigger.later_file("case") == other.parameters["uri"]
 
 
 def test_it_is_left_to_a_file_whose_event_waits(prefect, deployment, ours, platform, monkeypatch):
     uri = platform.uri("landing", "case", "applications", f"{uuid.uuid4().hex}.csv")
     s3.write_bytes(uri, b"")
-    assert trigger._coming("case") == uri
-    assert trigger._coming("uci_credit_card") is None
+    assert trigger.later_file("case") == uri
+    assert trigger.later_file("uci_credit_card") is None
     prefect.create_flow_run_from_deployment(deployment, parameters={"uri": uri}, state=Completed())
-    assert trigger._coming("case") is None
+    assert trigger.later_file("case") is None
     s3.delete([uri])
 
 
@@ -167,5 +167,5 @@ def test_no_one_waits_for_an_event_that_was_lost(prefect, deployment, ours, plat
     uri = platform.uri("landing", "case", "applications", f"{uuid.uuid4().hex}.csv")
     s3.write_bytes(uri, b"")
     monkeypatch.setattr(trigger, "DELIVERY", timedelta(seconds=-5))
-    assert trigger._coming("case") is None
+    assert trigger.later_file("case") is None
     s3.delete([uri])

@@ -1,18 +1,18 @@
-"""Kinds of model that compete: boosted trees, a random forest and a points scorecard, behind one interface."""
+"""The kinds of model: boosted trees, a random forest and a points scorecard, behind one interface."""
 
 from __future__ import annotations
 
 from credit_model.settings import TrainSettings
 from credit_model.training.candidates.base import Candidate
-from credit_model.training.candidates.boosting import Boosted
-from credit_model.training.candidates.fitted_once import FittedOnce, learn_forest, learn_scorecard
+from credit_model.training.candidates.boosting import Boosting
+from credit_model.training.candidates.fitted_once import SingleFit, learn_forest, learn_scorecard
 
 
 def candidate_of(settings: TrainSettings) -> Candidate:
-    """The candidate the settings name."""
+    """Return the candidate that the settings name."""
     candidates: dict[str, Candidate] = {
-        "lightgbm": Boosted(),
-        "random_forest": FittedOnce(learn_forest),
-        "scorecard": FittedOnce(learn_scorecard),
+        "lightgbm": Boosting(),
+        "random_forest": SingleFit(learn_forest),
+        "scorecard": SingleFit(learn_scorecard),
     }
     return candidates[settings.candidate]

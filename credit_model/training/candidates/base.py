@@ -1,4 +1,4 @@
-"""What a candidate is asked to learn, and what it answers."""
+"""The interface of the candidates: the task they learn, and what they return."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
 
 
 def silent(stage: str, fraction: float, message: str) -> None:
-    """Progress nobody asked for."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Task:
     Attributes:
         matrix: Encoded features, shape (rows, features).
         outcomes: True for a default, shape (rows,).
-        encoder: What the columns of the matrix are.
+        encoder: Names and kinds of the columns of the matrix.
         settings: How to learn.
-        splits: Rows to learn from and rows to judge on, for each fold.
+        splits: Rows to learn from and rows to measure on, for each fold.
         share: This host's part where several learn together.
         checkpoint: Keeps finished stages, where there is one.
     """
@@ -59,7 +59,7 @@ class Task:
 
     @property
     def many(self) -> bool:
-        """Whether there are so many rows that threads inside a fit pay."""
+        """Whether there are so many rows that threads inside a fit save time."""
         return len(self.matrix) >= MANY_ROWS
 
     @property
@@ -73,7 +73,7 @@ class Task:
         return self.share.alone and not self.many
 
     def parameters(self, *, threads: int) -> dict[str, object]:
-        """Parameters for LightGBM, the contract's constraints and the host's share among them."""
+        """Return LightGBM's parameters, with the contract's constraints and the host's share."""
         constrained = self.settings.monotone_constraints
         monotone = [_DIRECTIONS[column.monotone] if constrained else 0 for column in self.encoder.columns]
         return self.settings.lightgbm(monotone=monotone, threads=threads) | self.share.parameters
@@ -96,19 +96,19 @@ class Task:
         return self.dataset if self.share.alone else subset(self.dataset, self.share.of(np.arange(len(self.matrix))))
 
     def some(self, rows: Rows) -> Task:
-        """The same task on some rows, for a host alone and without checkpoint or folds."""
+        """Return the task on some rows, for a host alone and without checkpoint or folds."""
         matrix, outcomes = self.matrix[rows], self.outcomes[rows]
         return replace(self, matrix=matrix, outcomes=outcomes, splits=(), share=ALONE, checkpoint=None)
 
     def drawn(self, most: int) -> Rows:
-        """All rows, or so many of them at random, in order."""
+        """Return all rows, or `most` of them drawn at random, in order."""
         rows = np.arange(len(self.matrix))
         if len(rows) <= most:
             return rows
         return np.sort(np.random.default_rng(self.settings.seed).choice(rows, most, replace=False))
 
     def only(self, names: Sequence[str]) -> Task:
-        """The same task with some of the features."""
+        """Return the task with some of the features."""
         if tuple(names) == self.encoder.names:
             return self
         places = [self.encoder.names.index(name) for name in names]
@@ -117,7 +117,7 @@ class Task:
         return replace(self, matrix=np.ascontiguousarray(self.matrix[:, places]), encoder=encoder)
 
     def kept(self, stage: str, work: Callable[[], str]) -> str:
-        """Result of a stage: the one kept by an earlier run, else that of the work."""
+        """Return the result of a stage: that of an earlier run if it was kept, else that of the work."""
         found = self.checkpoint.load(stage) if self.checkpoint else None
         if found is not None:
             return found.decode()
@@ -128,14 +128,14 @@ class Task:
 
 
 def subset(dataset: lgb.Dataset, rows: Rows) -> lgb.Dataset:
-    """Some rows of a binned dataset, in the same bins."""
+    """Return some rows of a binned dataset, in the same bins."""
     return dataset.subset(rows).construct()  # type: ignore[arg-type]  # takes arrays as well as the lists it names
 
 
 def each_fold(task: Task, work: Callable[[int], T]) -> Generator[T]:
-    """Results of the folds, in order.
+    """Yield the results of the folds, in order.
 
-    With few rows, folds run side by side with one thread each: threads inside a fold would wait for each other at
+    With few rows, folds run in parallel with one thread each: threads inside a fold would wait for each other at
     every split, and spin while they wait. With many, and where hosts share the work, one fold comes after the other.
     """
     folds = range(len(task.splits))
@@ -154,8 +154,8 @@ class Folds:
     """Result of cross-validation.
 
     Attributes:
-        margins: Margins of rows no tree of theirs has seen, shape (rows,); NaN for rows no fold judges.
-        fold_of: Fold that judged each row, -1 for none.
+        margins: Margins of rows that their model has not seen, shape (rows,); NaN for rows in no fold.
+        fold_of: Fold that scored each row, -1 for none.
         rounds: Boosting rounds to fit on all rows, or trees.
         loss: Mean log loss of the folds.
         gains: Share of each feature in the gain of each fold's model, shape (folds, features).
@@ -169,36 +169,36 @@ class Folds:
 
 
 class Candidate(Protocol):
-    """A kind of model. What it learns is stored as LightGBM text, so that all are served by the same code."""
+    """A kind of model, stored as LightGBM text so that the same code serves all kinds."""
 
     def cross_validate(self, task: Task, progress: Progress, on_fold: OnFold | None = None) -> Folds:
-        """Learns and judges every fold of the task.
+        """Learn and measure every fold of the task.
 
         Args:
             task: What to learn, with its splits.
-            progress: Told how far it is.
+            progress: Called as the work goes on.
             on_fold: Called with each fold and its log loss, in the order of the folds; what it raises ends the work.
         """
 
     def fit(self, task: Task, rounds: int) -> str:
-        """LightGBM text of a model of all rows of the task."""
+        """Return the LightGBM text of a model of all rows of the task."""
 
 
 def gathered(task: Task, margins: Sequence[Floats], *, rounds: int, loss: float, gains: Sequence[Floats]) -> Folds:
-    """Puts the margins of the judged rows of each fold in their places."""
+    """Put the margins of each fold's test rows in their places."""
     together, fold_of = np.full(len(task.matrix), np.nan), np.full(len(task.matrix), -1, dtype=np.int64)
-    for fold, ((_, judged), values) in enumerate(zip(task.splits, margins, strict=True)):
-        together[judged], fold_of[judged] = values, fold
+    for fold, ((_, test), values) in enumerate(zip(task.splits, margins, strict=True)):
+        together[test], fold_of[test] = values, fold
     return Folds(together, fold_of, rounds, loss, np.array(gains))
 
 
 def gain_shares(booster: lgb.Booster) -> Floats:
-    """Share of each feature in the gain of all splits; zeros for a model without any."""
+    """Return the share of each feature in the gain of all splits; zeros for a model without splits."""
     gains = booster.feature_importance("gain").astype(np.float64)
     shares: Floats = gains / (gains.sum() or 1.0)
     return shares
 
 
 def portable(model: str) -> str:
-    """Model text without the number of threads, which is the machine's and must not change a bundle's digest."""
+    """Return model text without the number of threads: the machine must not change a bundle's digest."""
     return re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", model)

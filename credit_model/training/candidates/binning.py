@@ -1,4 +1,4 @@
-"""Bins of a feature, how many default in each, and the LightGBM tree that stands for them."""
+"""The bins of a feature, the defaults in each, and the LightGBM tree that represents them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from credit_model.trees.lightgbm_text import floats
 from credit_model.types import Floats, Integers, Outcomes
 
-# Applicants with the mean default rate added to each bin and level: few applicants say little, none say nothing.
+# Applicants with the mean default rate added to each bin and level: a bin with few applicants moves little from it.
 PRIOR = 20.0
 # LightGBM's stand-in for infinity: known values go left of it, missing ones right.
 _ANY = 1e300
@@ -34,11 +34,11 @@ class Bins:
 
     @property
     def count(self) -> int:
-        """Number of bins without bin 0."""
+        """The number of bins without bin 0."""
         return len(self.edges) + 1 if self.groups is None else len(self.groups)
 
     def place(self, values: Floats) -> Integers:
-        """Bin of each value, shape (rows,)."""
+        """Return the bin of each value, shape (rows,)."""
         missing = np.isnan(values)
         if self.groups is None:
             found = 1 + np.searchsorted(np.asarray(self.edges), values, side="left")
@@ -58,7 +58,7 @@ class Tally(NamedTuple):
 
     @classmethod
     def of(cls, bins: Bins, values: Floats, outcomes: Outcomes) -> Tally:
-        """Counts of a feature's values."""
+        """Count a feature's values."""
         place = bins.place(values)
         sizes = np.bincount(place, minlength=bins.count + 1)
         defaults = np.bincount(place, weights=outcomes, minlength=bins.count + 1)
@@ -75,25 +75,25 @@ class Tally(NamedTuple):
 
 
 def constant_tree(value: float, rows: int) -> str:
-    """Fields of a tree of one leaf."""
+    """Return the fields of a tree of one leaf."""
     fields = {"num_leaves": "1", "num_cat": "0", "leaf_value": repr(value), "leaf_count": str(rows)}
     return _lines(fields | {"is_linear": "0", "shrinkage": "1"})
 
 
 def tree_of(feature: int, bins: Bins, sizes: Floats, values: Floats) -> str:
-    """Fields of a tree whose leaf i is bin i.
+    """Return the fields of a tree whose leaf i is bin i.
 
-    The nodes are a chain, and each parts one bin from those further on. A numeric tree first parts the missing values
+    The nodes are a chain, and each splits one bin from those after it. A numeric tree first splits the missing values
     from the known ones and then the bins from low to high; a categorical one ends with missing and new levels.
 
     Args:
         feature: Position of the feature in the matrix.
-        bins: Its bins, at least one but for bin 0.
+        bins: Its bins, at least one besides bin 0.
         sizes: Applicants in each bin, shape (bins + 1,).
         values: Margin of each bin, shape (bins + 1,).
     """
     numeric = bins.groups is None
-    # TreeSHAP divides by the share of a leaf: nobody counts as one applicant.
+    # TreeSHAP divides by the share of a leaf, so an empty one counts as one applicant.
     sizes = np.maximum(sizes, 1.0)
     chain = [*range(bins.count + 1)] if numeric else [*range(1, bins.count + 1), 0]
     nodes = bins.count
@@ -111,7 +111,7 @@ def tree_of(feature: int, bins: Bins, sizes: Floats, values: Floats) -> str:
 
 
 def read_tree(tree: str) -> tuple[int, Bins, Floats]:
-    """Feature, bins and values of a tree that `tree_of` wrote."""
+    """Return feature, bins and values of a tree that `tree_of` wrote."""
     fields = dict(line.split("=", 1) for line in tree.splitlines())
     feature = int(fields["split_feature"].split()[0])
     values = np.array([float(value) for value in fields["leaf_value"].split()])
@@ -137,7 +137,7 @@ def _split(bins: Bins) -> dict[str, str]:
 
 
 def _inner(sizes: Floats, values: Floats) -> dict[str, str]:
-    """Counts, means and gains of the nodes, from those of the leaves in chain order.
+    """Return counts, means and gains of the nodes, from those of the leaves in chain order.
 
     A node's gain is the sum of squares it explains; over the nodes they add up to the feature's.
     """

@@ -28,11 +28,11 @@ _Parts = list[tuple[lgb.Dataset, lgb.Dataset]]
 _Fit = tuple[lgb.Booster, list[float]]
 
 
-class Boosted:
+class Boosting:
     """LightGBM's gradient boosting; the default."""
 
     def cross_validate(self, task: Task, progress: Progress, on_fold: OnFold | None = None) -> Folds:
-        """Boosts every fold and takes the round with the lowest mean loss over the folds: one number for all."""
+        """Boost every fold; the round with the lowest mean loss over the folds counts for all of them."""
         whole = task.dataset
         parts = [(subset(whole, task.share.of(train)), subset(whole, test)) for train, test in task.splits]
         tracker = _RoundProgress(progress, task)
@@ -52,7 +52,7 @@ class Boosted:
         return gathered(task, margins, rounds=rounds, loss=float(losses[rounds - 1]), gains=gains)
 
     def fit(self, task: Task, rounds: int) -> str:
-        """Boosts that many rounds on all rows."""
+        """Boost that many rounds on all rows."""
         return task.kept("final", lambda: _boost_all(task, rounds))
 
 
@@ -63,7 +63,7 @@ def _mean_losses(fits: list[_Fit]) -> np.ndarray[tuple[int], np.dtype[np.float64
 
 
 def _fits(task: Task, parts: _Parts, tracker: _RoundProgress) -> Generator[_Fit]:
-    """Booster and losses of each fold, in order."""
+    """Return booster and losses of each fold, in order."""
     parameters = task.parameters(threads=1 if task.side_by_side else cores())
 
     def boosted(fold: int) -> _Fit:
@@ -81,7 +81,7 @@ def _boost_fold(
     settings: TrainSettings,
     tracker: _RoundProgress,
 ) -> str:
-    """A fold's validation loss after each round and its model, packed."""
+    """Return a fold's validation loss after each round and its model, as JSON."""
     history: dict[str, dict[str, list[float]]] = {}
     booster = lgb.train(
         dict(parameters),
@@ -99,7 +99,7 @@ def _boost_fold(
 
 
 class _RoundProgress:
-    """LightGBM callback shared by the folds: reports every 100th of their rounds."""
+    """A LightGBM callback that the folds share; it reports every 100th of their rounds."""
 
     order = 40
 

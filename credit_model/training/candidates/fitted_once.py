@@ -1,4 +1,4 @@
-"""Candidates fitted in one go, whose size is set and not found by early stopping: random forest and scorecard."""
+"""Candidates of a set size, which need no early stopping: random forest and scorecard."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from credit_model.types import Floats, Outcomes
 Learn = Callable[[Task], str]
 
 
-class FittedOnce:
+class SingleFit:
     """A candidate that one function learns.
 
     Args:
-        learn: Gives the LightGBM text of a model of all rows of a task.
+        learn: Returns the LightGBM text of a model of all rows of a task.
     """
 
     def __init__(self, learn: Learn) -> None:
         self._learn = learn
 
     def cross_validate(self, task: Task, progress: Progress, on_fold: OnFold | None = None) -> Folds:
-        """Learns each fold and judges it by the log loss of its margins on a scale of their own."""
+        """Learn each fold and measure the log loss of its margins on their own scale."""
 
         def learnt(fold: int) -> str:
             return task.kept(f"fold-{fold}", lambda: self._learn(task.some(task.splits[fold][0])))
@@ -58,24 +58,24 @@ class FittedOnce:
         return gathered(task, margins, rounds=task.settings.forest_trees, loss=float(np.mean(losses)), gains=gains)
 
     def fit(self, task: Task, rounds: int) -> str:  # noqa: ARG002 - the interface of all candidates
-        """Learns from all rows; how large the model is, the settings say."""
+        """Learn from all rows; the settings say how large the model is."""
         return task.kept("final", lambda: self._learn(task))
 
 
 def _loss(margins: Floats, outcomes: Outcomes) -> float:
-    """Log loss after the best straight line: such margins need not be log-odds yet."""
+    """Return the log loss after the best straight line: such margins need not be log-odds yet."""
     slope, intercept = fit_line(margins, outcomes.astype(np.float64))
     return log_loss(outcomes, sigmoid(slope * margins + intercept))
 
 
 def learn_forest(task: Task) -> str:
-    """LightGBM's random forest, as a plain sum of trees."""
+    """Learn LightGBM's random forest; return it as a plain sum of trees."""
     settings = task.settings
     parameters = task.parameters(threads=task.threads) | {
         "boosting": "rf",
         "num_leaves": settings.forest_leaves,
         "min_data_in_leaf": max(settings.min_data_in_leaf // 4, 1),
-        # A forest draws about two thirds of the rows for each tree, as a bootstrap sample holds.
+        # About two thirds of the rows for each tree, as many as a bootstrap sample holds.
         "bagging_fraction": 0.632,
         "lambda_l2": 0.0,
     }
@@ -84,7 +84,7 @@ def learn_forest(task: Task) -> str:
 
 
 def learn_scorecard(task: Task) -> str:
-    """Points scorecard of weight-of-evidence bins."""
+    """Learn a points scorecard of weight-of-evidence bins."""
     settings = task.settings
     return fit_scorecard(
         task.matrix,

@@ -11,7 +11,8 @@ import lightgbm as lgb
 import numpy as np
 from scipy.optimize import nnls
 
-from credit_model.bundle.bundle import ScoreScale
+from credit_model.bundle.document import ScoreScale
+from credit_model.bundle.evidence import ScorecardRow
 from credit_model.contract.contract import Column
 from credit_model.features.encoder import Encoder
 from credit_model.metrics.logistic import sigmoid
@@ -22,6 +23,7 @@ from credit_model.types import Floats, Integers, Matrix, Outcomes
 _DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
 _PARAMETERS = "\nparameters:\n[objective: binary]\n\nend of parameters\n\npandas_categorical:null\n"
 _NAMED_LEVELS = 8
+_MIN_SHARE = 0.05
 _PENALTY, _STEPS, _TOLERANCE = 1.0, 50, 1e-10
 
 
@@ -31,30 +33,28 @@ def fit_scorecard(
     encoder: Encoder,
     *,
     max_bins: int = 6,
-    min_share: float = 0.05,
     seed: int,
     constrained: bool = True,
 ) -> str:
-    """Fits a scorecard: margin = intercept - sum over the features of weight * WoE of the applicant's bin.
+    """Fit a scorecard: margin = intercept - sum over the features of weight * WoE of the applicant's bin.
 
     Bins are the leaves of a LightGBM tree on one feature; they follow the contract's monotone direction, missing values
-    have a bin of their own, and levels are grouped by their default rate. The weights are a logistic regression with an
-    L2 penalty of 1 and weights of at least 0, since a weight below 0 would turn a feature against its own bins;
-    features whose weight would be are left out (`unused_features` names them).
+    have a bin of their own, every other bin holds at least 5 % of the applicants, and levels are grouped by their
+    default rate. The weights are those of a logistic regression with an L2 penalty of 1 and no weight below 0, which
+    would turn a feature against its own bins; features with such a weight are left out (see `unused_features`).
 
     Args:
         matrix: Encoded features, shape (rows, features).
         outcomes: True for a default, shape (rows,); both classes occur.
         encoder: Encoder of the matrix.
         max_bins: Most bins of a feature, without the one for missing values.
-        min_share: Smallest share of the applicants in a bin, but for missing values.
         seed: Seed of the sample LightGBM takes of very long tables to find borders.
         constrained: Whether the contract's directions bind the bins.
 
     Returns:
         LightGBM text model; the same rows give the same text, whatever the number of threads.
     """
-    smallest = max(1, ceil(min_share * len(matrix)))
+    smallest = max(1, ceil(_MIN_SHARE * len(matrix)))
     limits = _Limits(max_bins, smallest, seed, constrained)
     bins = [_learn(matrix[:, i], outcomes, column, limits) for i, column in enumerate(encoder.columns)]
     tallies = [Tally.of(part, matrix[:, i], outcomes) for i, part in enumerate(bins)]
@@ -84,7 +84,7 @@ def _learn(values: Floats, outcomes: Outcomes, column: Column, limits: _Limits) 
 
 
 def _edges(values: Floats, outcomes: Outcomes, direction: int, limits: _Limits) -> tuple[float, ...]:
-    """Borders that a LightGBM tree finds, drawn to values that occur."""
+    """Return the borders that a LightGBM tree finds, moved to values that occur."""
     if len(values) < 2 * limits.smallest or limits.bins < 2 or outcomes.all() or not outcomes.any():
         return ()
     parameters = {
@@ -105,12 +105,12 @@ def _edges(values: Floats, outcomes: Outcomes, direction: int, limits: _Limits) 
     found = re.search(r"^threshold=(.+)$", tree, re.MULTILINE)
     borders = np.sort([float(border) for border in found[1].split()]) if found else np.empty(0)
     ordered = np.unique(values)
-    # The largest value that occurs below a border reads better than the border, and parts the same applicants.
+    # The largest value below a border reads better than the border, and separates the same applicants.
     return tuple(np.unique(ordered[np.searchsorted(ordered, borders, side="right") - 1]).tolist())
 
 
 def _in_order(bins: Bins, values: Floats, outcomes: Outcomes, direction: int) -> Bins:
-    """Bins joined until their default rates move in one direction: LightGBM's leaf values do, rates need not."""
+    """Join bins until their default rates move in one direction: LightGBM's leaf values do, the rates need not."""
     while direction and bins.edges:
         risk = -direction * Tally.of(bins, values, outcomes).woe[1:]
         falls = np.flatnonzero(np.diff(risk) < 0)
@@ -121,7 +121,7 @@ def _in_order(bins: Bins, values: Floats, outcomes: Outcomes, direction: int) ->
 
 
 def _grouped(codes: Integers, outcomes: Outcomes, limits: _Limits) -> Bins:
-    """Levels grouped along their default rates, rare levels drawn towards the mean."""
+    """Group levels by their default rates, rare levels shrunk towards the mean."""
     if not len(codes):
         return Bins(groups=())
     sizes = np.bincount(codes)
@@ -137,7 +137,7 @@ def _grouped(codes: Integers, outcomes: Outcomes, limits: _Limits) -> Bins:
 
 
 def _weights(risk: Floats, outcomes: Outcomes) -> tuple[dict[int, float], float]:
-    """Weight of each feature that has one above 0, and the intercept.
+    """Return the weight of each feature with one above 0, and the intercept.
 
     Logistic regression with L2 penalty and weights of at least 0 by Newton's method: each step minimises the quadratic
     model under the bounds, as non-negative least squares. Where the bounds do not hold a weight at 0, it is the weight
@@ -164,7 +164,7 @@ def _weights(risk: Floats, outcomes: Outcomes) -> tuple[dict[int, float], float]
 
 
 def _newton_aim(risk: Floats, outcomes: Outcomes, weights: Floats) -> Floats:
-    """Minimum of the quadratic model of the penalised loss under weights of at least 0."""
+    """Return the minimum of the quadratic model of the penalised loss under weights of at least 0."""
     slopes, intercept = weights[:-1], float(weights[-1])
     fitted = sigmoid(risk @ slopes + intercept)
     spread, excess = fitted * (1 - fitted), fitted - outcomes
@@ -208,7 +208,7 @@ def _range(values: Floats, column: Column) -> str:
 
 
 def unused_features(model_text: str, encoder: Encoder) -> tuple[str, ...]:
-    """Features without a tree: they have one bin only, or their weight would contradict their own bins."""
+    """Return the features without a tree: they have one bin only, or their weight would contradict their own bins."""
     used = {feature for feature, _, _ in _features(model_text)}
     return tuple(name for position, name in enumerate(encoder.names) if position not in used)
 
@@ -222,8 +222,8 @@ def scorecard_table(
     *,
     slope: float = 1.0,
     intercept: float = 0.0,
-) -> list[dict[str, object]]:
-    """The scorecard as people read it: a row for each bin.
+) -> list[ScorecardRow]:
+    """Return the scorecard as people read it: a row for each bin.
 
     Points of an applicant's bins add up to the score (before rounding) of a sigmoid calibration. The base points are
     spread evenly over the features.
@@ -236,16 +236,12 @@ def scorecard_table(
         scale: Scale of the points.
         slope: Slope of the sigmoid calibration.
         intercept: Intercept of the sigmoid calibration.
-
-    Returns:
-        Rows with `feature`, `bin` (in words), `share` of the applicants, `default_rate` (None where nobody is),
-        `woe` (below 0 for bad risks) and `points`.
     """
     features = _features(model_text)
     factor = scale.pdo / log(2)
     base = slope * _base_margin(model_text) + intercept + log(scale.base_odds)
     share = (scale.base_score - factor * base) / max(len(features), 1)
-    rows: list[dict[str, object]] = []
+    rows: list[ScorecardRow] = []
     for feature, bins, values in features:
         tally = Tally.of(bins, matrix[:, feature], outcomes)
         points = share - factor * slope * values
@@ -254,18 +250,18 @@ def scorecard_table(
     return rows
 
 
-def _rows(feature: str, words: list[str], tally: Tally, points: Floats) -> list[dict[str, object]]:
-    """Rows of a feature's bins, the missing values last."""
+def _rows(feature: str, words: list[str], tally: Tally, points: Floats) -> list[ScorecardRow]:
+    """Return the rows of a feature's bins, the missing values last."""
     rates = np.divide(tally.defaults, tally.sizes, out=np.full(len(words), np.nan), where=tally.sizes > 0)
     return [
-        {
-            "feature": feature,
-            "bin": words[i],
-            "share": float(tally.sizes[i] / tally.sizes.sum()),
-            "default_rate": float(rates[i]) if tally.sizes[i] else None,
-            "woe": float(tally.woe[i]),
-            "points": float(points[i]),
-        }
+        ScorecardRow(
+            feature=feature,
+            bin=words[i],
+            share=float(tally.sizes[i] / tally.sizes.sum()),
+            default_rate=float(rates[i]) if tally.sizes[i] else None,
+            woe=float(tally.woe[i]),
+            points=float(points[i]),
+        )
         for i in (*range(1, len(words)), 0)
     ]
 

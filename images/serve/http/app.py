@@ -1,4 +1,4 @@
-"""The layer in front of KServe's application: answers the routes that carry applicants, without a framework between."""
+"""The ASGI application in front of KServe's: answers the prediction routes itself, without a framework."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ from images.serve.settings import NAME, Settings
 JSON = b"application/json"
 OCTETS = b"application/octet-stream"
 BINARY_HEADER = b"inference-header-content-length"
-# KServe would answer here for other models and any version, and let anybody take the model away from everybody.
+# KServe would answer these for other models and versions, and let any client unload the model.
 CLOSED = ("/v1/models/", "/v2/models/", "/v2/repository/")
 READINESS = ("/v2/health/ready", f"/v2/models/{NAME}/ready", f"/v1/models/{NAME}")
 SAFE_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Answer(NamedTuple):
-    """A whole HTTP answer; `json_length` where bytes follow its JSON."""
+    """A whole HTTP answer; `json_length` is set if binary tensors follow the JSON."""
 
     body: bytes
     content_type: bytes = JSON
@@ -49,7 +49,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A handler, the largest body it takes in bytes, and what metrics call it."""
+    """A handler, the largest body it accepts in bytes, and its name in metrics."""
 
     handle: Callable[[Headers, bytes], Awaitable[Answer]]
     limit: int
@@ -57,20 +57,20 @@ class Route:
 
 
 class Front:
-    """ASGI application: its own routes are answered here, everything else by the application behind.
+    """ASGI application that answers its own routes and passes everything else to KServe's.
 
     Attributes:
-        closing: set when the server is to end; every answer then closes its connection, so that no client sends
-            another request where nobody reads it.
+        closing: set when the server is about to end; every answer then closes its connection, so that no client sends
+            another request on it.
     """
 
     def __init__(self, app: Application, *, engine: Engine, settings: Settings, example: Mapping[str, object]) -> None:
         """Prepare the routes.
 
         Args:
-            app: answers every other route.
-            engine: scores.
-            settings: limits.
+            app: the application behind, for every other route.
+            engine: scores applicants.
+            settings: limits of requests.
             example: an applicant for the OpenAPI document and for warming up; may be empty.
         """
         self.closing = False
@@ -79,7 +79,7 @@ class Front:
         self._scorer = engine.scorer
         self._settings = settings
         self._example = example
-        # Unique among servers and restarts, and a number on top: ten times cheaper than a UUID each.
+        # A prefix unique to this process and a counter: ten times cheaper than a UUID per request.
         self._numbers = count(1)
         self._prefix = os.urandom(8).hex().encode()
         self._openapi: bytes | None = None
@@ -97,7 +97,7 @@ class Front:
             ("POST", "/invocations"): Route(self._invocations, settings.max_table, "invocations"),
             ("GET", "/openapi.json"): Route(self._document, 0, "openapi"),
         }
-        # The application behind answers these, were it only that the method is wrong.
+        # Known paths go to the application behind, if only for its 405.
         self._known = {path for _, path in self._routes} | {*READINESS}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +128,7 @@ class Front:
         self._engine.metrics.add_request(route.name, answer.status, perf_counter() - began)
 
     async def warm(self) -> None:
-        """Answer the example by both protocols, so that the first client finds nothing left to do."""
+        """Answer the example in both protocols, so that the first request is as fast as later ones."""
         await self._document({}, b"")
 
     def _route(self, scope: Scope) -> Route | None:
@@ -141,14 +141,14 @@ class Front:
         return route
 
     def _fault(self, error: Exception, path: str, request_id: str) -> Answer:
-        """Turn a fault into an answer, and into one line of the log without anything that may be somebody's data."""
+        """Turn an error into an answer and one log line without personal data."""
         refusal = ApplicantError(error) if isinstance(error, InputError) else error
         if not isinstance(refusal, RequestError):
             stack = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)]
             failure = {"request_id": request_id, "path": path, "type": type(error).__name__, "stack": stack}
             log.error("request failed", extra={"facts": failure})
             return Answer(orjson.dumps({"error": f"internal error; request {request_id}"}), status=500)
-        # A client's own words may be anything, and of any length; a column of the contract is neither.
+        # A client's column name may be anything, of any length; only a column of the contract is logged.
         column = self._scorer.contract.by_header.get(str(refusal.where.get("column")).strip().lower())
         facts = {"request_id": request_id, "path": path[:200], "status": refusal.status, "column": column}
         log.info("request refused", extra={"facts": facts})
@@ -156,16 +156,16 @@ class Front:
 
     async def _predict(self, _headers: Headers, body: bytes) -> Answer:
         request = v1.read(_json(body), max_rows=self._settings.max_rows)
-        answered = await self._engine.score(request.rows, explain=request.explain)
-        return Answer(orjson.dumps(v1.write(answered, self._scorer.version)))
+        response = await self._engine.score(request.rows, explain=request.explain)
+        return Answer(orjson.dumps(v1.write(response, self._scorer.version)))
 
     async def _infer(self, headers: Headers, body: bytes) -> Answer:
         rest = b""
         if BINARY_HEADER in headers:
             body, rest = _split(body, headers[BINARY_HEADER])
         request = v2.read(_json(body), self._scorer.contract, max_rows=self._settings.max_rows, binary=rest)
-        answered = await self._engine.score_columns(request.columns, request.count, explain=request.explain)
-        answer, json_length = v2.write(answered, request, name=NAME, version=self._scorer.version)
+        response = await self._engine.score_columns(request.columns, request.count, explain=request.explain)
+        answer, json_length = v2.write(response, request, name=NAME, version=self._scorer.version)
         return Answer(answer, JSON if json_length is None else OCTETS, json_length=json_length)
 
     async def _metadata(self, _headers: Headers, _body: bytes) -> Answer:
@@ -199,7 +199,7 @@ class Front:
         return Answer(orjson.dumps(invocations.EXECUTION_PARAMETERS))
 
     async def _closed(self, _headers: Headers, _body: bytes) -> Answer:
-        raise NotServedError(f"not served here; this server holds {NAME} version {self._scorer.version} alone")
+        raise NotServedError(f"not served here; this server holds only {NAME} version {self._scorer.version}")
 
     def _closing(self, send: Send) -> Send:
         async def closing(message: Message) -> None:
@@ -211,14 +211,14 @@ class Front:
 
 
 async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
-    """Return the whole body, or None when the client has gone.
+    """Return the whole body, None if the client has disconnected.
 
     Raises:
         TooLargeError: it is longer than `limit` bytes.
         UnsupportedTypeError: it is compressed.
     """
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise UnsupportedTypeError("a compressed body is not read; send it as it is")
+        raise UnsupportedTypeError("a compressed body is not accepted; send it uncompressed")
     if int(headers.get(b"content-length", b"0")) > limit:
         raise TooLargeError(f"the body is larger than {limit} bytes; send less at a time")
     parts: list[bytes] = []
@@ -236,10 +236,10 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
 
 
 def _split(body: bytes, length: bytes) -> tuple[bytes, bytes]:
-    """The JSON of a request, and the bytes of its tensors.
+    """Split a body into the request's JSON and the bytes of its tensors.
 
     Raises:
-        RequestError: the header does not say where one ends.
+        RequestError: the header is not a valid length.
     """
     size = int(length) if length.isdigit() and len(length) < 12 else -1
     if not 0 <= size <= len(body):

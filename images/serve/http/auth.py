@@ -1,4 +1,4 @@
-"""The layer before the front where a bearer token is asked for; without one the front is called directly."""
+"""Bearer-token authentication, an ASGI layer in front of the application; absent if no tokens are configured."""
 
 import hmac
 import logging
@@ -15,7 +15,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Kubernetes, SageMaker and Prometheus ask these, and have no token.
+# Kubernetes, SageMaker and Prometheus call these, without a token.
 OPEN = frozenset({"/ping", "/metrics", "/v2/health/live", "/v2/health/ready"})
 SCHEME = b"bearer "
 LOOK_SECONDS = 1.0
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 
 class TokenFileError(RuntimeError):
-    """The token file cannot be used; without it the server would be open."""
+    """The token file cannot be used, and without it the server would be open to all."""
 
 
 class Tokens:
-    """The tokens of a file, one a line, so that an old and a new one can be good at the same time.
+    """The tokens of a file, one per line, so that an old and a new one can both be valid.
 
-    The file is looked at again every second; one that can no longer be read leaves the tokens as they were.
+    The file is checked every second. If it can no longer be read, the tokens stay as they were.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class Tokens:
         self._next_look = monotonic() + LOOK_SECONDS
 
     def admit(self, token: bytes) -> bool:
-        """Say whether it is one of the tokens, in a time that does not tell how much of it is right."""
+        """Return whether it is one of the tokens, in constant time."""
         if monotonic() > self._next_look:
             self._look()
         found = False
@@ -63,9 +63,9 @@ class Tokens:
         try:
             if _mark(self._path) != self._mark:
                 self._mark, self._tokens = self._read()
-                log.info("tokens read anew", extra={"facts": {"tokens": len(self._tokens)}})
+                log.info("tokens reloaded", extra={"facts": {"tokens": len(self._tokens)}})
         except (OSError, TokenFileError) as error:
-            log.error("the tokens stay as they were: %s", error)
+            log.error("tokens not reloaded: %s", error)
 
     def _read(self) -> tuple[tuple[int, ...], list[bytes]]:
         try:
@@ -74,18 +74,18 @@ class Tokens:
             raise TokenFileError(f"token file {self._path}: {error.strerror}; mount the secret there") from error
         tokens = [line.strip() for line in text.splitlines() if line.strip()]
         if not tokens:
-            raise TokenFileError(f"token file {self._path} holds no token; write one a line")
+            raise TokenFileError(f"token file {self._path} holds no token; write one per line")
         return mark, tokens
 
 
 def _mark(path: Path) -> tuple[int, ...]:
-    """What changes when the file does, also when a mounted secret's link is turned to another one."""
+    """Return facts that change with the file, also when a mounted secret's link is switched."""
     found = os.stat(path)
     return found.st_ino, found.st_dev, found.st_mtime_ns, found.st_size
 
 
 class Guard:
-    """ASGI application: passes on what is open or carries a token, and answers the rest with 401."""
+    """ASGI application that passes on open paths and requests with a valid token, and answers the rest with 401."""
 
     def __init__(self, app: Application, tokens: Tokens, metrics: Metrics) -> None:
         self._app = app

@@ -6,12 +6,12 @@ from credit_model.bundle.bundle import Bundle
 from credit_model.scoring.scorer import Scorer
 from images.serve.settings import NAME
 
-# Enough of the twenty golden applicants to take the way of many rows as well.
+# Repeats the twenty golden applicants often enough to warm the path for many rows too.
 _ROUNDS = 5
 
 
 class CreditModel(kserve.Model):  # type: ignore[misc]
-    """KServe's view of a bundle: its name and readiness. The front answers for its predictions."""
+    """A bundle as KServe sees it: name and readiness. `Front` answers prediction requests."""
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__(NAME)
@@ -20,11 +20,11 @@ class CreditModel(kserve.Model):  # type: ignore[misc]
 
     @property
     def example(self) -> dict[str, object]:
-        """An applicant of the bundle, or none."""
+        """Return an applicant of the bundle, empty if it has none."""
         return dict(self._golden[0]) if self._golden else {}
 
     def load(self) -> bool:
-        """Score the bundle's golden applicants, so that the first request finds everything warm."""
+        """Score the bundle's golden applicants, so that the first request finds everything warm; return readiness."""
         if self._golden:
             self.scorer.score_rows(self._golden[:1])
             self.scorer.score_rows(self._golden)

@@ -1,4 +1,4 @@
-"""The server's OpenAPI document, with requests that can be sent as they are and the answers they get."""
+"""The server's OpenAPI document, with working example requests and their answers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,13 +31,13 @@ _REFUSALS = {
 
 
 def document(engine: Engine, name: str, *, example: Mapping[str, object], max_rows: int) -> Json:
-    """Return the document.
+    """Return the OpenAPI document.
 
     Args:
         engine: answers the examples.
-        name: of the model.
-        example: an applicant; without one the examples are left out.
-        max_rows: applicants in one request.
+        name: name of the model.
+        example: an applicant; without one, examples are left out.
+        max_rows: most applicants in one request.
     """
     scorer = engine.scorer
     path = f"/v2/models/{name}"
@@ -145,7 +145,7 @@ def _v2(engine: Engine, name: str, example: Mapping[str, object]) -> tuple[Json,
 
 
 def tensors_of(engine: Engine, row: Mapping[str, object]) -> list[Json]:
-    """One applicant as V2 tensors, a column each."""
+    """Return one applicant as V2 tensors, one per column."""
     kinds = {column.name: v2.DATATYPES[column.kind] for column in engine.scorer.contract.features}
     return [
         {"name": name, "datatype": kinds.get(name, "BYTES"), "shape": [1], "data": [value]}

@@ -1,4 +1,4 @@
-"""KServe's server with our front before it: uvloop, nothing between socket and front, and an end that loses nothing."""
+"""KServe's server with our application in front: uvloop, no layers in between, and a shutdown that loses no request."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ from images.serve.http.auth import Application, Guard, Tokens
 from images.serve.http.kserve_model import CreditModel
 from images.serve.settings import Settings
 
-# Seconds from the last connection taken to the end: for its first request to arrive.
+# Seconds between closing the listener and the end, for the first requests of the last connections.
 LINGER = 0.3
 
 
@@ -39,33 +39,33 @@ class Server(ModelServer):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serve; return when the last request is answered."""
-        # KServe runs asyncio's own loop whatever its setting says, unless another one is the default.
+        # KServe ignores its own setting and runs asyncio's loop, unless another one is the default.
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-        # What is loaded by now stays: the collector need not walk through it again and again.
+        # Everything loaded so far stays, so the garbage collector need not scan it again.
         gc.collect()
         gc.freeze()
         self.start([self._model])
 
     def setup_event_loop(self) -> None:
-        """Leave the loop alone: KServe would set up another one than `asyncio.run` then makes."""
+        """Leave the loop alone: KServe would set up a different one from the one that `asyncio.run` creates."""
 
     async def _serve(self) -> None:
         config = self._rest_server.config
-        # KServe adds its own layers to its application, behind the front; uvicorn is to call the front itself.
+        # KServe adds layers to its own application, behind ours; uvicorn must call ours directly.
         config.app = self._app
         config.proxy_headers = False
         config.server_header = False
         await self._front.warm()
-        self._end_softly()
+        self._drain_on_sigterm()
         try:
             await super()._serve()
         finally:
             await self._engine.close()
 
-    def _end_softly(self) -> None:
-        """On SIGTERM say unready and close connections after their next answer; stop when `drain` is over.
+    def _drain_on_sigterm(self) -> None:
+        """On SIGTERM report unready and close each connection after its next answer; stop after `drain` seconds.
 
-        uvicorn alone would close connections on which the next request may already be on its way.
+        uvicorn alone would close connections whose next request may already be on its way.
         """
         server = self._rest_server._server
         stop, loop = server.handle_exit, asyncio.get_running_loop()
@@ -79,7 +79,7 @@ class Server(ModelServer):  # type: ignore[misc]
             loop.call_soon_threadsafe(loop.call_later, self._drain, end, number, frame)
 
         def end(number: int, frame: FrameType | None) -> None:
-            # Nobody can connect any more; who has just done so is answered.
+            # No new connections; those accepted just now are still answered.
             for listener in server.servers:
                 listener.close()
             loop.call_later(LINGER, stop, number, frame)

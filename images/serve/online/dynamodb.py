@@ -1,4 +1,4 @@
-"""Looks features up in the DynamoDB online table, within a time and without ever blocking the event loop."""
+"""Looks up features in the DynamoDB online table, within a time limit and without blocking the event loop."""
 
 import asyncio
 import logging
@@ -21,11 +21,11 @@ from images.serve.online.sigv4 import Credentials, Signer
 
 KEY = "application_id"
 TARGET = "DynamoDB_20120810.BatchGetItem"
-CHUNK = 100  # what one BatchGetItem may ask for
+CHUNK = 100  # most keys of one BatchGetItem
 MAX_KEY_BYTES = 2048
 CONNECTIONS = 64
 FIRST_PAUSE_SECONDS = 0.001
-# A request goes on so long at most, also after its caller has been answered: cut short, it would cost its connection.
+# Longest a request may take, even after its caller has been answered: aborting it would cost its connection.
 REQUEST_SECONDS = 1.0
 REFRESH_SECONDS = 60.0
 LOG_SECONDS = 10.0
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 class TableError(Exception):
-    """DynamoDB has refused a request; `code` is its name for why."""
+    """DynamoDB has refused a request; `code` is its error code."""
 
     def __init__(self, code: str, status: int) -> None:
         super().__init__(f"{code} (HTTP {status})")
@@ -56,8 +56,8 @@ class TableError(Exception):
 
 
 @dataclass
-class _Ask:
-    """Some of a look-up's ids, at most as many as one request takes, and the loop's time until which they count."""
+class _Chunk:
+    """The ids of one request, what was found of them, and the loop's time at which their caller stops waiting."""
 
     keys: list[str]
     found: dict[str, Row]
@@ -94,7 +94,7 @@ class DynamoLookup:
 
     @classmethod
     def connect(cls, table: str, *, timeout: float) -> "DynamoLookup":
-        """Return a look-up with the region, endpoint and credentials that every AWS client of this process has.
+        """Return a look-up with the region, endpoint and credentials of this process's AWS clients.
 
         Raises:
             LookupSetupError: there is no region, or there are no credentials.
@@ -105,11 +105,11 @@ class DynamoLookup:
             found = session.get_credentials()
             if not region or found is None:
                 lacking = "credentials; give the service account a role" if region else "a region; set AWS_REGION"
-                raise LookupSetupError(f"the online table {table} cannot be asked without {lacking}")
+                raise LookupSetupError(f"the online table {table} cannot be used without {lacking}")
             first = _frozen(found)
             endpoint = session.create_client("dynamodb", region_name=region).meta.endpoint_url
         except BotoCoreError as error:
-            raise LookupSetupError(f"the online table {table} cannot be asked: {error}") from error
+            raise LookupSetupError(f"the online table {table} cannot be used: {error}") from error
         signer = Signer(first, region=region, host=urlsplit(endpoint).netloc, service="dynamodb")
         return cls(table, endpoint=endpoint, signer=signer, credentials=lambda: _frozen(found), timeout=timeout)
 
@@ -119,7 +119,7 @@ class DynamoLookup:
         unique = [key for key in dict.fromkeys(ids) if _askable(key)]
         found: dict[str, Row] = {}
         deadline = self._now() + self._timeout
-        asks = [_Ask(unique[start : start + CHUNK], found, deadline) for start in range(0, len(unique), CHUNK)]
+        asks = [_Chunk(unique[start : start + CHUNK], found, deadline) for start in range(0, len(unique), CHUNK)]
         faults = await self._answered(asks, session) if asks else {}
         answers = [found.get(key) or faults.get(key) or LookupFault(key, MISSING, missing=True) for key in ids]
         missing = sum(isinstance(answer, LookupFault) and answer.missing for answer in answers)
@@ -128,8 +128,8 @@ class DynamoLookup:
             counter.inc(number)
         return answers
 
-    async def _answered(self, asks: Iterable[_Ask], session: aiohttp.ClientSession) -> dict[str, LookupFault]:
-        """Wait until everything is answered or the time is over; return the faults of what is not found by then."""
+    async def _answered(self, asks: Iterable[_Chunk], session: aiohttp.ClientSession) -> dict[str, LookupFault]:
+        """Wait until everything is answered or time is up; return the faults of what is not found by then."""
         tasks = {asyncio.create_task(self._ask(ask, session)): ask for ask in asks}
         self._running |= tasks.keys()
         for task in tasks:
@@ -148,15 +148,15 @@ class DynamoLookup:
     def _end(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # looked at, or asyncio complains of those that nobody waits for any more
+            task.exception()  # read it, or asyncio complains about exceptions that nobody retrieved
 
     def _fault(self, key: str, error: BaseException) -> LookupFault:
         late = isinstance(error, TimeoutError)
-        what = f"did not answer within {self._timeout * 1000:g} ms" if late else "cannot be asked at the moment"
-        return LookupFault(key, f"the online table {what}; ask again, or send the features", missing=False)
+        what = f"did not answer within {self._timeout * 1000:g} ms" if late else "is unavailable at the moment"
+        return LookupFault(key, f"the online table {what}; try again, or send the features", missing=False)
 
     def _say(self, error: BaseException) -> None:
-        """Tell who is on call what DynamoDB says, now and then."""
+        """Log DynamoDB's error, at most once every few seconds."""
         if time.monotonic() - self._said < LOG_SECONDS:
             return
         self._said = time.monotonic()
@@ -164,13 +164,13 @@ class DynamoLookup:
         facts = {"table": self._table, "reason": reason, "unanswered": len(self._running)}
         log.warning("the online table does not answer", extra={"facts": facts})
 
-    async def _ask(self, ask: _Ask, session: aiohttp.ClientSession) -> None:
-        """Ask until every key has been answered for, or the time is over.
+    async def _ask(self, ask: _Chunk, session: aiohttp.ClientSession) -> None:
+        """Ask until every key is answered or time is up.
 
         Raises:
             TimeoutError: some keys are still unanswered.
             TableError: DynamoDB refuses.
-            aiohttp.ClientError: nobody answers.
+            aiohttp.ClientError: the connection fails.
         """
         request: dict[str, Any] = {self._table: {"Keys": [{KEY: {"S": key}} for key in ask.keys]}}
         pause = FIRST_PAUSE_SECONDS
@@ -183,8 +183,8 @@ class DynamoLookup:
             await asyncio.sleep(pause)
             pause *= 2
 
-    async def _step(self, request: dict[str, Any], ask: _Ask, session: aiohttp.ClientSession) -> dict[str, Any]:
-        """Ask once, keep what is found, and return what is still to be asked."""
+    async def _step(self, request: dict[str, Any], ask: _Chunk, session: aiohttp.ClientSession) -> dict[str, Any]:
+        """Ask once, keep what is found, and return the rest of the request."""
         try:
             answer = await self._call(request, ask, session)
         except TableError as error:
@@ -194,19 +194,19 @@ class DynamoLookup:
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            return request  # a kept connection that was closed in this moment
+            return request  # a kept-alive connection was closed just now
         for item in answer["Responses"].get(self._table, ()):
             row = plain(item)
             ask.found[str(row[KEY])] = row
         unprocessed: dict[str, Any] = answer.get("UnprocessedKeys") or {}
         return unprocessed
 
-    async def _call(self, request: dict[str, Any], ask: _Ask, session: aiohttp.ClientSession) -> dict[str, Any]:
+    async def _call(self, request: dict[str, Any], ask: _Chunk, session: aiohttp.ClientSession) -> dict[str, Any]:
         body = orjson.dumps({"RequestItems": request})
         headers = self._signer.headers(TARGET, body, time.time())
         async with session.post(
             self._endpoint,
-            data=aiohttp.BytesPayload(body),  # bytes alone would have aiohttp look for what to do with them
+            data=aiohttp.BytesPayload(body),  # for plain bytes, aiohttp would search for a payload type
             headers=headers,
             allow_redirects=False,
             trace_request_ctx=ask,
@@ -221,7 +221,7 @@ class DynamoLookup:
         raise TableError(code, reply.status)
 
     def _start(self) -> aiohttp.ClientSession:
-        """Open what needs a running event loop, at the first look-up."""
+        """Open the session, which needs a running event loop, at the first look-up."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60),
@@ -235,7 +235,7 @@ class DynamoLookup:
         return self._session
 
     def _clock_of_connections(self) -> aiohttp.TraceConfig:
-        """Stop a look-up's time while a connection is opened for it."""
+        """Return a trace that stops a look-up's clock while a connection is opened for it."""
 
         async def begins(_session: aiohttp.ClientSession, context: SimpleNamespace, _event: object) -> None:
             context.trace_request_ctx.deadline = self._now() + REQUEST_SECONDS
@@ -252,7 +252,7 @@ class DynamoLookup:
         return asyncio.get_running_loop().time()
 
     async def _refresh(self) -> None:
-        """Renew the credentials in good time; botocore knows when, and asks STS or the pod's agent for them."""
+        """Renew the credentials regularly; botocore knows when they expire and where to get new ones."""
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             await self._renew()
@@ -260,12 +260,12 @@ class DynamoLookup:
     async def _renew(self) -> None:
         try:
             self._signer.renew(await asyncio.to_thread(self._credentials))
-        except Exception as error:  # of whatever kind: the old ones may last until the next attempt
+        except Exception as error:  # of any kind: the old ones may last until the next attempt
             facts = {"type": type(error).__name__}
-            log.warning("AWS credentials cannot be renewed; it is tried again", extra={"facts": facts})
+            log.warning("AWS credentials cannot be renewed; retrying", extra={"facts": facts})
 
     async def close(self) -> None:
-        """Give up what is under way and close every connection."""
+        """Cancel running requests and close every connection."""
         tasks = [*self._running, *([self._refreshing] if self._refreshing else [])]
         for task in tasks:
             task.cancel()
@@ -275,7 +275,7 @@ class DynamoLookup:
 
 
 def _askable(key: str) -> bool:
-    """Whether a key may be part of a request: one that may not would have DynamoDB refuse all of it."""
+    """Return whether a key may be in a request: DynamoDB refuses the whole request for one that may not."""
     try:
         return 0 < len(key.encode()) <= MAX_KEY_BYTES
     except UnicodeEncodeError:  # half a surrogate pair
@@ -294,17 +294,21 @@ def _document(answer: bytes, status: int) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         document = None
     if not isinstance(document, dict):
-        raise TableError("the answer is no JSON object", status)
+        raise TableError("the answer is not a JSON object", status)
     return document
 
 
 def _frozen(found: Any) -> Credentials:  # noqa: ANN401 - botocore is untyped
-    keys = found.get_frozen_credentials()  # renews them where they are about to expire
+    keys = found.get_frozen_credentials()  # renews them if they are about to expire
     return Credentials(keys.access_key, keys.secret_key, keys.token)
 
 
 def plain(item: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
-    """Return an item's columns as plain values; attributes that begin with an underscore are the platform's own."""
+    """Return an item's columns as plain values, without the platform's own attributes, which begin with an underscore.
+
+    >>> plain({"age": {"N": "41"}, "_version": {"S": "x"}})
+    {'age': 41.0}
+    """
     return {name: _value(attribute) for name, attribute in item.items() if name[0] != "_"}
 
 

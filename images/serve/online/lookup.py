@@ -1,4 +1,4 @@
-"""Looks applicants' features up by id: what the server asks for when a request gives nothing but an id."""
+"""The interface of look-ups: features by application id, for requests that hold only an id."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class LookupFault:
-    """Why one applicant could not be looked up; the others of the request are answered all the same.
+    """Why one applicant could not be looked up; the request's others are still answered.
 
     Attributes:
-        id: What was asked for.
+        id: The id.
         reason: What is wrong and what to do, for the answer.
-        missing: Whether the id is unknown; otherwise the table could not be asked, and asking again may help.
+        missing: Whether the id is unknown; otherwise the table did not answer, and a retry may help.
     """
 
     id: str
@@ -21,16 +21,16 @@ class LookupFault:
 
 
 class LookupSetupError(Exception):
-    """The settings name an online table that cannot be asked as they stand; the message says what to change."""
+    """The online table cannot be used with these settings; the message says what to change."""
 
 
 class Lookup(Protocol):
     """Finds features by application id."""
 
     async def rows(self, ids: Sequence[str]) -> list[Mapping[str, object] | LookupFault]:
-        """Return, in the order of `ids`, columns by canonical name as `Scorer.score_rows` takes them, or a fault.
+        """Return columns by canonical name, as `Scorer.score_rows` takes them, or a fault, in the order of `ids`.
 
-        Never raises for what the table answers or fails to answer; never blocks the event loop.
+        Never raises because of the table, and never blocks the event loop.
         """
         ...
 

@@ -1,7 +1,7 @@
-"""Signs requests to one AWS JSON service: Signature Version 4, with what stays the same worked out once.
+"""Signs requests to one AWS JSON service with Signature Version 4; constant parts are computed once.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. botocore's own
-signer gives the same (a test compares them) and takes many times as long, because it signs any request.
+signer gives the same result (a test compares them) but is many times slower, because it signs any request.
 """
 
 import hmac
@@ -13,7 +13,7 @@ CONTENT_TYPE = "application/x-amz-json-1.0"
 
 
 class Credentials(NamedTuple):
-    """AWS keys; `token` only where they are temporary."""
+    """AWS keys; temporary ones have a `token`."""
 
     access_key: str
     secret_key: str
@@ -32,7 +32,7 @@ class Signer:
         self._key = b""
 
     def renew(self, credentials: Credentials) -> None:
-        """Sign with these keys from now on."""
+        """Replace the keys."""
         self._credentials, self._day = credentials, ""
 
     def headers(self, target: str, body: bytes, now: float) -> dict[str, str]:

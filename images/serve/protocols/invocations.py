@@ -15,18 +15,18 @@ from credit_model.scoring.blocks import BlockScorer
 from credit_model.scoring.scorer import SCORES_SCHEMA, Scorer
 from images.serve.errors import NotAcceptableError, RequestError, UnsupportedTypeError
 from images.serve.protocols import table_readers, table_writers
-from images.serve.protocols.table_readers import Scored
+from images.serve.protocols.table_readers import ScoreStream
 
 PARQUET, CSV, JSON_LINES = "application/x-parquet", "text/csv", "application/jsonlines"
 ALIASES = {"application/parquet": PARQUET, "application/x-jsonlines": JSON_LINES, "application/json-lines": JSON_LINES}
-_READERS: dict[str, Callable[[bytes, BlockScorer, str | None], Scored]] = {
+_READERS: dict[str, Callable[[bytes, BlockScorer, str | None], ScoreStream]] = {
     PARQUET: table_readers.parquet,
     CSV: table_readers.comma_separated,
     JSON_LINES: table_readers.json_lines,
 }
-# What a batch transform that says nothing else is told: one request at a time keeps all cores busy.
+# Defaults for a batch transform: one request at a time keeps all cores busy.
 EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
-# Each works with all cores on tables of some hundred megabytes, so more at once would only take more memory.
+# Each request uses all cores for tables of some hundred megabytes; more at once would only take more memory.
 _WORKING = BoundedSemaphore(cores())
 SCORED_AT = pa.field("scored_at", pa.timestamp("us", tz="UTC"))
 
@@ -36,7 +36,7 @@ class MediaType:
     """A content type or one choice of an Accept header, with its parameters.
 
     Attributes:
-        name: Without parameters, lower case, by the name this server uses.
+        name: Canonical name in lower case, without parameters.
         parameters: Lower case.
     """
 
@@ -44,26 +44,26 @@ class MediaType:
     parameters: dict[str, str]
 
     def choice(self, parameter: str, *values: str) -> str | None:
-        """Value of a parameter; None where it is not given.
+        """Return the value of a parameter, None if it is absent.
 
         Raises:
-            RequestError: it has another value than those.
+            RequestError: it is not one of the allowed values.
         """
         value = self.parameters.get(parameter)
         if value is not None and value not in values:
-            raise RequestError(f"{parameter}={value} in a content type: it is one of {', '.join(values)}")
+            raise RequestError(f"{parameter}={value} in a content type: must be one of {', '.join(values)}")
         return value
 
 
 @dataclass(frozen=True)
-class Answered:
-    """An answer, and what is to be counted of it.
+class TableResponse:
+    """An answer, and its counts for metrics.
 
     Attributes:
         body: The scores.
-        content_type: Of the body.
-        rows: How many applicants were scored.
-        unknown: How many of their values, by column, are levels that the model does not know.
+        content_type: Type of the body.
+        rows: Number of scored applicants.
+        unknown: Number of unknown levels by column.
     """
 
     body: bytes
@@ -72,20 +72,20 @@ class Answered:
     unknown: Counter[str]
 
 
-def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> Answered:
-    """Score a whole object, block by block on all cores; no more objects than cores at a time, others wait.
+def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> TableResponse:
+    """Score a whole object block by block on all cores; at most as many objects as cores at a time, others wait.
 
     Args:
-        body: The object. A CSV without a header line holds the id and the features in the contract's order, or the
-            features alone; JSON Lines holds an applicant a line.
+        body: The object. A CSV without a header line holds the features in the contract's order, optionally after the
+            id; JSON Lines holds one applicant per line.
         scorer: The model.
-        content_type: Of the body; `text/csv` may say `header=present` or `header=absent`.
-        accept: What the client takes, empty or `*/*` for the type it sent. `reasons=true` asks for reason codes;
-            `text/csv` may say `header=present` or `header=absent`, else the answer has a header where the body has.
+        content_type: Type of the body; `text/csv` may say `header=present` or `header=absent`.
+        accept: Types the client accepts; empty or `*/*` for the type it sent. `reasons=true` asks for reason codes.
+            `text/csv` may say `header=present` or `header=absent`; by default the answer has a header if the body has.
 
     Returns:
-        The scores (application_id, pd, score, grade, decision, model_version, on demand reasons, scored_at), a row an
-        applicant in the same order.
+        The scores (application_id, pd, score, grade, decision, model_version, reasons if asked for, scored_at), one
+        row per applicant in the same order.
 
     Raises:
         RequestError: The body cannot be read, or is too large.
@@ -106,18 +106,22 @@ def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> An
         moment = pa.repeat(pa.scalar(datetime.now(UTC), SCORED_AT.type), scores.num_rows)
         headed = (heading or ("present" if found.header else "absent")) == "present"
         written = table_writers.WRITERS[wanted.name](scores.append_column(SCORED_AT, moment), headed)
-    return Answered(written, wanted.name, scores.num_rows, unknown)
+    return TableResponse(written, wanted.name, scores.num_rows, unknown)
 
 
-def _noted(found: Scored, unknown: Counter[str]) -> Iterator[pa.Table]:
-    """The scores of each block, its unknown levels added up."""
+def _noted(found: ScoreStream, unknown: Counter[str]) -> Iterator[pa.Table]:
+    """Yield the scores of each block, adding up unknown levels."""
     for part in found.parts:
         unknown.update(part.unknown)
         yield part.scores
 
 
 def media_type(header: str) -> MediaType:
-    """Read a content type such as `text/csv; header=absent`."""
+    """Parse a content type.
+
+    >>> media_type("text/csv; header=absent")
+    MediaType(name='text/csv', parameters={'header': 'absent'})
+    """
     plain, *more = (part.strip().lower() for part in header.split(";"))
     pairs = (part.partition("=") for part in more if part)
     return MediaType(ALIASES.get(plain, plain), {name.strip(): value.strip(' "') for name, _, value in pairs})
@@ -133,7 +137,7 @@ def _readable(content_type: str) -> MediaType:
 
 
 def _is_utf8(kind: MediaType) -> bool:
-    """Whether text of this type is UTF-8, by any of its names, or ASCII, which is part of it."""
+    """Return whether text of this type is UTF-8, by any of its names, or ASCII, which is a subset."""
     try:
         return codecs.lookup(kind.parameters.get("charset", "utf-8")).name in ("utf-8", "utf-8-sig", "ascii")
     except (LookupError, ValueError):
@@ -141,11 +145,11 @@ def _is_utf8(kind: MediaType) -> bool:
 
 
 def _accepted(accept: str, given: MediaType) -> MediaType:
-    """The type to answer with: the one the client likes best, the first of equals, its own where any will do."""
+    """Return the type to answer with: the client's favourite, the first of equals, or its own type if any will do."""
     ranges = [media_type(part) for part in accept.split(",") if part.strip()] or [MediaType("*/*", {})]
     found: list[tuple[float, int, MediaType]] = []
     for name in dict.fromkeys((given.name, *table_writers.WRITERS)):
-        # The most exact of the ranges that hold a type speaks for it.
+        # The most specific range that matches a type decides.
         holding = [(_exactness(kind, name), -place) for place, kind in enumerate(ranges) if _exactness(kind, name)]
         if holding:
             place = -max(holding)[1]
@@ -157,17 +161,17 @@ def _accepted(accept: str, given: MediaType) -> MediaType:
 
 
 def _exactness(kind: MediaType, name: str) -> int:
-    """How exactly a range of an Accept header names a type; 0 where it does not hold it."""
+    """Return how specifically a range of an Accept header matches a type, 0 if it does not match."""
     if not _is_utf8(kind):
         return 0
     return {"*/*": 1, f"{name.partition('/')[0]}/*": 2, name: 3}.get(kind.name, 0)
 
 
 def _quality(kind: MediaType) -> float:
-    """Weight of a range, 0 to 1.
+    """Return the weight of a range, 0 to 1.
 
     Raises:
-        RequestError: it is none.
+        RequestError: it is not a weight.
     """
     text = kind.parameters.get("q", "1")
     try:
@@ -175,7 +179,7 @@ def _quality(kind: MediaType) -> float:
     except ValueError:
         quality = -1
     if not 0 <= quality <= 1:
-        raise RequestError(f"q={text} in an Accept header: it is a number from 0 to 1")
+        raise RequestError(f"q={text} in an Accept header: must be a number from 0 to 1")
     return quality
 
 

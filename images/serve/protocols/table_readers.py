@@ -1,4 +1,4 @@
-"""Bodies of `/invocations`, Parquet, CSV and JSON Lines: read in blocks, scored as they are read."""
+"""Bodies of `/invocations` in Parquet, CSV and JSON Lines, read in blocks and scored as they are read."""
 
 import csv
 import re
@@ -19,19 +19,19 @@ from credit_model.scoring.blocks import BlockScorer, ScoredBlock
 from credit_model.scoring.row_numbers import AnyBlock, in_one_count
 from images.serve.errors import RequestError, TooLargeError
 
-# Applicants of a body of the largest size have at least so many bytes each.
+# Most applicants in one body.
 MAX_ROWS = 2_000_000
-# Parquet of applicants unpacks to a few times its size; what unpacks to more was made to do so.
+# Most bytes of an unpacked Parquet body: applicants unpack to a few times their size, an attack to far more.
 MAX_UNPACKED = 2 << 30
 _LINES_BYTES = 2 << 20
-# A line that is not blank, and anything after it; Arrow complains of a CSV without rows.
+# A non-blank line followed by another; Arrow rejects a CSV without rows.
 _ROWS = re.compile(rb"(?:\xef\xbb\xbf)?\s*\S[^\r\n]*[\r\n]\s*\S")
 _JSON_TYPES = {"numeric": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_()}
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Scores of a body as they become known, and whether the body had a header line.
+class ScoreStream:
+    """The scores of a body as they are computed, and whether the body had a header line.
 
     Attributes:
         parts: Blocks of scores in order; reading them may raise RequestError or InputError.
@@ -42,7 +42,7 @@ class Scored:
     header: bool = True
 
 
-def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
+def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> ScoreStream:
     """Score a Parquet table.
 
     Raises:
@@ -62,10 +62,10 @@ def parquet(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
     read = blocks.parquet_blocks(file, scorer.contract)
     if not file.metadata.num_rows:
         read = iter([file.schema_arrow.empty_table()])
-    return Scored(in_one_count(in_order(scorer.table, _told(read, "Parquet"))))
+    return ScoreStream(in_one_count(in_order(scorer.table, _within_limits(read, "Parquet"))))
 
 
-def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> Scored:
+def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> ScoreStream:
     """Score a CSV, with a header line or, in the contract's order, without one.
 
     Raises:
@@ -81,11 +81,11 @@ def comma_separated(body: bytes, scorer: BlockScorer, header: str | None) -> Sco
     if not present or _ROWS.match(body):
         layout = CsvLayout(tuple(names), skipped=blank + int(present))
         read = blocks.csv_blocks(lambda: pa.BufferReader(body), layout, scorer.contract, literal=scorer.literal)
-    return Scored(in_one_count(in_order(scorer.table, _told(read, "CSV"))), present)
+    return ScoreStream(in_one_count(in_order(scorer.table, _within_limits(read, "CSV"))), present)
 
 
-def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
-    """Score JSON Lines: plain pieces through Arrow, any other with the rules of the online routes."""
+def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> ScoreStream:
+    """Score JSON Lines: simple pieces through Arrow, others by the rules of the online routes."""
     schema = {ID: pa.string()}
     schema |= {column.name: _JSON_TYPES.get(column.kind, pa.string()) for column in scorer.contract.features}
     parsing = pyarrow.json.ParseOptions(explicit_schema=pa.schema(schema), unexpected_field_behavior="error")
@@ -94,11 +94,11 @@ def json_lines(body: bytes, scorer: BlockScorer, _header: str | None) -> Scored:
         table = _plain_json(piece, parsing)
         return scorer.objects(_objects(piece)) if table is None else scorer.table(table)
 
-    return Scored(in_one_count(_within(_numbered(in_order(work, _pieces(body)), body))))
+    return ScoreStream(in_one_count(_within(_numbered(in_order(work, _pieces(body)), body))))
 
 
 def _first_line(body: bytes) -> tuple[int, list[str]]:
-    """How many blank lines there are, and the values of the first line after them."""
+    """Return the number of leading blank lines, and the values of the first line after them."""
     try:
         blank, line = first_line(body)
         return blank, next(csv.reader([line.decode()]), [])
@@ -109,7 +109,7 @@ def _first_line(body: bytes) -> tuple[int, list[str]]:
 
 
 def _is_header(values: list[str], contract: Contract) -> bool:
-    """Whether a line names every required column: a name or two may be somebody's values."""
+    """Return whether a line names every required column; one or two matches may be values by chance."""
     known = {contract.by_header.get(value.strip().lower()) for value in values}
     return bool(known & {column.name for column in contract.features}) and not _unnamed(values, contract)
 
@@ -123,15 +123,15 @@ def _in_contract_order(first: list[str], contract: Contract) -> list[str]:
     names, width = [column.name for column in contract.features], len(first)
     if width not in (len(names), len(names) + 1):
         raise RequestError(
-            f"the first line of the CSV body is no header line, for it does not name '{_unnamed(first, contract)[0]}', "
-            f"and has {width} values where the contract has {ID} and {len(names)} features; send a header line with "
+            f"the first line of the CSV body is not a header line: it does not name '{_unnamed(first, contract)[0]}', "
+            f"and it has {width} values where the contract has {ID} and {len(names)} features; send a header line with "
             "every required column, or all of them in contract order"
         )
     return names if width == len(names) else [ID, *names]
 
 
-def _told(read: Iterable[pa.Table], kind: str) -> Iterator[pa.Table]:
-    """The same blocks, not too many of them, with Arrow's complaints as the client's fault."""
+def _within_limits(read: Iterable[pa.Table], kind: str) -> Iterator[pa.Table]:
+    """Yield the same blocks within the row limit; Arrow's errors become the client's."""
     try:
         yield from _within(read)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -153,7 +153,7 @@ def _too_many() -> str:
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:
-    """The body in pieces of whole lines."""
+    """Yield the body in pieces of whole lines."""
     start = 0
     while start < len(body):
         end = body.find(b"\n", start + _LINES_BYTES) + 1 or len(body)
@@ -162,7 +162,7 @@ def _pieces(body: bytes) -> Iterator[bytes]:
 
 
 def _plain_json(piece: bytes, parsing: pyarrow.json.ParseOptions) -> pa.Table | None:
-    """The piece as a table; None where it needs to be looked at line by line."""
+    """Return the piece as a table, None if it must be read line by line."""
     reading = pyarrow.json.ReadOptions(use_threads=False, block_size=len(piece) + 1)
     try:
         table = pyarrow.json.read_json(pa.BufferReader(piece), reading, parsing)
@@ -173,9 +173,10 @@ def _plain_json(piece: bytes, parsing: pyarrow.json.ParseOptions) -> pa.Table | 
 
 
 def _is_one_a_line(piece: bytes, rows: int) -> bool:
-    """Whether each line is one object: Arrow also reads two on a line, and one over two lines.
+    """Return whether each line is one object; Arrow also accepts two per line, and one over two lines.
 
-    No text of JSON holds a line break, and no object here another, so `}`, a break and `{` stand between two objects.
+    JSON text holds no raw line break, and these objects are flat, so `}`, a break and `{` separate two objects.
+
     """
     text = piece.strip()
     breaks = text.count(b"}\n{") + text.count(b"}\r\n{")
@@ -198,7 +199,7 @@ def _objects(piece: bytes) -> list[dict[str, object]]:
 
 
 class _LineError(Exception):
-    """A line of a piece that cannot be read: so many applicants and so many lines come before it."""
+    """A line of a piece that cannot be read, with the number of applicants and lines before it."""
 
     def __init__(self, rows: int, lines: int, reason: str) -> None:
         super().__init__(reason)
@@ -207,7 +208,7 @@ class _LineError(Exception):
 
 
 def _numbered(parts: Iterable[ScoredBlock], body: bytes) -> Iterator[ScoredBlock]:
-    """The same blocks; a line that cannot be read is told by its number in the body."""
+    """Yield the same blocks; report an unreadable line by its number in the body."""
     read = rows = 0
     pieces = _pieces(body)
     try:

@@ -1,4 +1,4 @@
-"""Scores as an answer of `/invocations`: Parquet, CSV and JSON Lines."""
+"""Writers of `/invocations` answers: Parquet, CSV and JSON Lines."""
 
 from collections.abc import Callable
 
@@ -18,15 +18,15 @@ def write_parquet(scores: pa.Table, _header: bool) -> bytes:
 
 
 def write_csv(scores: pa.Table, header: bool) -> bytes:
-    """Write CSV, the reason codes separated by `|`."""
+    """Write CSV with reason codes separated by `|`."""
     sink = pa.BufferOutputStream()
-    # Arrow 25 writes what its buffer happens to hold for a first chunk without rows, so there must be no such chunk.
+    # For a first chunk without rows, Arrow 25 writes uninitialised memory, so chunks are combined.
     pyarrow.csv.write_csv(flattened(scores).combine_chunks(), sink, pyarrow.csv.WriteOptions(include_header=header))
     return bytes(sink.getvalue())
 
 
 def write_json_lines(scores: pa.Table, _header: bool) -> bytes:
-    """Write an object a line."""
+    """Write one object per line."""
     columns = [column.to_pylist() for column in scores.columns]
     names = scores.column_names
     return b"".join(orjson.dumps(dict(zip(names, row, strict=True))) + b"\n" for row in zip(*columns, strict=True))

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from credit_model.contract.contract import ID
-from images.serve.engine import Answered
+from images.serve.engine import Response
 from images.serve.errors import RequestError, TooLargeError
 
 Row = Mapping[str, object]
 
 
 class Request(NamedTuple):
-    """One checked V1 request.
+    """A validated V1 request.
 
     Attributes:
-        rows: applicants; an id alone is an object of nothing but the id.
-        explain: whether the answer is to hold reasons.
+        rows: applicants; a bare id becomes an object with only the id.
+        explain: whether the answer includes reasons.
     """
 
     rows: list[Row]
@@ -44,25 +44,25 @@ def read(document: object, *, max_rows: int) -> Request:
     return Request(instances, explain)
 
 
-def write(answered: Answered, version: str) -> dict[str, object]:
-    """Return the answer, one prediction an applicant in the request's order."""
-    found = answered.verdicts
-    scored = [index for index in range(len(answered.ids)) if index not in answered.faults]
-    ids = answered.ids if not answered.faults else [answered.ids[index] for index in scored]
+def write(response: Response, version: str) -> dict[str, object]:
+    """Return the answer with one prediction per applicant, in the request's order."""
+    found = response.verdicts
+    scored = [index for index in range(len(response.ids)) if index not in response.faults]
+    ids = response.ids if not response.faults else [response.ids[index] for index in scored]
     columns = zip(ids, found.pds, found.scores, found.grades, found.decisions, strict=True)
     predictions: list[dict[str, object]] = [
         {"id": name, "pd": pd, "score": score, "grade": grade, "decision": decision}
         for name, pd, score, grade, decision in columns
     ]
-    if answered.reasons is not None:
-        for prediction, reasons in zip(predictions, answered.reasons, strict=True):
+    if response.reasons is not None:
+        for prediction, reasons in zip(predictions, response.reasons, strict=True):
             prediction["reasons"] = [{"code": reason.code, "text": reason.text} for reason in reasons]
-    if answered.faults:
+    if response.faults:
         whole = dict(zip(scored, predictions, strict=True))
         refused: dict[int, dict[str, object]] = {
-            index: {"id": answered.ids[index], "error": text} for index, text in answered.faults.items()
+            index: {"id": response.ids[index], "error": text} for index, text in response.faults.items()
         }
-        predictions = [whole.get(index) or refused[index] for index in range(len(answered.ids))]
+        predictions = [whole.get(index) or refused[index] for index in range(len(response.ids))]
     return {"predictions": predictions, "model_version": version}
 
 
@@ -70,7 +70,7 @@ def check_count(count: int, *, max_rows: int) -> None:
     """Refuse an empty request and one with too many applicants.
 
     Raises:
-        RequestError: there is none.
+        RequestError: there are no applicants.
         TooLargeError: there are more than `max_rows`.
     """
     if count == 0:
@@ -83,7 +83,7 @@ def read_explain(parameters: object) -> bool:
     """Return whether reasons are asked for.
 
     Raises:
-        RequestError: the parameters hold anything else.
+        RequestError: there are other parameters, or `explain` is not a boolean.
     """
     if not isinstance(parameters, dict):
         raise RequestError("parameters is not an object")

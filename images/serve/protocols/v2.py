@@ -10,7 +10,7 @@ from credit_model.contract.contract import Column, Contract
 from credit_model.data.coercion import show
 from credit_model.errors import InputError
 from credit_model.explain.reasons import MOST_REASONS
-from images.serve.engine import Answered
+from images.serve.engine import Response
 from images.serve.errors import ApplicantError, RequestError
 from images.serve.protocols.v1 import check_count, read_explain
 from images.serve.protocols.v2_tensors import FLOATS, Binary, Tensor, plain_columns, read_tensor
@@ -31,15 +31,15 @@ _PACKED = {"FP64": "<f8", "INT64": "<i8"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One checked V2 request.
+    """A validated V2 request.
 
     Attributes:
-        id: the request's own id, to be echoed.
+        id: the request's id, which the answer repeats.
         columns: values of every applicant by column.
-        count: applicants.
-        outputs: names of the tensors asked for; empty for all.
-        binary: of those, the ones to be answered in bytes.
-        explain: whether the answer is to hold reasons.
+        count: number of applicants.
+        outputs: names of the requested tensors; empty for all.
+        binary: those of them to be answered in binary.
+        explain: whether the answer includes reasons.
     """
 
     id: str | None
@@ -55,9 +55,9 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
 
     Args:
         document: the request's JSON.
-        contract: says which columns there are.
-        max_rows: applicants at most.
-        binary: what follows the JSON.
+        contract: defines the columns.
+        max_rows: most applicants allowed.
+        binary: bytes after the JSON.
 
     Raises:
         RequestError: a tensor is malformed; the message names it and what is wrong.
@@ -77,7 +77,7 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
     given = document.get("outputs")
     outputs = _outputs([] if given is None else given, binary=all_binary)
     if "reasons" in outputs and not explain:
-        raise RequestError('the output reasons is there only with "parameters": {"explain": true}')
+        raise RequestError('the output reasons needs "parameters": {"explain": true}')
     columns = None if binary else plain_columns(inputs)
     if columns is None:
         columns = _columns(inputs, contract, Binary(binary))
@@ -89,25 +89,25 @@ def read(document: object, contract: Contract, *, max_rows: int, binary: bytes =
     return Request(request_id, columns, count, tuple(outputs), wanted, explain)
 
 
-def write(answered: Answered, request: Request, *, name: str, version: str) -> tuple[bytes, int | None]:
-    """Return the answer's body, and the length of its JSON where bytes follow it.
+def write(response: Response, request: Request, *, name: str, version: str) -> tuple[bytes, int | None]:
+    """Return the answer's body, and the length of its JSON if bytes follow it.
 
-    Every tensor has shape [rows], `reasons` [rows, 4] with empty text where there are fewer; of an applicant that
-    could not be looked up everything but `error` and `id` is null.
+    Every tensor has shape [rows], `reasons` [rows, 4] padded with empty text. For an applicant that could not be looked
+    up, everything but `error` and `id` is null.
 
     Raises:
-        ApplicantError: bytes are asked for, which cannot hold a null, and an applicant could not be looked up.
+        ApplicantError: an applicant could not be looked up, and the binary answer cannot hold a null.
     """
-    if answered.faults and request.binary:
-        index, text = min(answered.faults.items())
-        reason = f"{text}; an answer in bytes cannot hold a missing value: leave this applicant out or ask for JSON"
-        raise ApplicantError(InputError(index=index, column="application_id", value=answered.ids[index], reason=reason))
-    values = _values(answered)
+    if response.faults and request.binary:
+        index, text = min(response.faults.items())
+        reason = f"{text}; a binary answer cannot hold a missing value: leave this applicant out or ask for JSON"
+        raise ApplicantError(InputError(index=index, column="application_id", value=response.ids[index], reason=reason))
+    values = _values(response)
     outputs, tail = [], []
     for key in request.outputs or tuple(values):
         if key not in values:
             continue
-        shape = [len(answered.ids), MOST_REASONS] if key == "reasons" else [len(answered.ids)]
+        shape = [len(response.ids), MOST_REASONS] if key == "reasons" else [len(response.ids)]
         output: dict[str, object] = {"name": key, "datatype": OUTPUTS[key], "shape": shape}
         if key in request.binary:
             tail.append(_packed(values[key], OUTPUTS[key]))
@@ -121,7 +121,7 @@ def write(answered: Answered, request: Request, *, name: str, version: str) -> t
 
 
 def inputs_metadata(contract: Contract) -> list[dict[str, object]]:
-    """Return the model's input tensors, one a column in the model's order."""
+    """Return the model's input tensors, one per column in the model's order."""
     return [{"name": c.name, "datatype": DATATYPES[c.kind], "shape": [-1]} for c in contract.features]
 
 
@@ -135,25 +135,25 @@ def outputs_metadata() -> list[dict[str, object]]:
     ]
 
 
-def _values(answered: Answered) -> dict[str, Sequence[object]]:
-    found = answered.verdicts
+def _values(response: Response) -> dict[str, Sequence[object]]:
+    found = response.verdicts
     columns: dict[str, Sequence[object]] = {
         "pd": found.pds,
         "score": found.scores,
         "grade": found.grades,
         "decision": found.decisions,
     }
-    if answered.reasons is not None:
-        columns["reasons"] = [_codes([reason.code for reason in reasons]) for reasons in answered.reasons]
-    if answered.faults:
-        scored = [index for index in range(len(answered.ids)) if index not in answered.faults]
-        columns = {key: _spread(values, scored, len(answered.ids)) for key, values in columns.items()}
-        columns["error"] = [answered.faults.get(index) for index in range(len(answered.ids))]
-    if answered.reasons is not None:
+    if response.reasons is not None:
+        columns["reasons"] = [_codes([reason.code for reason in reasons]) for reasons in response.reasons]
+    if response.faults:
+        scored = [index for index in range(len(response.ids)) if index not in response.faults]
+        columns = {key: _spread(values, scored, len(response.ids)) for key, values in columns.items()}
+        columns["error"] = [response.faults.get(index) for index in range(len(response.ids))]
+    if response.reasons is not None:
         blank = [None] * MOST_REASONS
         columns["reasons"] = [code for codes in columns["reasons"] for code in (codes or blank)]  # type: ignore[attr-defined]
-    if any(name is not None for name in answered.ids):
-        columns["id"] = answered.ids
+    if any(name is not None for name in response.ids):
+        columns["id"] = response.ids
     return columns
 
 
@@ -182,7 +182,7 @@ def _columns(inputs: list[object], contract: Contract, binary: Binary) -> dict[s
 
 
 def _is_matrix(tensors: Sequence[Tensor], contract: Contract) -> bool:
-    """Whether the request is one matrix of all columns rather than tensors by name."""
+    """Return whether the request is one matrix of all columns rather than tensors by name."""
     return len(tensors) == 1 and (
         tensors[0].width > 1 or tensors[0].name.strip().lower() not in {*contract.by_header, "id"}
     )
@@ -209,13 +209,13 @@ def _ordered(tensor: Tensor, contract: Contract) -> dict[str, list[object]]:
         raise RequestError(f"tensor {tensor.name!r}: a matrix of all columns must be FP64, not {tensor.datatype}")
     if tensor.width != len(columns):
         raise RequestError(
-            f"tensor {tensor.name!r}: {tensor.width} columns, the model has {len(columns)}; send one tensor a column, "
+            f"tensor {tensor.name!r}: {tensor.width} columns, the model has {len(columns)}; send one per column, "
             "or all columns in the order of the model's metadata"
         )
     for column in columns:
         if not _has_number_levels(column):
             text = (
-                f"column {column.name!r} has levels in text, which an FP64 matrix cannot hold; send one tensor a column"
+                f"column {column.name!r} has levels in text, which an FP64 matrix cannot hold; send a tensor per column"
             )
             raise RequestError(text, column=column.name)
     return {column.name: tensor.values[place :: tensor.width] for place, column in enumerate(columns)}
@@ -237,7 +237,7 @@ def _parameters(parameters: object) -> tuple[bool, bool]:
 
 
 def _outputs(entries: object, *, binary: bool) -> dict[str, bool]:
-    """Names of the tensors asked for, and whether each is to be in bytes."""
+    """Return the names of the requested tensors, and whether each is to be binary."""
     if not isinstance(entries, list):
         raise RequestError("outputs must be a list of tensors")
     names: dict[str, bool] = {}

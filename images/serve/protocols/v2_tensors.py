@@ -1,4 +1,4 @@
-"""Input tensors of the V2 protocol, as JSON or in the binary extension, checked and turned into columns of values."""
+"""Input tensors of the V2 protocol, as JSON or binary, validated and converted to columns of values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from images.serve.errors import RequestError
 FLOATS = ("FP64", "FP32", "FP16")
 INTEGERS = ("INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
 _NULL = type(None)
-# What JSON may hold for a datatype; null is a missing value in any.
+# JSON types allowed for each datatype; null is a missing value in all.
 _JSON_TYPES = {
     **dict.fromkeys(FLOATS, frozenset({float, int, _NULL})),
     **dict.fromkeys(INTEGERS, frozenset({int, _NULL})),
@@ -31,7 +31,7 @@ _FIELDS = itemgetter("name", "shape", "datatype", "data")
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One checked input tensor; `values` are flat, row by row."""
+    """A validated input tensor; `values` are flat, row by row."""
 
     name: str
     datatype: str
@@ -41,7 +41,7 @@ class Tensor:
 
 
 class Binary:
-    """The bytes after a request's JSON, given out in the order of the tensors."""
+    """The bytes after a request's JSON, taken in the order of the tensors."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -60,7 +60,7 @@ class Binary:
         return self._body[start : self._position]
 
     def check_empty(self) -> None:
-        """Refuse what no tensor claims.
+        """Refuse bytes that no tensor claims.
 
         Raises:
             RequestError: bytes are left.
@@ -71,15 +71,15 @@ class Binary:
 
 
 def plain_columns(inputs: list[Any]) -> dict[str, list[object]] | None:
-    """Columns of the usual request: one JSON tensor of shape [rows] a column, all well formed; None for any other.
+    """Return the columns of the usual request, one valid JSON tensor of shape [rows] per column; None for any other.
 
-    Says nothing about what is wrong and takes nothing that `read_tensor` refuses; five times as fast.
+    Five times as fast as `read_tensor`. It accepts nothing that `read_tensor` refuses, and reports no faults.
     """
     try:
         names, shapes, kinds, datas = zip(*map(_FIELDS, inputs), strict=True)
         (count,) = shapes[0]
         alike = shapes.count(shapes[0]) == len(inputs) > 1 and {4}.issuperset(map(len, inputs))
-        # True equals 1, so types are looked at too.
+        # True equals 1, so types are compared too.
         typed = {int}.issuperset(map(type, chain.from_iterable(shapes))) and {str}.issuperset(map(type, names))
         if not alike or not typed or not {list}.issuperset(map(type, datas)) or {*map(len, datas)} != {count}:
             return None
@@ -97,9 +97,9 @@ def read_tensor(entry: object, position: int, binary: Binary) -> Tensor:
     """Return a tensor.
 
     Args:
-        entry: its JSON.
-        position: among the inputs, for messages.
-        binary: where the values are when they are not in the JSON.
+        entry: the tensor's JSON.
+        position: position among the inputs, for messages.
+        binary: source of the values that are not in the JSON.
 
     Raises:
         RequestError: it is malformed; the message names it and what is wrong.
@@ -122,7 +122,7 @@ def read_tensor(entry: object, position: int, binary: Binary) -> Tensor:
 
 
 def _checked(data: list[object], entry: Mapping[str, object], rows: int, width: int) -> list[object]:
-    """The protocol allows nested rows as well as flat values."""
+    """Return flat, validated values; the protocol also allows nested rows."""
     name, datatype = str(entry["name"]), str(entry["datatype"])
     values = _flat(data, width, name)
     if len(values) != rows * width:
@@ -170,7 +170,7 @@ def _binary_size(entry: Mapping[str, object], name: str) -> int | None:
 
 
 def _decode(raw: bytes, datatype: str, count: int, name: str) -> list[object]:
-    """Values of a binary tensor; a NaN is a missing value, for bytes have no null."""
+    """Return the values of a binary tensor; a NaN is a missing value, because bytes have no null."""
     if datatype == "BYTES":
         return _texts(raw, count, name)
     kind = _NUMPY_TYPES[datatype]

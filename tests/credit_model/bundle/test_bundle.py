@@ -8,8 +8,11 @@ import tarfile
 import pytest
 
 from credit_model.bundle.archive import read_archive, write_archive
-from credit_model.bundle.bundle import Bundle, Lineage
+from credit_model.bundle.bundle import Bundle
+from credit_model.bundle.document import Document, Lineage
+from credit_model.bundle.evidence import Influence
 from credit_model.errors import BundleError
+from credit_model.settings import TrainSettings
 from credit_model.training.train import train
 from credit_model.trees.booster import Booster
 
@@ -105,9 +108,39 @@ def test_report_stands_alone(bundle):
     assert bundle.report.startswith("<!doctype html>")
     assert "http" not in bundle.report
     assert "<svg" in bundle.report
-    assert f"{bundle.metrics['holdout']['roc_auc']:.3f}" in bundle.report
+    assert f"{bundle.metrics.holdout.roc_auc:.3f}" in bundle.report
     assert "snap-1" in bundle.report
     assert "snap-1" in bundle.model_card
+
+
+def test_an_old_or_newer_document_is_read_with_defaults_and_written_as_it_was(bundle, folder):
+    given = json.loads((folder / "bundle.json").read_text())
+    given["evidence"] = {"drift": {"score": 0.1}, "a_later_part": [1]}
+    given["training"] |= {"hours": 2.0}
+    given["settings"] = {"seed": 5, "a_later_setting": "x"}
+    for measured in given["metrics"].values():
+        del measured["curves"], measured["intervals"]
+    document = Document.model_validate_json(json.dumps(given))
+    assert document.model_dump(mode="json") == given
+    assert (document.evidence.decisions, document.evidence.basis_grades) == (None, ())
+    assert (document.settings.seed, document.settings.margin) == (5, TrainSettings().margin)
+    assert (document.evidence.drift.score, document.metrics.best.curves) == (0.1, None)
+
+
+def test_the_influence_of_the_first_bundles_is_an_object_and_still_read():
+    read = Influence.model_validate({"rows": 2, "swarm": {"age": [[0.1, None], [0.2, 1.0]]}, "partial": {"age": []}})
+    assert read.swarm == (("age", ((0.1, None), (0.2, 1.0))),)
+    assert read.partial == (("age", ()),)
+
+
+def test_parts_of_the_document_can_still_be_read_by_their_keys(bundle):
+    assert set(bundle.metrics) == {"cross_validation", "holdout"}
+    assert bundle.metrics["holdout"]["roc_auc"] == bundle.metrics.holdout.roc_auc
+    assert "search" not in bundle.document.evidence
+    assert bundle.document.evidence.get("search", "none") == "none"
+    assert dict(bundle.document.training) == bundle.document.training.model_dump()
+    with pytest.raises(KeyError):
+        bundle.document.evidence["search"]
 
 
 def test_archive_is_deterministic_and_comes_back_whole(bundle, folder, tmp_path):
@@ -131,12 +164,16 @@ def hostile(path, name, kind=tarfile.REGTYPE, target=""):
         ("/etc/passwd", tarfile.REGTYPE, ""),
         ("../escape", tarfile.REGTYPE, ""),
         ("a/../../escape", tarfile.REGTYPE, ""),
+        ("a/../inside", tarfile.REGTYPE, ""),
         ("link", tarfile.SYMTYPE, "/etc"),
         ("link", tarfile.LNKTYPE, "model.txt"),
         ("pipe", tarfile.FIFOTYPE, ""),
     ],
 )
-def test_hostile_archives_are_refused(tmp_path, name, kind, target):
+@pytest.mark.parametrize("filters", [True, False], ids=["with filters", "before Python 3.11.4"])
+def test_hostile_archives_are_refused(tmp_path, monkeypatch, filters, name, kind, target):
+    if not filters:
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
     path = hostile(tmp_path / "model.tar.gz", name, kind, target)
     with pytest.raises(BundleError, match="do not use it"):
         read_archive(path, tmp_path / "out" / "deep")

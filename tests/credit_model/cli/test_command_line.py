@@ -42,7 +42,7 @@ def test_training_leaves_a_bundle_and_prints_its_measures(work, tmp_path):
     bundle = Bundle.load(work / "model")
     printed = (work / "train.txt").read_text()
     metrics = json.loads(printed[: printed.rindex("bundle ")])
-    assert metrics["holdout"]["roc_auc"] == bundle.metrics["holdout"]["roc_auc"]
+    assert metrics["holdout"]["roc_auc"] == bundle.metrics.holdout.roc_auc
     assert bundle.version in printed
     assert Bundle.load(read_archive(work / "model.tar.gz", tmp_path / "model")).version == bundle.version
 
@@ -111,6 +111,12 @@ def test_compare_lets_each_model_read_its_own_columns(tmp_path):
     pair = json.loads((tmp_path / "v.json").read_text())["comparison"]
     assert pair["first"] > 0.8  # the champion's column tells defaulters, the challenger's is noise
     assert pair["second"] < 0.65
+    with (tmp_path / "later.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["ID", "X2", "bad"], *([f"i{i}", second[i], int(bad[i])] for i in range(2000))])
+    compared = run("compare", tmp_path / "1", tmp_path / "2", tmp_path / "later.csv")
+    assert compared.returncode == 4, compared.stdout + compared.stderr
+    assert "the champion can read 0 of 2,000 applicants" in compared.stdout
+    assert "column 'x' is missing" in compared.stdout
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ def test_gaps_are_fairlearns_differences_and_leave_small_groups_out():
     outcomes, pds, groups = sample()
     large = groups != "c"
     approved = (pds < 0.2)[large]
-    found = gaps(group_table(groups, outcomes=outcomes, pds=pds, approve_below=0.2), min_rows=100)
+    table = group_table(groups, outcomes=outcomes, pds=pds, approve_below=0.2)
+    found = gaps(table, min_rows=100)
     parts = {"sensitive_features": groups[large]}
     ratio = reference.demographic_parity_ratio(outcomes[large], approved, **parts)
     assert found["approval_ratio"] == pytest.approx(ratio)
@@ -54,7 +55,7 @@ def test_gaps_are_fairlearns_differences_and_leave_small_groups_out():
         metrics=reference.true_positive_rate, y_true=outcomes[large], y_pred=~approved, **parts
     ).difference()
     assert found["true_positive_rate"] == pytest.approx(spread)
-    assert gaps([{"rows": 50}, {"rows": 500}]) == {}
+    assert gaps([table[0] | {"rows": 50}, table[1] | {"rows": 500}]) == {}
 
 
 def test_a_rate_over_nobody_is_unknown():

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from credit_model.data.conform import conform
-from credit_model.evaluation.univariate import describe_features, feature_drift
+from credit_model.evaluation.drift import feature_shifts
+from credit_model.evaluation.univariate import describe_features
 from credit_model.explain.importance import (
     contribution_importance,
     learning_curve,
@@ -83,7 +84,7 @@ def test_learning_curve_grows_on_rows_apart_from_the_test(linear):
         return LogisticRegression().fit(matrix[rows], outcomes[rows]).predict_proba(matrix[test])[:, 1]
 
     curve = learning_curve(outcomes, fit, seed=1)
-    assert [point["rows"] for point in curve] == [480, 1200, 2400, 4800]
+    assert [rows for rows, _ in curve] == [480, 1200, 2400, 4800]
     for (smaller, test), (larger, same) in pairwise(seen):
         assert smaller < larger
         assert test == same
@@ -93,7 +94,7 @@ def test_learning_curve_grows_on_rows_apart_from_the_test(linear):
     model = LogisticRegression().fit(matrix[list(seen[-1][0])], outcomes[list(seen[-1][0])])
     test = sorted(seen[0][1])
     expected = roc_auc_score(outcomes[test], model.predict_proba(matrix[test])[:, 1])
-    assert curve[-1]["roc_auc"] == pytest.approx(expected, abs=1e-3)
+    assert curve[-1][1] == pytest.approx(expected, abs=1e-3)
 
 
 def test_single_features_agree_with_scipy(bundle, portfolio):
@@ -105,27 +106,32 @@ def test_single_features_agree_with_scipy(bundle, portfolio):
     known = ~np.isnan(span)
     expected = stats.ks_2samp(span[outcomes & known], span[~outcomes & known], method="asymp")
     entry = found["avg_payment_span_0_12m"]
-    assert (entry["statistic"], entry["p_value"]) == pytest.approx((expected.statistic, expected.pvalue))
-    assert entry["bad"] == pytest.approx(np.nanquantile(span[outcomes], (0.25, 0.5, 0.75)))
-    assert entry["missing_bad"] == pytest.approx(np.mean(~known[outcomes]))
+    assert (entry.statistic, entry.p_value) == pytest.approx((expected.statistic, expected.pvalue))
+    assert entry.bad == pytest.approx(np.nanquantile(span[outcomes], (0.25, 0.5, 0.75)))
+    assert entry.missing_bad == pytest.approx(np.mean(~known[outcomes]))
     groups = np.array(table.column("merchant_group").to_pylist())
     counts = np.array([[np.sum(groups[kind] == g) for g in sorted(set(groups))] for kind in (outcomes, ~outcomes)])
     expected = stats.chi2_contingency(counts, correction=False)
     entry = found["merchant_group"]
-    assert (entry["statistic"], entry["p_value"]) == pytest.approx((expected.statistic, expected.pvalue))
+    assert (entry.statistic, entry.p_value) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+def psis(matrix, document):
+    shifts = feature_shifts(matrix, document.reference, document.encoder)
+    return {name: shift.psi for name, shift in shifts.items()}
 
 
 def test_drift_of_numbers_and_levels(bundle, portfolio):
     document, table = bundle.document, portfolio.training
     matrix = document.encoder.matrix(conform(table, bundle.contract))
-    same = feature_drift(matrix, document.reference, document.encoder)
+    same = psis(matrix, document)
     assert set(same) == set(document.features)
     assert max(same.values()) < 1e-9
     names = list(document.features)
     moved = matrix.copy()
     moved[:, names.index("age")] += 30
     moved[:, names.index("merchant_group")] = np.nan
-    changed = feature_drift(moved, document.reference, document.encoder)
+    changed = psis(moved, document)
     assert changed["age"] > 0.25
     shares = np.array([*document.reference["merchant_group"].shares, 0.0])
     assert changed["merchant_group"] == pytest.approx(psi(shares, np.array([0.0] * (len(shares) - 1) + [1.0])))
@@ -134,17 +140,17 @@ def test_drift_of_numbers_and_levels(bundle, portfolio):
 
 def test_evidence_is_json_and_judges_the_holdout(bundle, portfolio):
     evidence = bundle.document.evidence
-    assert json.loads(json.dumps(evidence, allow_nan=False)) == evidence
-    assert evidence["basis"] == "holdout"
-    assert sum(grade["rows"] for grade in evidence["grades"]["holdout"]) == portfolio.holdout.num_rows
-    assert sum(grade["rows"] for grade in evidence["grades"]["cross_validation"]) == portfolio.training.num_rows
-    chosen = evidence["decisions"]["rules"]["chosen"]["approve_below"]
-    assert chosen["cutoff"] == pytest.approx(bundle.document.cutoffs.approve_below, rel=1e-5)
+    assert type(evidence).model_validate_json(json.dumps(evidence.model_dump(mode="json"), allow_nan=False)) == evidence
+    assert evidence.basis == "holdout"
+    assert sum(grade.rows for grade in evidence.grades["holdout"]) == portfolio.holdout.num_rows
+    assert sum(grade.rows for grade in evidence.grades["cross_validation"]) == portfolio.training.num_rows
+    chosen = evidence.decisions.rules.chosen.approve_below
+    assert chosen.cutoff == pytest.approx(bundle.document.cutoffs.approve_below, rel=1e-5)
     known = set(bundle.document.features)
-    assert {name for name, *_ in evidence["influence"]["contribution"]} <= known
-    assert set(evidence["features"]) == known
+    assert {name for name, *_ in evidence.influence.contribution} <= known
+    assert set(evidence.features) == known
 
 
 def test_without_holdout_evidence_is_out_of_fold(portfolio, case, quick):
     evidence = train(portfolio.training, case, quick).document.evidence
-    assert (evidence["basis"], evidence["drift"], evidence["fairness"]) == ("cross_validation", None, {})
+    assert (evidence.basis, evidence.drift, evidence.fairness) == ("cross_validation", None, {})

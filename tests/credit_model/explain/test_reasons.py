@@ -7,7 +7,8 @@ from scipy import stats
 
 from credit_model.data.conform import conform
 from credit_model.errors import BundleError
-from credit_model.explain.reasons import Explainer, ReasonBook, correlated_groups, learn_reasons
+from credit_model.explain.reason_groups import correlated_groups, learn_reasons
+from credit_model.explain.reasons import Explainer, ReasonBook
 from credit_model.scoring.scorer import Scorer
 from credit_model.training.train import train
 

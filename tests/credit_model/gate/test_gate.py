@@ -7,9 +7,11 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from credit_model.bundle.bundle import Calibration
+from credit_model.calibration.calibrator import Calibration
 from credit_model.errors import TrainingError
-from credit_model.gate.compare import GateLimits, compare
+from credit_model.gate.checks import chance_psi
+from credit_model.gate.compare import compare
+from credit_model.gate.verdict import GateLimits
 from credit_model.scoring.scorer import Scorer
 from credit_model.simulation.simulate import simulate
 from credit_model.training.train import train
@@ -140,3 +142,14 @@ def test_a_small_holdout_is_granted_the_drift_that_chance_explains(bundle, portf
         checks = {check.name: check for check in compare(None, bundle, holdout).checks}
         refused += not checks["score_psi"].passed
     assert refused <= 4
+
+
+@pytest.mark.parametrize(
+    ("freedom", "confidence", "quantile"),
+    # NIST/SEMATECH e-Handbook of Statistical Methods, table 1.3.6.7.4, critical values of the chi-square distribution.
+    [(1, 0.90, 2.706), (1, 0.95, 3.841), (1, 0.99, 6.635), (2, 0.95, 5.991), (9, 0.95, 16.919), (9, 0.999, 27.877)],
+)
+def test_the_psi_that_chance_explains_is_of_the_printed_chi_squared(freedom, confidence, quantile):
+    assert chance_psi(freedom + 1, rows=1000, training_rows=4000, confidence=confidence) == pytest.approx(
+        quantile * (1 / 1000 + 1 / 4000), rel=2e-4
+    )

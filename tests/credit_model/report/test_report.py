@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from credit_model.bundle.document import Document
 from credit_model.contract.derived import Derived
 from credit_model.gate.compare import compare
 from credit_model.report.model_report import render_card, render_report
@@ -84,11 +85,10 @@ def test_hostile_names_stay_text(bundle):
 
 
 def test_an_old_bundle_without_evidence_still_has_papers(bundle):
-    metrics = {
-        part: {key: value for key, value in measured.items() if key not in {"intervals", "brier_parts"}}
-        for part, measured in bundle.metrics.items()
-    }
-    document = bundle.document.model_copy(update={"evidence": {}, "reasons": None, "metrics": metrics})
+    old = bundle.document.model_dump(mode="json") | {"evidence": {}, "reasons": None}
+    for measured in old["metrics"].values():
+        del measured["intervals"], measured["brier_parts"], measured["curves"]["densities"]
+    document = Document.model_validate(old)
     assert not parsed(render_report(document)).faults
     assert "Limits" in render_card(document)
 
@@ -124,21 +124,21 @@ def test_the_card_says_what_kind_of_model_it_is(bundle, candidate, words):
         update={
             "settings": bundle.document.settings | {"candidate": candidate},
             "training": bundle.document.training | {"rounds": 17},
-            "evidence": bundle.document.evidence | {"scorecard": [{}] * 3},
+            "evidence": bundle.document.evidence | {"scorecard": [{"feature": "age", "bin": "any", "share": 1.0}] * 3},
         }
     )
     assert words in render_card(document)
 
 
 def test_the_choices_made_in_training_are_shown(bundle):
-    studies, table = bundle.document.evidence["studies"], bundle.document.evidence["calibration"]
+    studies, table = bundle.document.evidence.studies, bundle.document.evidence.calibration
     for words in (
         "Would more applications help?",
         "Without the monotone constraints",
-        f"{studies['unconstrained']['difference']:+.4f}",
+        f"{studies.unconstrained.difference:+.4f}",
         "A points scorecard instead",
         "Penalised log loss",
-        table["reason"].capitalize(),
+        table.reason.capitalize(),
     ):
         assert words in bundle.report
     assert "What the search found" not in bundle.report
@@ -152,8 +152,8 @@ def test_a_search_is_shown_with_its_best_trial_and_why_it_stopped(bundle):
     document = bundle.document.model_copy(update={"evidence": bundle.document.evidence | {"search": search}})
     report = render_report(document)
     assert "3 parameter sets were tried on 900 applications with folds that go forward in time" in report
-    assert "2 were judged on every fold" in report
-    assert "its time was over" in report
+    assert "2 were measured on every fold" in report
+    assert "its time ran out" in report
     assert "by 0.01000 against" in report
     assert report.count("<svg") == bundle.report.count("<svg") + 1
     assert not parsed(report).faults

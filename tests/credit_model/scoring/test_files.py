@@ -181,6 +181,7 @@ def test_an_input_that_cannot_be_used_leaves_the_old_output(scorer, table, tmp_p
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.integration
 def test_what_a_killed_process_left_is_removed_by_the_next(scorer, inputs, tmp_path):
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
@@ -193,6 +194,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(scorer, inputs, tmp_p
     )
 
 
+@pytest.mark.integration
 def test_memory_does_not_grow_with_the_rows(bundle, table, tmp_path):
     bundle.save(tmp_path / "model")
     for name, times in (("few", 3), ("many", 60)):

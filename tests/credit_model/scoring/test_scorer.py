@@ -201,6 +201,7 @@ def test_threads_share_a_scorer(scorer, portfolio):
         assert [score.pd for score in pool.map(scorer.score_one, rows)] == expected
 
 
+@pytest.mark.integration
 def test_serving_imports_neither_scikit_learn_nor_pandas(bundle, tmp_path):
     bundle.save(tmp_path / "model")
     program = """

@@ -77,9 +77,9 @@ def test_a_forest_is_lightgbms_own(portfolio, case, quick):
 def test_a_scorecard_shows_its_points(portfolio, case, quick):
     settings = quick.model_copy(update={"candidate": "scorecard", "calibration": "sigmoid"})
     bundle = train(portfolio.training, case, settings)
-    assert "scorecard" not in bundle.document.evidence["studies"]
-    table = bundle.document.evidence["scorecard"]
-    assert {row["feature"] for row in table} <= set(bundle.document.features)
+    assert "scorecard" not in bundle.document.evidence.studies
+    table = bundle.document.evidence.scorecard
+    assert {row.feature for row in table} <= set(bundle.document.features)
     assert "Weight of evidence" in bundle.report
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from credit_model.bundle.bundle import Calibration, ScoreScale
+from credit_model.bundle.document import ScoreScale
+from credit_model.calibration.calibrator import Calibration
 from credit_model.contract.contract import Column, Contract, SpecialColumn
 from credit_model.features.encoder import Encoder
 from credit_model.policy.points import points

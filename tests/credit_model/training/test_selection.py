@@ -60,16 +60,14 @@ def test_a_table_of_constants_is_refused(portfolio, case, quick):
 
 
 def test_the_studies_compare_with_a_free_model_and_a_scorecard(bundle, portfolio):
-    studies = bundle.document.evidence["studies"]
-    assert studies["rows"] == portfolio.training.num_rows
-    assert [point["rows"] for point in studies["learning_curve"]] == sorted(
-        {point["rows"] for point in studies["learning_curve"]}
-    )
-    assert studies["unconstrained"]["first"] == studies["scorecard"]["first"]
+    studies = bundle.document.evidence.studies
+    assert studies.rows == portfolio.training.num_rows
+    assert [point.rows for point in studies.learning_curve] == sorted({point.rows for point in studies.learning_curve})
+    assert studies.unconstrained.first == studies.scorecard.first
     outcomes = np.array(portfolio.training.column("defaulted").to_pylist(), dtype=bool)
     seen = roc_auc_score(outcomes, Scorer(bundle).pd_of_table(portfolio.training))
     # Judged on rows it has not seen, the model cannot look as good as on its own.
-    assert 0.6 < studies["scorecard"]["first"] < seen
-    for rival in (studies["unconstrained"], studies["scorecard"]):
+    assert 0.6 < studies.scorecard.first < seen
+    for rival in (studies.unconstrained, studies.scorecard):
         assert rival["low"] <= rival["difference"] <= rival["high"]
         assert rival["difference"] == pytest.approx(rival["second"] - rival["first"], abs=1e-6)

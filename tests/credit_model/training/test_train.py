@@ -41,17 +41,17 @@ def test_case_out_of_time_comes_close_to_the_true_pd(case, seed):
     training, holdout = simulation.applications.slice(0, 35_000), simulation.applications.slice(40_000)
     bundle = train(training, case, holdout=holdout)
     best = roc_auc_score(outcomes_of(holdout), simulation.true_pd[40_000:])
-    assert bundle.metrics["holdout"]["roc_auc"] >= 0.97 * best
-    assert abs(bundle.metrics["holdout"]["calibration_in_the_large"]) < 0.3
+    assert bundle.metrics.holdout.roc_auc >= 0.97 * best
+    assert abs(bundle.metrics.holdout.calibration_in_the_large) < 0.3
 
 
 def test_holdout_metrics_are_those_of_the_scores(bundle, portfolio, scorer):
     pds = scorer.score_table(portfolio.holdout).column("pd").to_numpy()
     outcomes = outcomes_of(portfolio.holdout)
-    measured = bundle.metrics["holdout"]
-    assert measured["roc_auc"] == pytest.approx(roc_auc_score(outcomes, pds))
-    assert measured["brier"] == pytest.approx(np.mean((pds - outcomes) ** 2))
-    assert measured["rows"] == portfolio.holdout.num_rows
+    measured = bundle.metrics.holdout
+    assert measured.roc_auc == pytest.approx(roc_auc_score(outcomes, pds))
+    assert measured.brier == pytest.approx(np.mean((pds - outcomes) ** 2))
+    assert measured.rows == portfolio.holdout.num_rows
 
 
 def test_the_holdout_changes_nothing_but_its_metrics(bundle, portfolio, case, quick):
@@ -71,10 +71,10 @@ def test_monotone_features_never_move_the_pd_the_other_way(scorer, portfolio, ca
 
 
 def test_out_of_fold_pds_are_calibrated(bundle, quick):
-    measured = bundle.metrics["cross_validation"]
-    assert measured["calibration_slope"] == pytest.approx(1, abs=1e-6)
-    assert measured["mean_pd"] == pytest.approx(measured["default_rate"])
-    assert len(measured["folds"]) == quick.folds
+    measured = bundle.metrics.cross_validation
+    assert measured.calibration_slope == pytest.approx(1, abs=1e-6)
+    assert measured.mean_pd == pytest.approx(measured.default_rate)
+    assert len(measured.folds) == quick.folds
 
 
 def test_rows_without_outcome_are_left_out(portfolio, case, quick):
@@ -83,7 +83,7 @@ def test_rows_without_outcome_are_left_out(portfolio, case, quick):
         portfolio.training, "defaulted", pc.if_else(known, portfolio.training.column("defaulted"), None)
     )
     bundle = train(table, case, quick)
-    assert bundle.document.training["rows"] == pc.sum(known).as_py()
+    assert bundle.document.training.rows == pc.sum(known).as_py()
     assert "holdout" not in bundle.metrics
     assert len(bundle.golden) == 20
 
@@ -177,5 +177,5 @@ def test_a_fold_with_a_single_default_does_not_end_the_training(portfolio, case,
     rows = np.concatenate([np.flatnonzero(outcomes)[20:23], np.flatnonzero(~outcomes)[:297]])
     settings = quick.model_copy(update={"min_rows": 20, "min_defaults": 2, "leak_auc": 1.0, "studies": False})
     bundle = train(portfolio.training.take(pa.array(rows)), case, settings)
-    assert bundle.document.training["rows"] == 300
-    assert len(bundle.metrics["cross_validation"]["folds"]) == 1
+    assert bundle.document.training.rows == 300
+    assert len(bundle.metrics.cross_validation.folds) == 1

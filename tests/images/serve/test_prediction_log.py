@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from images.serve import prediction_log
-from images.serve.prediction_log import LogSettings, PredictionLog, PredictionLogSetupError, log_from_environment
+from images.serve.prediction_log import LogSettings, PredictionLog
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +48,7 @@ def until(true, seconds=10.0):
 
 
 def test_every_prediction_arrives_once_with_all_that_monitoring_needs(bucket):
-    log = log_from_environment("v1", "case", {"CREDIT_PREDICTION_LOG": f"s3://{bucket}/predictions/"})
+    log = PredictionLog(LogSettings(f"s3://{bucket}/predictions/"), version="v1", portfolio="case")
     begin = time.time()
     add(log, 250)
     log.add(application_id=None, features=(3).to_bytes(8), pd=0.5)
@@ -124,24 +124,6 @@ def test_an_entry_that_cannot_be_written_does_not_stop_the_others(bucket):
     log.add(application_id="a", features=b"", pd=0.1)
     asyncio.run(log.close())
     assert (log.written, log.dropped) == (1, 1)
-
-
-@pytest.mark.parametrize(
-    ("environment", "told"),
-    [
-        ({"CREDIT_PREDICTION_LOG": "/var/log"}, "s3://bucket/predictions"),
-        ({"CREDIT_PREDICTION_LOG": "s3://"}, "s3://bucket/predictions"),
-        ({"CREDIT_PREDICTION_LOG": "s3://b", "CREDIT_PREDICTION_LOG_ROWS": "many"}, "CREDIT_PREDICTION_LOG_ROWS"),
-        ({"CREDIT_PREDICTION_LOG": "s3://b", "CREDIT_PREDICTION_LOG_SECONDS": "0"}, "CREDIT_PREDICTION_LOG_SECONDS"),
-    ],
-)
-def test_settings_that_do_not_fit_are_named(environment, told):
-    with pytest.raises(PredictionLogSetupError, match=told):
-        log_from_environment("v1", "case", environment)
-
-
-def test_without_the_setting_there_is_no_log():
-    assert log_from_environment("v1", "case", {}) is None
 
 
 def test_a_log_that_ends_while_s3_is_away_for_a_moment_is_written(bucket):

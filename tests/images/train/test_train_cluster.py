@@ -62,7 +62,7 @@ def test_two_hosts_make_the_model_of_one(hosts, tmp_path, bagging, auc, loss):
     else:
         assert difference < 0.2 * pds(one, table).mean()
         # Every tree of every host saw all rows: the root counts them.
-        assert f"internal_count={one.document.training['rows']} " in both.model_text
+        assert f"internal_count={one.document.training.rows} " in both.model_text
 
 
 @pytest.mark.parametrize(("victim", "words"), [(0, "host algo-1 is gone"), (1, "host algo-2 is gone")])
@@ -109,12 +109,12 @@ def test_hosts_with_other_rows_are_told_apart(hosts, tmp_path):
     second.channels = write_channels(tmp_path / "other", seed=6)
     first.start(), second.start()
     assert (first.wait(), second.wait()) == (1, 1)
-    assert "other rows than the first" in second.failure + first.failure
+    assert "different rows from the first" in second.failure + first.failure
 
 
 def test_a_host_that_never_comes_is_named():
     places = {name: ("127.0.0.1", free_ports()) for name in ("algo-1", "algo-2")}
-    for current, words in (("algo-1", "algo-2 did not come"), ("algo-2", "algo-1 at 127.0.0.1")):
+    for current, words in (("algo-1", "algo-2 did not connect"), ("algo-2", "algo-1 at 127.0.0.1")):
         cluster = Cluster(("algo-1", "algo-2"), current, places)
         with pytest.raises(ClusterError, match=words):
             Team(cluster, lambda *_: None).gather(0.3)

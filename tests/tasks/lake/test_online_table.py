@@ -120,7 +120,7 @@ def test_a_busy_table_is_asked_again(monkeypatch):
     ("answer", "told"),
     [
         (cancelled("None", "ValidationError", "None"), "refuses application 2: ValidationError"),
-        (cancelled("None", "TransactionConflict", "None"), "goes on refusing 3 rows"),
+        (cancelled("None", "TransactionConflict", "None"), "keeps refusing 3 rows"),
         ('{"__type": "x#AccessDeniedException", "message": "no"}', "AccessDeniedException.*run ingest for this file"),
     ],
     ids=["faulty", "busy", "forbidden"],

@@ -18,7 +18,7 @@ def contract() -> Contract:
     return shipped.model_copy(update={"columns": columns})
 
 
-@pytest.mark.parametrize("query", [batch._query, snapshot._query], ids=["batch", "snapshot"])
+@pytest.mark.parametrize("query", [batch.applicants_query, snapshot.labelled_query], ids=["batch", "snapshot"])
 def test_columns_may_have_the_names_of_keywords(platform, contract, query):
     parsed = sqlglot.parse_one(query(contract), dialect="trino")
     assert isinstance(parsed, expressions.Select)

@@ -12,7 +12,7 @@ from prefect.logging import disable_run_logger
 from tasks import s3
 from tasks.errors import SnapshotError
 from tasks.lake.ingest import find_landed, publish
-from tasks.lake.snapshot import Month, Snapshot, choose_split, take_snapshot
+from tasks.lake.snapshot import Month, Snapshot, choose_split, read_manifest, take_snapshot
 from tasks.settings import Settings
 from tests.tasks.portfolios import as_csv, deliver, uci_rows
 
@@ -128,3 +128,18 @@ def test_a_half_drawn_snapshot_of_a_dead_run_is_drawn_anew(lake):
     snapshot = take_snapshot.fn(PORTFOLIO)
     s3.delete([f"{snapshot.uri}manifest.json"])
     assert take_snapshot.fn(PORTFOLIO).train_rows == snapshot.train_rows
+
+
+def test_a_manifest_of_an_earlier_release_loads(platform):
+    part = {"query": "SELECT 1", "parameters": ["'case'"], "query_id": "q", "bytes_scanned": 7}
+    part |= {"rows": 80, "defaults": 9, "files": {"a.parquet": "00"}}
+    place = {"snapshot_id": "old", "portfolio": "case", "uri": platform.uri("snapshots", "old", "")}
+    split = {"method": "stratified", "holdout_months": [], "train_months": [], "holdout_share": 0.2}
+    counts = {"train_rows": 80, "holdout_rows": 20, "target_rate": 0.1, "bytes_scanned": 14, "schema_hash": "5c"}
+    files = {"applications": [["2025-01", "f1"]], "outcomes": [["case", "2025-01", "f1"]]}
+    old = {**place, "split": split, **counts, "parts": {"train": part, "holdout": part}, "ingested_files": files}
+    s3.write_json(platform.uri("snapshots", "old", "manifest.json"), old)
+    found = read_manifest("old")
+    assert found is not None
+    assert found.model_dump(mode="json") == old
+    assert found.snapshot() == Snapshot.model_validate(old)

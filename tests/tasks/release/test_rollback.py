@@ -37,5 +37,5 @@ def test_the_choice(others, chosen):
 
 def test_with_nothing_to_go_back_to_it_says_so():
     bad = model("bad", 5)
-    with pytest.raises(ReleaseError, match="no approved model served before bad"):
+    with pytest.raises(ReleaseError, match="no approved model that served before bad"):
         choose([bad, model("new"), model("a", 1, withdrawn=2)], bad)

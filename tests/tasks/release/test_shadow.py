@@ -29,14 +29,14 @@ def test_differences_are_told():
     off = np.arange(100) / 1000
     assert told["PD difference, median"] == f"{np.percentile(off, 50, method='inverted_cdf'):.4f}"
     assert told["PD difference, largest"] == "0.0990"
-    assert told["other decision"] == "1"
+    assert told["different decision"] == "1"
 
 
 @pytest.mark.parametrize(
     ("pair", "words"),
     [
-        (Pair(answer(0.1), refusal(422)), "422 by the challenger and 200"),
-        (Pair(refusal(422), refusal(500)), "500 by the challenger"),
+        (Pair(answer(0.1), refusal(422)), "the challenger answers 422 and the champion 200"),
+        (Pair(refusal(422), refusal(500)), "the challenger answers 500"),
         (Pair(answer(0.1), answer(0.1, version="other")), "version other"),
         (Pair(answer(0.1), answer(float("nan"), version="new")), "no PD"),
         (Pair(answer(0.1), answer(0.1, version="new", ms=30.0)), "median is 30.0 ms"),

@@ -65,4 +65,4 @@ def test_an_unknown_price_is_said_and_not_guessed(prices):
     prices('{"ml.new.huge": 36}')
     costs.charge_training(training(seconds=10, billable=10, spot=False, kind="ml.new.huge"), followed=True)
     assert costs.so_far().lines[-1].usd == pytest.approx(0.1)
-    assert "ml.new.huge as CREDIT_PRICES says" in costs.so_far().prices
+    assert "ml.new.huge from CREDIT_PRICES" in costs.so_far().prices

@@ -62,5 +62,5 @@ def test_an_unknown_version_is_an_error_that_lists_the_known_ones(portfolio):
 
 def test_an_archive_that_is_no_bundle_is_refused(tmp_path):
     s3.write_bytes("s3://credit-sandbox/m/bad.tar.gz", b"not a tar")
-    with pytest.raises(RegistryError, match=r"bad\.tar\.gz is not a sound bundle"):
+    with pytest.raises(RegistryError, match=r"bad\.tar\.gz is not a valid bundle"):
         fetch_archive("s3://credit-sandbox/m/bad.tar.gz", tmp_path)

@@ -35,7 +35,7 @@ def test_the_container_offers_no_more_than_the_flow_asks_for():
 
 @pytest.mark.parametrize(
     ("rows", "objects", "words"),
-    [(0, {}, "ingest a file"), (5, {"s3://b/x": 1, "s3://b/big": 100 * MIB + 1}, "s3://b/big has 101 MB")],
+    [(0, {}, "ingest a file"), (5, {"s3://b/x": 1, "s3://b/big": 100 * MIB + 1}, "s3://b/big is 101 MB")],
 )
 def test_what_cannot_be_sent_is_told(rows, objects, words):
     with pytest.raises(JobError, match=words):

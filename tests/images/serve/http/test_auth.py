@@ -108,7 +108,7 @@ def test_a_rotated_secret_is_taken_up_and_a_broken_one_is_not(guarded, secret):
     swap(secret, 4, "\n")
     time.sleep(1.2)
     assert (answers("second"), answers("x")) == (200, 401)
-    assert "the tokens stay as they were" in guarded.log.read_text()
+    assert "tokens not reloaded" in guarded.log.read_text()
     swap(secret, 5, "first\n")
     while answers("first") != 200 and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -123,5 +123,5 @@ def test_a_server_that_was_to_ask_for_tokens_does_not_start_without(bundle_folde
 
 def test_a_file_without_a_token_is_refused(tmp_path):
     (tmp_path / "token").write_text(" \n\n")
-    with pytest.raises(TokenFileError, match="holds no token; write one a line"):
+    with pytest.raises(TokenFileError, match="holds no token; write one per line"):
         Tokens(tmp_path / "token")

@@ -1,4 +1,4 @@
-"""Tells Prefect of a stage: the variables that prefect.yaml and the work pool refer to, and the work pool itself."""
+"""Connects Prefect to a stage: sets the variables that prefect.yaml and the work pool use, and the work pool."""
 
 import json
 import os
@@ -17,11 +17,11 @@ def variables(stage: str, values: Mapping[str, str], outputs: Mapping[str, str])
     """Return the Prefect variables of a stage by name.
 
     Raises:
-        EstateError: the stacks that say them have not been made.
+        EstateError: the stacks that provide them do not exist yet.
     """
     missing = [name for name in ("EcsCluster", "Vpc", "Subnets", "TaskSecurityGroup") if name not in outputs]
     if missing:
-        raise EstateError(f"stage {stage} has no {', '.join(missing)} yet: make deploy STAGE={stage} comes first")
+        raise EstateError(f"stage {stage} has no {', '.join(missing)} yet: run make deploy STAGE={stage} first")
     network = {
         "subnets": outputs["Subnets"].split(","),
         "securityGroups": [outputs["TaskSecurityGroup"]],
@@ -37,23 +37,23 @@ def variables(stage: str, values: Mapping[str, str], outputs: Mapping[str, str])
 
 
 def connect(stage: str, values: Mapping[str, str], outputs: Mapping[str, str]) -> None:
-    """Set the variables and make or update the work pool, on the server that the stage's file names.
+    """Set the variables and create or update the work pool on the server that the stage's file names.
 
     Raises:
-        EstateError: the stage names no server, or Prefect refuses; with what it says.
+        EstateError: the stage names no server, or Prefect refuses; the message has its output.
     """
     if "PrefectApiUrl" not in values:
-        raise EstateError(f"stage {stage} names no Prefect: give its file a line PrefectApiUrl=…")
-    where, told = values["PrefectApiUrl"], variables(stage, values, outputs)
-    for name, value in told.items():
+        raise EstateError(f"stage {stage} names no Prefect server: add a line PrefectApiUrl=… to its file")
+    where, wanted = values["PrefectApiUrl"], variables(stage, values, outputs)
+    for name, value in wanted.items():
         text = value if isinstance(value, str) else json.dumps(value)
         _prefect(where, "variable", "set", name, text, "--overwrite")
     _prefect(where, "work-pool", "create", POOL, "--type", "ecs", "--base-job-template", str(TEMPLATE), "--overwrite")
-    print(f"{where}: work pool {POOL}, variables {', '.join(told)}")
+    print(f"{where}: work pool {POOL}, variables {', '.join(wanted)}")
 
 
 def _prefect(where: str, *arguments: str) -> None:
-    """Call Prefect's command line for the stage's server, whatever profile the shell has."""
+    """Call Prefect's command line for the stage's server, ignoring the shell's profile."""
     command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
     environment = os.environ | {"PREFECT_API_URL": where}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
