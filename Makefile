@@ -1,5 +1,6 @@
-# Two commands do all the set-up: `make demo` runs the whole loop, `make test` passes the tests.
-# The first Python that runs and fits; a name alone proves nothing (pyenv puts one in the path for every version it knows).
+# `make demo` runs the whole loop, `make test` every test. Both install first what they need.
+# The first Python that runs and has a supported version. A name alone proves nothing: pyenv puts one in the path for
+# every version it knows.
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for name in python3.12 python3.11 python3; do \
   $$name -c '$(FITS)' >/dev/null 2>&1 && exec echo $$name; done; echo python3)
@@ -10,21 +11,21 @@ export UV_COMPILE_BYTECODE = 1
 
 .PHONY: help setup demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve plan deploy destroy connect lock clean
 
-help: ## show what there is
+help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## install everything into .venv
 
-# LightGBM needs an OpenMP runtime; where the system has none, scikit-learn's own copy serves (Linux).
+# LightGBM needs an OpenMP runtime. If the system has none, use scikit-learn's own copy (Linux).
 NATIVE := $(CURDIR)/$(VENV)/native
 GIVEN_PATH := $(LD_LIBRARY_PATH)
 export LD_LIBRARY_PATH = $(shell test -d $(NATIVE) && echo $(NATIVE):)$(GIVEN_PATH)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c '$(FITS)' || \
-	  { echo "Python 3.11 or 3.12 is needed and $(PYTHON) is another: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	  { echo "Python 3.11 or 3.12 is needed, and $(PYTHON) is neither: make PYTHON=/path/to/python3.12 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	  { echo "this Python cannot make environments: install its venv module (Debian: apt-get install python3-venv)"; exit 1; }
+	  { echo "this Python cannot create environments: install its venv module (Debian: apt-get install python3-venv)"; exit 1; }
 	@echo "installing into $(VENV) (once; about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev --constraint requirements.lock --require-hashes --exact
@@ -71,7 +72,7 @@ bench-batch: $(READY) ## what batch scoring costs against Booster.predict alone:
 	@$(BIN)/uv pip install --quiet --python $(BENCH)/bin/python --group bench --constraint requirements.lock --require-hashes
 	@BENCH_PYTHON=$(BENCH)/bin/python $(BIN)/python -m benchmarks.batch $(if $(ROWS),--rows $(ROWS)) $(if $(LONG),--long)
 
-# The rivals need an environment of their own: the platform's holds what the platform runs, and nothing else.
+# The rivals get an environment of their own, because the platform's holds only what the platform runs.
 BENCH := .venv-bench
 bench-quality: $(READY) ## our models against others on UCI and the simulated case: make bench-quality [UCI_CSV=file]
 	@test -x $(BENCH)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(BENCH)

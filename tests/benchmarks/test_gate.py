@@ -8,6 +8,8 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.gate.pairs import PairMaker, Portfolio, Situation
 from benchmarks.gate.rates import SITUATIONS, measure, template, truth
 
+pytestmark = pytest.mark.slow
+
 SMALL = Portfolio("small", 6_000, 0.10, 0.80, 0.15, 0.45)
 PAIRS = 40
 # The maximum share of wrong decisions in clear cases; close calls are in docs/benchmarks.md.

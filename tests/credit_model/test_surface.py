@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from doctest import SKIP, DocTestFinder
 
 import pytest
 
@@ -35,3 +36,9 @@ def test_scoring_loads_neither_scikit_learn_nor_scipy_nor_pandas(bundle, portfol
 def test_the_error_of_an_unknown_name_lists_the_names():
     with pytest.raises(AttributeError, match="has no attribute 'fit'; it offers Bundle"):
         credit_model.fit  # noqa: B018 - the access is what is tested
+
+
+@pytest.mark.parametrize("name", credit_model.__all__)
+def test_every_public_name_has_an_example_that_runs(name):
+    examples = DocTestFinder(recurse=False).find(getattr(credit_model, name), name)[0].examples
+    assert [example for example in examples if not example.options.get(SKIP)]

@@ -1,4 +1,4 @@
-"""The documents are right: their commands and code run as written, examples can be read, links have targets."""
+"""Test that the documents are right: commands and code run as written, examples are valid, links lead somewhere."""
 
 import re
 import subprocess
@@ -10,7 +10,8 @@ import pytest
 from credit_model.contract.contract import parse_contract
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+LONGEST_LINE = 120
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -46,6 +47,13 @@ def test_links_and_make_targets_exist(document):
     assert [link for link in links if not (document.parent / link).exists()] == []
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_line_outside_tables_and_code_is_too_long(document):
+    prose = re.sub(r"^ *```.*?^ *```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in prose.splitlines() if not line.startswith("|")]
+    assert [line for line in lines if len(line) > LONGEST_LINE] == []
 
 
 def test_make_passes_the_readmes_variables_to_the_demo():

@@ -10,6 +10,8 @@ from credit_model.gate.verdict import GateLimits
 from credit_model.scoring.scorer import Scorer
 from credit_model.training.train import train
 
+pytestmark = pytest.mark.slow
+
 DECLARED = GateLimits(margin=0.2, min_gain=-0.2, max_profit_loss=1, contract_change_declared=True)
 REMOVED = "num_unpaid_bills"
 

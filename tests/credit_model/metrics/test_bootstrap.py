@@ -15,6 +15,8 @@ from credit_model.metrics.decomposition import brier_parts
 from credit_model.metrics.jeffreys import jeffreys
 from credit_model.metrics.logistic import sigmoid
 
+pytestmark = pytest.mark.slow
+
 
 def sample(seed, rows, level=-2.0, decimals=None):
     rng = np.random.default_rng(seed)

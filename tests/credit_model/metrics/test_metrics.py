@@ -20,6 +20,8 @@ from credit_model.metrics.discrimination import gini, ks, pr_auc, roc_auc
 from credit_model.metrics.logistic import fit_line, logit, sigmoid
 from credit_model.metrics.stability import bin_shares, psi, quantile_edges
 
+pytestmark = pytest.mark.slow
+
 
 def sample(seed, rows=400, rate=0.2, spread=1.0):
     rng = np.random.default_rng(seed)

@@ -19,6 +19,8 @@ from credit_model.simulation.simulate import simulate
 from credit_model.training.train import train
 from tests.credit_model.conftest import QUICK, split
 
+pytestmark = pytest.mark.slow
+
 ROWS = 3000
 SINCE = "2026-02"
 

@@ -18,6 +18,8 @@ from credit_model.errors import DataError
 from credit_model.scoring.files import score_files
 from credit_model.simulation.simulate import simulate, write_raw_csv
 
+pytestmark = pytest.mark.slow
+
 ROWS = 20_000
 
 

@@ -11,6 +11,8 @@ from credit_model.data.conform import conform
 from credit_model.data.reading import read_applications
 from credit_model.simulation.simulate import SimulationError, simulate, write_raw_csv
 
+pytestmark = pytest.mark.slow
+
 # Published aggregate facts of the case, typed in by hand: share of missing values, ...
 MISSING = {
     "account_days_in_rem_12_24m": 0.1153,

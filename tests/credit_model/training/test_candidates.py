@@ -13,6 +13,8 @@ from credit_model.simulation.simulate import simulate
 from credit_model.training.crossvalidation import cross_validate
 from credit_model.training.train import train
 
+pytestmark = pytest.mark.slow
+
 CANDIDATES = ("lightgbm", "random_forest", "scorecard")
 
 

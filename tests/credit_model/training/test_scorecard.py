@@ -20,6 +20,8 @@ from credit_model.training.candidates.scorecard import fit_scorecard, scorecard_
 from credit_model.trees.booster import Booster
 from credit_model.trees.lightgbm_text import ModelText
 
+pytestmark = pytest.mark.slow
+
 HEADER = (
     *("tree", "version=v4", "num_class=1", "num_tree_per_iteration=1", "label_index=0", "max_feature_idx=1"),
     *("objective=binary sigmoid:1", "feature_names=a b", "feature_infos=none none"),

@@ -8,6 +8,8 @@ from credit_model.errors import TrainingError
 from credit_model.training.checkpoints import FolderCheckpoint
 from credit_model.training.train import train
 
+pytestmark = pytest.mark.slow
+
 SEARCH = {"search_trials": 8, "max_rounds": 25, "studies": False, "folds": 3}
 
 

@@ -15,6 +15,8 @@ from credit_model.simulation.simulate import simulate
 from credit_model.training.crossvalidation import cross_validate
 from credit_model.training.train import train
 
+pytestmark = pytest.mark.slow
+
 
 def outcomes_of(table):
     return np.array(table.column("defaulted").to_pylist(), dtype=bool)

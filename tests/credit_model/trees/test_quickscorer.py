@@ -8,6 +8,8 @@ from credit_model.trees.booster import Booster
 from credit_model.trees.lightgbm_text import summed_forest
 from credit_model.trees.quickscorer import Trees, UnsupportedModelError
 
+pytestmark = pytest.mark.slow
+
 ROWS = 4000
 
 
