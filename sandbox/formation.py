@@ -44,7 +44,7 @@ class Formation:
         return found
 
     def outputs(self) -> dict[str, Any]:
-        """Return the outputs that can be told."""
+        """Return the outputs that are known."""
         found = {name: self._evaluator.evaluate(output["Value"]) for name, output in self._template["Outputs"].items()}
         return {name: value for name, value in found.items() if value is not None}
 
