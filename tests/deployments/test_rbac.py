@@ -11,9 +11,12 @@ from tasks.settings import settings
 from tests.deployments.rbac import ACCOUNT, BINDING, ROLE, VERBS, grant
 from tests.sandbox.kubernetes import real_api
 
-pytestmark = pytest.mark.skipif(
-    not real_api.has_context("flow"), reason="needs REAL_KUBECONFIG with a context `flow`, the account ml/flow"
-)
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        not real_api.has_context("flow"), reason="needs REAL_KUBECONFIG with a context `flow`, the account ml/flow"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
