@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 
 class Record(BaseModel, Mapping[str, Any]):
     """A part of bundle.json that older and newer releases may write with fewer or more fields.
 
-    Fields that were not given have defaults and are not written; fields that this release does not know are kept. So a
-    document is written as it was read. A record can also be read like the mapping it is in bundle.json.
+    Fields that were not given have defaults and are not written; fields that this release does not know are kept, and
+    so is a value that it would not write itself: what a model's papers say never stops it from scoring. A record can
+    also be read like the mapping it is in bundle.json.
 
     Example:
         >>> class Point(Record):
@@ -26,6 +36,26 @@ class Record(BaseModel, Mapping[str, Any]):
 
     # Each part is validated with the document, which needs no validator of the part itself: build that when it is used.
     model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _as_recorded(cls, given: object, read: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return read(given)
+        except ValidationError:
+            if not isinstance(given, Mapping):
+                raise
+            fields: dict[str, Any] = {name: cls._readable(name, value) for name, value in given.items()}
+            return cls.model_construct(set(fields), **fields)
+
+    @classmethod
+    def _readable(cls, name: str, value: object) -> object:
+        """Return the value of a field in its type, or as it is where it has another."""
+        kind: Any = cls.model_fields[name].annotation if name in cls.model_fields else object
+        try:
+            return TypeAdapter[Any](kind).validate_python(value)
+        except ValidationError:
+            return value
 
     @model_serializer(mode="wrap")
     def _only_given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def _lookup(settings: Settings) -> Lookup | None:
 def _prediction_log(settings: Settings, *, version: str, portfolio: str) -> PredictionLog | None:
     if not settings.prediction_log:
         return None
-    rows = min(settings.prediction_log_rows, CAPACITY)
+    rows = min(int(settings.prediction_log_rows), CAPACITY)
     place = LogSettings(settings.prediction_log, rows=rows, seconds=settings.prediction_log_seconds)
     return PredictionLog(place, version=version, portfolio=portfolio)
 

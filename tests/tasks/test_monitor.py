@@ -19,6 +19,7 @@ from credit_model.training.train import train
 from tasks import events, monitor, s3
 from tasks.errors import MonitoringError
 from tasks.lake import athena, tables
+from tasks.lake.snapshot import Manifest, Split
 from tasks.sagemaker.registry import RegisteredModel
 
 pytestmark = pytest.mark.xdist_group("platform")
@@ -46,8 +47,12 @@ def model(platform, bundle) -> RegisteredModel:
     uri = platform.uri("models", "case", bundle.version, "")
     with tempfile.TemporaryDirectory() as folder:
         s3.upload_folder(bundle.save(Path(folder) / "bundle"), uri)
-    split = {"method": "out_of_time", "train_months": ["2026-01"]}
-    s3.write_json(platform.uri("snapshots", "watched", "manifest.json"), {"split": split})
+    place = platform.uri("snapshots", "watched", "")
+    manifest = Manifest(
+        snapshot_id="watched", portfolio="case", uri=place, train_rows=1, holdout_rows=1, target_rate=0.5,
+        bytes_scanned=0, schema_hash="x", parts={}, split=Split(method="out_of_time", train_months=["2026-01"]),
+    )  # fmt: skip
+    s3.write_json(f"{place}manifest.json", manifest.model_dump())
     text = dict.fromkeys(("arn", "archive_uri", "job_name"), "x") | {"snapshot_id": "watched", "bundle_uri": uri}
     return RegisteredModel(**text, portfolio="case", version=bundle.version, status="Approved", released_at=None)
 

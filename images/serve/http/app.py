@@ -18,7 +18,7 @@ from images.serve.engine import Engine
 from images.serve.errors import ApplicantError, NotServedError, RequestError, TooLargeError, UnsupportedTypeError
 from images.serve.http import openapi
 from images.serve.protocols import invocations, v1, v2
-from images.serve.settings import NAME, Settings
+from images.serve.settings import MAX_TABLE, NAME, Settings
 
 JSON = b"application/json"
 OCTETS = b"application/octet-stream"
@@ -94,7 +94,7 @@ class Front:
             ("GET", f"{model}/versions/{version}"): metadata,
             ("GET", "/ping"): Route(self._ping, 0, "ping"),
             ("GET", "/execution-parameters"): Route(self._execution_parameters, 0, "execution-parameters"),
-            ("POST", "/invocations"): Route(self._invocations, settings.max_table, "invocations"),
+            ("POST", "/invocations"): Route(self._invocations, MAX_TABLE, "invocations"),
             ("GET", "/openapi.json"): Route(self._document, 0, "openapi"),
         }
         # Known paths go to the application behind, if only for its 405.

@@ -12,7 +12,7 @@ from images.serve.engine import Engine
 from images.serve.http.app import Front
 from images.serve.http.auth import Application, Guard, Tokens
 from images.serve.http.kserve_model import CreditModel
-from images.serve.settings import Settings
+from images.serve.settings import GRACE, Settings
 
 # Seconds between closing the listener and the end, for the first requests of the last connections.
 LINGER = 0.3
@@ -27,7 +27,7 @@ class Server(ModelServer):  # type: ignore[misc]
             workers=1,
             enable_grpc=False,
             enable_latency_logging=False,
-            grace_period=settings.grace,
+            grace_period=GRACE,
         )
         self._model = model
         self._engine = engine

@@ -46,9 +46,25 @@ def test_an_empty_variable_counts_as_none(read):
     assert (settings.http_port, settings.token_file, settings.online_timeout_ms) == (7, None, 5.0)
 
 
-def test_variables_that_are_somebody_elses_are_not_read(read):
-    assert read(MAX_ROWS="3", MODEL_DIR="/m").max_rows == 1000
-    assert read().model_dir == Path("/opt/ml/model")
+@pytest.mark.parametrize("name", ["MAX_ROWS", "CREDIT_SERVE_MAX_ROWS", "max_rows"])
+def test_variables_that_are_somebody_elses_are_not_read(read, name):
+    assert read(**{name: "3"}).max_rows == 1000
+    assert read(MODEL_DIR="/m", port="3").model_dir == Path("/opt/ml/model")
+    assert read().http_port == 8080
+
+
+def test_settings_of_what_is_switched_off_do_no_harm(read):
+    settings = read(CREDIT_ONLINE_TIMEOUT_MS="soon", CREDIT_PREDICTION_LOG_ROWS="0")
+    assert (settings.online_timeout_ms, settings.prediction_log_rows) == (5.0, 10_000)
+
+
+def test_a_wrong_flag_is_named_as_a_flag(read):
+    with pytest.raises(SettingsError, match=r"^--drain=nan"):
+        read("--drain", "nan")
+
+
+def test_rows_may_be_written_as_any_number(read):
+    assert read(CREDIT_PREDICTION_LOG="s3://b/p", CREDIT_PREDICTION_LOG_ROWS="1e4").prediction_log_rows == 10_000
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf", "60001"])
