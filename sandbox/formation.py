@@ -17,7 +17,7 @@ Properties = dict[str, Any]
 
 
 class Formation:
-    """One template with its parameters, and the resources made of it so far.
+    """One template with its parameters, and the resources created from it so far.
 
     Args:
         stack: name of the template.

@@ -90,7 +90,7 @@ def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits)
     Args:
         run: The published scores.
         model: The one that made them.
-        limits: From where a change is an alarm.
+        limits: The smallest changes that are alarms.
     """
     from credit_model.monitoring.report import render_monitoring  # noqa: PLC0415 - heavy: imported where it is used
 
@@ -109,13 +109,13 @@ def monitor_months(run: ScoreRun, model: RegisteredModel, limits: MonitorLimits)
 
 
 def _train_months(snapshot_id: str) -> set[str]:
-    """Months that training saw; none where the holdout was not out of time."""
+    """Return the months that training saw; none where the holdout was not out of time."""
     manifest = read_manifest(snapshot_id)
     return set(manifest.split.train_months) if manifest else set()
 
 
 def _draw(contract: Contract, run: ScoreRun, folder: Path) -> ds.Dataset:
-    """Month, features, PD and known outcome of everyone in a score run, drawn by Athena."""
+    """Draw month, features, PD and known outcome of every applicant of a score run through Athena."""
     tables.ensure(tables.outcomes())
     uri = layout.monitor(run.portfolio, f"{run.dt}-{uuid4().hex}")
     try:
@@ -187,12 +187,12 @@ def _rows(run: ScoreRun, month: MonthReport) -> list[dict[str, Any]]:
 
 @step
 def announce_drift(found: MonitorOutcome) -> list[str]:
-    """Announce the months in which this model drifts, where that had not been announced; return them.
+    """Announce the months in which this model drifts and that have not been announced yet; return them.
 
-    One event tells of all of them, so that ten drifted months start one training. A marker in S3 keeps what was
-    announced of a month: a later run is silent unless another measure alarms, as the AUC may once outcomes are known.
-    Markers are written after the event: a run that is killed in between announces again, and `train` on the same data
-    does nothing twice.
+    One event announces all of them, so that ten drifted months start one training. A marker in S3 records what was
+    announced about a month: a later run is silent unless another measure raises an alarm, as the AUC may once outcomes
+    are known. Markers are written after the event: a run that is killed in between announces again, and `train` does
+    nothing twice on the same data.
     """
     run = found.run
     fresh = [month for month in found.alarmed if _alarming(month) - _announced(run, month.month)]
@@ -200,7 +200,7 @@ def announce_drift(found: MonitorOutcome) -> list[str]:
         return []
     reasons = [f"{month.month}: {alarm.reason}" for month in fresh for alarm in month.alarms]
     months = [month.month for month in fresh]
-    # Training takes all months: one that a broken feed spoilt would be learnt, whichever month asks for the training.
+    # Training uses all months, so it would learn a month that a broken feed spoilt, whichever month asks for it.
     retrain = any(month.retrain for month in fresh) and not any(month.broken for month in found.months)
     events.announce(
         events.DriftDetected(
@@ -233,7 +233,7 @@ def _marker(run: ScoreRun, month: str) -> str:
 
 @step
 def show_months(found: MonitorOutcome) -> None:
-    """Leave a summary: the latest months with their main figures, every alarm in words, where the report is."""
+    """Leave a summary: the latest months with their main figures, every alarm with its reason, and the address of the report."""
     run = found.run
     lines = [_line(month) for month in found.months[-_SHOWN_MONTHS:]]
     reasons = [f"- **{month.month}**: {alarm.reason}" for month in found.alarmed for alarm in month.alarms]

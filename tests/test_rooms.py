@@ -79,7 +79,7 @@ def room(name: str, base: str) -> str:
 
 
 @pytest.mark.parametrize("folder", DIRECTIONS)
-def test_rooms_import_only_from_the_rows_above_their_own(folder):
+def test_rooms_import_only_from_rows_listed_before_their_own(folder):
     base = folder.replace("/", ".")
     level = {name: row for row, names in enumerate(DIRECTIONS[folder]) for name in names.split()}
     wrong = []

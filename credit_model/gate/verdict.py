@@ -35,7 +35,13 @@ class GateLimits(BaseModel):
         contract_change_declared: Whether a changed feature contract is intended.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Prefect's form shows the description, which is no place for an example in Python.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        json_schema_extra={"description": "What a challenger must reach. A rate, share or difference is 0.01 for 1 %."},
+    )
 
     margin: float = Field(default=0.01, ge=0)
     min_gain: float = 0.0

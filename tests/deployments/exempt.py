@@ -36,7 +36,7 @@ EXEMPT = {
         ),
         Exempt(
             "TidyUp",
-            "a snapshot that was left half drawn; tests/tasks/test_snapshot.py drives it",
+            "a snapshot that was left half drawn; tests/tasks/lake/test_snapshot.py drives it",
             resource="/snapshots/*",
         ),
         Exempt(
@@ -51,7 +51,7 @@ EXEMPT = {
         ),
         Exempt(
             "OnlineTables",
-            "a portfolio of the user's own gets its table from its first ingest; tests/tasks/test_online.py drives it",
+            "a portfolio of the user's own gets its table from its first ingest; tests/tasks/lake/test_online_table.py drives it",
             action="dynamodb:CreateTable",
         ),
         Exempt(

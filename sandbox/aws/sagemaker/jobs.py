@@ -216,7 +216,7 @@ class Jobs:
         job.stop()
 
     def all(self) -> Iterable[Job]:
-        """Every job."""
+        """Return every job."""
         return list(self._jobs.values())
 
     def by_arn(self, arn: str) -> Job | None:
