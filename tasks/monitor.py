@@ -233,7 +233,7 @@ def _marker(run: ScoreRun, month: str) -> str:
 
 @step
 def show_months(found: MonitorOutcome) -> None:
-    """Leave a summary: the latest months with their main figures, every alarm with its reason, and the address of the report."""
+    """Leave a summary: the latest months, every alarm with its reason, and the report's address."""
     run = found.run
     lines = [_line(month) for month in found.months[-_SHOWN_MONTHS:]]
     reasons = [f"- **{month.month}**: {alarm.reason}" for month in found.alarmed for alarm in month.alarms]

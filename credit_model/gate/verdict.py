@@ -40,7 +40,7 @@ class GateLimits(BaseModel):
         frozen=True,
         extra="forbid",
         allow_inf_nan=False,
-        json_schema_extra={"description": "What a challenger must reach. A rate, share or difference is 0.01 for 1 %."},
+        json_schema_extra={"description": "Limits that a challenger must keep. Shares are fractions: 0.01 is 1 %."},
     )
 
     margin: float = Field(default=0.01, ge=0)

@@ -51,7 +51,7 @@ EXEMPT = {
         ),
         Exempt(
             "OnlineTables",
-            "a portfolio of the user's own gets its table from its first ingest; tests/tasks/lake/test_online_table.py drives it",
+            "a user's own portfolio gets its table at its first ingest; tests/tasks/lake/test_online_table.py drives it",
             action="dynamodb:CreateTable",
         ),
         Exempt(
