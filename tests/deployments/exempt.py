@@ -51,7 +51,7 @@ EXEMPT = {
         ),
         Exempt(
             "OnlineTables",
-            "a user's own portfolio gets its table at its first ingest; tests/tasks/lake/test_online_table.py drives it",
+            "a new portfolio gets its table at its first ingest; tests/tasks/lake/test_online_table.py drives it",
             action="dynamodb:CreateTable",
         ),
         Exempt(

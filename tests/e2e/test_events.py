@@ -153,7 +153,7 @@ def test_a_burst_of_files_starts_one_training(trained_world: World) -> None:
     world, since = trained_world, now()
     before = world.job_names()
     uris = [drop(world, LANDING, 5_000_001 + 1_000 * number, 40) for number in range(8)]
-    eventually(lambda: len(world.runs.since("ingest", since)) == len(uris), "a run for each file", seconds=120)
+    eventually(lambda: len(world.runs.since("ingest", since)) == len(uris), "a run for each file", seconds=300)
     train = world.runs.triggered("train", since, seconds=420)
     world.runs.quiet()
     ingests = world.runs.since("ingest", since)

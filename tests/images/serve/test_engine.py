@@ -146,7 +146,8 @@ def test_a_compressed_body_is_refused_in_words(http):
 def test_sigterm_under_load_loses_no_request(tmp_path, bundle_folder, golden):
     """Clients go on until a connection is refused; whatever was sent before is answered."""
     port = free_port()
-    server = Server("--model_dir", str(bundle_folder), "--http_port", str(port), "--drain", "1", log=tmp_path / "log")
+    # Longer than the clients go on below, also on a busy machine: what comes after it may be refused or reset.
+    server = Server("--model_dir", str(bundle_folder), "--http_port", str(port), "--drain", "4", log=tmp_path / "log")
     server.connect(port).close()
     body = {"instances": [golden[0]["row"]]}
     outcomes, lost, stop = [], [], threading.Event()
