@@ -28,7 +28,8 @@ T = TypeVar("T")
 # Below this many rows, LightGBM's threads spend more time waiting for each other than they save.
 MANY_ROWS = 100_000
 ALONE = Share()
-_DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
+# LightGBM's numbers for the contract's monotone directions.
+DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
 
 
 def silent(stage: str, fraction: float, message: str) -> None:
@@ -75,7 +76,7 @@ class Task:
     def parameters(self, *, threads: int) -> dict[str, object]:
         """Return LightGBM's parameters, with the contract's constraints and the host's share."""
         constrained = self.settings.monotone_constraints
-        monotone = [_DIRECTIONS[column.monotone] if constrained else 0 for column in self.encoder.columns]
+        monotone = [DIRECTIONS[column.monotone] if constrained else 0 for column in self.encoder.columns]
         return self.settings.lightgbm(monotone=monotone, threads=threads) | self.share.parameters
 
     @cached_property

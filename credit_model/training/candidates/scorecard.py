@@ -16,11 +16,11 @@ from credit_model.bundle.evidence import ScorecardRow
 from credit_model.contract.contract import Column
 from credit_model.features.encoder import Encoder
 from credit_model.metrics.logistic import sigmoid
+from credit_model.training.candidates.base import DIRECTIONS
 from credit_model.training.candidates.binning import PRIOR, Bins, Tally, constant_tree, read_tree, tree_of
 from credit_model.trees.lightgbm_text import ModelText
 from credit_model.types import Floats, Integers, Matrix, Outcomes
 
-_DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
 _PARAMETERS = "\nparameters:\n[objective: binary]\n\nend of parameters\n\npandas_categorical:null\n"
 _NAMED_LEVELS = 8
 _MIN_SHARE = 0.05
@@ -79,7 +79,7 @@ def _learn(values: Floats, outcomes: Outcomes, column: Column, limits: _Limits) 
     values, outcomes = values[known], outcomes[known]
     if column.kind == "categorical":
         return _grouped(values.astype(np.int64), outcomes, limits)
-    direction = _DIRECTIONS[column.monotone] if limits.constrained else 0
+    direction = DIRECTIONS[column.monotone] if limits.constrained else 0
     return _in_order(Bins(_edges(values, outcomes, direction, limits)), values, outcomes, direction)
 
 
