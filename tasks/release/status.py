@@ -88,11 +88,6 @@ def new_revision_at(known: str | Collection[str | None] | None, percent: int) ->
     return reached
 
 
-def is_newest_with_all(revision: str | None) -> Check:
-    """Return a check that a revision is the newest, the service is ready, and the revision has all the traffic."""
-    return lambda s: newest_revision(s) == revision and is_ready(s) and traffic(s) == {revision: 100}
-
-
 def has_no_traffic(known: str | None) -> Check:
     """Return a check that a revision newer than the known one is there, and has no traffic."""
 
