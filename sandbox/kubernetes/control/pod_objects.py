@@ -22,9 +22,9 @@ def write(
     for pod in client.labelled(PODS, namespace, {}):
         if controls(owner, pod) and pod["metadata"]["name"] not in wanted:
             client.delete(PODS, pod)
-    for name in wanted:
+    for name, shown in wanted.items():
         pod = client.find(PODS, namespace, name) or client.create(PODS, _pod(resource, owner, labels, name))
-        client.update(PODS, {**pod, "status": _status(owner, wanted[name])})
+        client.update(PODS, {**pod, "status": _status(owner, shown)})
 
 
 def replica_set(owner: Object) -> str:

@@ -95,10 +95,10 @@ class Revisions:
             conditions.mark_unknown(HEALTHY, DEPLOYING)
             conditions.mark_unknown(ACTIVE, DEPLOYING)
         else:
-            self._scale(revision, scale, conditions)
+            self._scale(revision, scale)
             self._judge(revision, scale, status, conditions)
 
-    def _scale(self, revision: Object, scale: Scale, conditions: Conditions) -> None:
+    def _scale(self, revision: Object, scale: Scale) -> None:
         """Stop what failed to start or is idle, and start again what is routed to."""
         now, name = self.client.clock(), revision["metadata"]["name"]
         if not scale.initialized:
