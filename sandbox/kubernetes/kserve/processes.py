@@ -93,12 +93,12 @@ class ProcessPods:
     def state(self, name: str) -> PodState | None:
         """Return the state of a revision's pods; None if it has none."""
         found = self._running.get(name)
-        return found and found.state
+        return found.state if found else None
 
     def ready(self, name: str) -> Pod | None:
         """Return a ready pod of a revision; None while there is none."""
         found = self._running.get(name)
-        return found and found.next()
+        return found.next() if found else None
 
     async def close(self) -> None:
         """End all pods."""
