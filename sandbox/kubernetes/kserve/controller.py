@@ -40,8 +40,6 @@ CONCERNED: dict[ResourceType, tuple[str, ...]] = {
 # Deadlines, idle times and KServe's retries are looked at this often.
 TICK_SECONDS = 1.0
 TICKING = ("kserve", "revision")
-# After these the gateway may send requests elsewhere.
-ROUTING = ("revision", "ingress")
 AWAY_SECONDS = 0.05
 Key = tuple[str, str]
 
@@ -135,9 +133,8 @@ class Controller:
             self._ask(key, name)  # the object changed in the meantime
         except Exception:
             log.exception("%s of %s/%s failed; the next change retries", name, *key)
-        if name in ROUTING:
-            self._route(loops, key)
-        if name in (*TICKING, *ROUTING) and self._is_gone(key):
+        self._route(loops, key)
+        if name in (*TICKING, "ingress") and self._is_gone(key):
             self._forget(key)
 
     def _loops(self, namespace: str) -> Loops:

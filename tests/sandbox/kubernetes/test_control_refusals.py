@@ -96,7 +96,8 @@ def test_a_field_behind_a_flag_is_refused_while_the_flag_is_off(field):
     world.store.replace(CONFIG_MAPS, {**features, "data": {}})
     world.settle()
     assert message(world.status, "PredictorReady").endswith(f"spec.template.spec.{field}")
-    world.store.replace(CONFIG_MAPS, {**features, "metadata": {**features["metadata"], "resourceVersion": None}})
+    del features["metadata"]["resourceVersion"]
+    world.store.replace(CONFIG_MAPS, features)
     world.settle()
     world.reaches(1, READY)
     assert condition(world.status, "Ready") == ("True", "")
