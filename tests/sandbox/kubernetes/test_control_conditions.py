@@ -1,4 +1,4 @@
-"""How `Ready` follows from its dependents, with cases of Knative's `apis/condition_set_impl_test.go`."""
+"""How `Ready` follows from its dependents: the rules of Knative's `apis/condition_set.go`."""
 
 from sandbox.kubernetes.control.conditions import Conditions, groomed
 
@@ -70,3 +70,19 @@ def test_an_unchanged_condition_keeps_its_transition_time():
     managed.mark_unknown("First")
     managed.mark_true("First")
     assert groomed([managed.get("First")], before) == before
+
+
+def test_a_service_recovers_in_the_order_in_which_its_children_do():
+    """The steps of `TestFailureRecovery` in Knative's `service_lifecycle_test.go`."""
+    managed = conditions()
+    managed.initialize()
+    seen = []
+    for mark, kind in (
+        (managed.mark_false, "First"),
+        (managed.mark_false, "Second"),
+        (managed.mark_true, "First"),
+        (managed.mark_true, "Second"),
+    ):
+        mark(kind)
+        seen.append(ready(managed)[0])
+    assert seen == ["False", "False", "False", "True"]

@@ -223,3 +223,27 @@ def test_settled_loops_write_nothing(world):
 def test_an_unknown_loop_is_an_error(world):
     with pytest.raises(ValueError, match="no loop 'labeler'; there are kserve"):
         world.step("labeler")
+
+
+def test_standard_mode_has_a_deployment_and_ignores_the_percent():
+    """After `PropagateRawStatus`: the pods of the new template take over once they are ready."""
+    world = Scripted()
+    world.create(predictor("one"), annotations={"serving.kserve.io/deploymentMode": "RawDeployment"})
+    world.settle()
+    assert condition(world.status, "PredictorReady") == ("False", "MinimumReplicasUnavailable")
+    [first] = world.pods.running
+    world.pods.states[first] = READY
+    world.settle()
+    assert condition(world.status, "Ready") == ("True", "")
+    assert set(world.component) == {"url"}
+    world.patch(predictor("two", canaryTrafficPercent=0))
+    world.settle()
+    assert world.loops.routed(NAMESPACE, NAME) == [(first, 100)]
+    [second] = world.pods.running - {first}
+    world.pods.states[second] = READY
+    world.settle()
+    assert world.loops.routed(NAMESPACE, NAME) == [(second, 100)]
+    assert world.pods.stopped == [first]
+    world.delete()
+    world.settle()
+    assert (world.pods.running, world.pod_objects()) == (set(), [])
