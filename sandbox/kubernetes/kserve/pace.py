@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 
 from sandbox.kubernetes.control.client import Client
 from sandbox.kubernetes.control.loops import Loops
@@ -34,10 +33,9 @@ class Pace:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._given = {key: str(value) for key, value in json.loads(os.environ.get(VARIABLE, "{}")).items()}
+        self._given = _from_environment()
         self._version = ""
         self._changed = 0.0
-        _check(self._given)
 
     @property
     def idle_seconds(self) -> float:
@@ -66,10 +64,20 @@ class Pace:
         return {key: value for key, value in found[1].items() if _is_number(value)}
 
 
-def _check(given: Mapping[str, str]) -> None:
-    known = {"all", IDLE, *Loops.NAMES, *(f"{AWAY}{name}" for name in Loops.NAMES)}
+def _from_environment() -> dict[str, str]:
+    """Return the settings in the variable.
+
+    Raises:
+        PaceError: It is not a JSON object of known keys and seconds.
+    """
+    known = {"all", IDLE, *Loops.NAMES}
+    try:
+        given = {key: str(value) for key, value in json.loads(os.environ.get(VARIABLE, "{}")).items()}
+    except (ValueError, AttributeError) as error:
+        raise PaceError(f'{VARIABLE} must be a JSON object such as {{"kserve": 0.5}}: {error}') from error
     if wrong := sorted(key for key, value in given.items() if key not in known or not _is_number(value)):
         raise PaceError(f"{VARIABLE}: {', '.join(wrong)}: keys are {', '.join(sorted(known))}, values are seconds")
+    return given
 
 
 def _is_number(text: str) -> bool:

@@ -196,3 +196,14 @@ def test_a_service_created_again_at_once_starts_from_its_first_revision():
     assert world.revisions() == [revision(1)]
     assert condition(world.status, "Ready") == ("True", "")
     assert world.pods.running == {revision(1)}
+
+
+def test_a_child_of_another_service_is_not_taken_over():
+    """After `service.go`: it stays as it is until the garbage collector has it."""
+    world = Scripted()
+    world.serving(predictor("one"))
+    world.delete()
+    world.step("kserve", "service")
+    world.create(predictor("two"))
+    world.step("kserve", "service", "kserve")
+    assert condition(world.status, "PredictorConfigurationReady") == ("False", "NotOwned")

@@ -68,7 +68,14 @@ def test_a_pause_counts_from_the_last_change_of_the_config_map(client, clock):
 @pytest.mark.parametrize("given", [{"labeler": 1}, {"kserve": "slow"}, {"kserve": -1}])
 def test_a_wrong_variable_is_refused(client, monkeypatch, given):
     monkeypatch.setenv(VARIABLE, json.dumps(given))
-    with pytest.raises(PaceError, match=r"keys are all, away\.configuration"):
+    with pytest.raises(PaceError, match="keys are all, configuration, idle, ingress, kserve"):
+        Pace(client)
+
+
+@pytest.mark.parametrize("text", ["0.5", "{kserve: 1}"])
+def test_a_variable_that_is_no_object_is_refused(client, monkeypatch, text):
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(PaceError, match="must be a JSON object"):
         Pace(client)
 
 
