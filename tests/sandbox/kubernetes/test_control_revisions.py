@@ -74,6 +74,38 @@ def test_an_older_revision_that_is_ready_late_does_not_replace_a_newer_one(world
     assert world.component["latestReadyRevision"] == revision(3)
 
 
+def test_a_failed_latest_ready_revision_is_not_replaced_by_an_older_one(world):
+    """After `configuration.go`, `getSortedCreatedRevisions`: the search starts at the last ready generation."""
+    world.patch(predictor("two"))
+    world.settle()
+    world.reaches(2, READY)
+    world.reaches(2, CRASHED)
+    assert world.component["latestReadyRevision"] == revision(2)
+    assert world.loops.routed(NAMESPACE, NAME) == [(revision(2), 100)]
+
+
+def test_a_starting_revision_counts_as_routed(world):
+    """After `metasync.go`: the latest created revision is active, so that it need not start again."""
+    world.patch(predictor("two", canaryTrafficPercent=0))
+    world.settle()
+    labels = [world.child(REVISIONS, revision(number))["metadata"]["labels"] for number in (1, 2)]
+    assert [each["serving.knative.dev/routingState"] for each in labels] == ["active", "active"]
+
+
+def test_the_progress_deadline_counts_only_until_a_revision_was_ready(world):
+    world.now += 700
+    world.reaches(1, PodState("Pending"))
+    assert condition(world.child(REVISIONS, revision(1))["status"], "Ready") == ("True", "")
+
+
+def test_loops_write_nothing_while_a_failure_lasts(world):
+    world.patch(predictor("two"))
+    world.settle()
+    world.reaches(2, CRASHED)
+    world.now += 5
+    assert not any(world.step(*world.loops.NAMES))
+
+
 def test_a_revision_goes_on_starting_when_the_specification_has_moved_on(world):
     world.patch(predictor("two"))
     world.settle()

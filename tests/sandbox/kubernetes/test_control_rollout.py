@@ -191,6 +191,7 @@ def test_a_service_without_a_ready_revision_has_no_url():
     world.settle()
     assert "url" not in world.status
     assert condition(world.status, "IngressReady") == ("Unknown", "Predictor ingress not created")
+    assert condition(world.child(ROUTES)["status"], "IngressReady") == ("Unknown", "IngressNotConfigured")
 
 
 @pytest.mark.parametrize(("length", "works"), [(46, True), (47, False)])

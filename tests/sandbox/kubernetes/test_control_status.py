@@ -77,6 +77,14 @@ def test_a_ready_service_has_loaded_its_model(given):
     assert status["modelStatus"]["transitionStatus"] == "UpToDate"
 
 
+def test_a_service_that_is_ready_with_an_earlier_revision_has_not_loaded_its_model():
+    status = {}
+    component(status).update(latestReadyRevision="r1", latestCreatedRevision="r2")
+    running = pod(container={"state": {"running": {}}, "lastState": {}})
+    assert propagate_model(status, managed("True"), [running], service())
+    assert status["modelStatus"]["transitionStatus"] == "InProgress"
+
+
 def test_other_containers_are_ignored():
     status = {}
     other = {"status": {"phase": "Running", "containerStatuses": [{"name": "other", **ERROR}]}}
