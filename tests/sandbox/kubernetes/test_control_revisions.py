@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.kubernetes.apiserver.resources import CONFIGURATIONS, REVISIONS
-from sandbox.kubernetes.control.loops import PodState
+from sandbox.kubernetes.control.loops import Loops, PodState
 from tests.sandbox.kubernetes.scripted import (
     NAME,
     NAMESPACE,
@@ -317,3 +317,20 @@ def test_two_replicas_are_two_pods_and_two_copies():
     assert len(world.pod_objects()) == 2
     assert model(world)["copies"]["totalCopies"] == 2
     assert world.child(REVISIONS, revision(1))["status"]["actualReplicas"] == 2
+
+
+def test_loops_that_start_again_go_on_where_the_objects_are(world):
+    world.patch(predictor("two"))
+    world.settle()
+    world.reaches(2, READY)
+    world.now += 1
+    world.settle()
+    world.now += 200
+    world.settle()
+    assert world.pods.running == {revision(2)}
+    before = world.status
+    world.loops = Loops(world.store, world.pods, lambda: world.now)
+    world.settle()
+    assert world.status == before
+    assert world.loops.routed(NAMESPACE, NAME) == [(revision(2), 100)]
+    assert world.pods.running == {revision(2)}
