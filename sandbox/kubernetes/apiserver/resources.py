@@ -103,7 +103,9 @@ PODS = ResourceType("/api/v1", "pods", "Pod", "", short_names=("po",))
 DEPLOYMENTS = ResourceType("/apis/apps/v1", "deployments", "Deployment", "", custom=True, short_names=("deploy",))
 KNATIVE = "/apis/serving.knative.dev/v1"
 KNATIVE_SERVICES = ResourceType(KNATIVE, "services", "Service", "", custom=True, short_names=("kservice", "ksvc"))
-CONFIGURATIONS = ResourceType(KNATIVE, "configurations", "Configuration", "", custom=True, short_names=("config", "cfg"))
+CONFIGURATIONS = ResourceType(
+    KNATIVE, "configurations", "Configuration", "", custom=True, short_names=("config", "cfg")
+)
 REVISIONS = ResourceType(KNATIVE, "revisions", "Revision", "", custom=True, short_names=("rev",))
 ROUTES = ResourceType(KNATIVE, "routes", "Route", "", custom=True, short_names=("rt",))
 INGRESSES = ResourceType(

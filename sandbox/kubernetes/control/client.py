@@ -48,8 +48,12 @@ class Client:
 
     def settings(self, namespace: str, name: str) -> dict[str, str]:
         """Return the data of a ConfigMap; empty if it does not exist."""
+        return self.settings_with_version(namespace, name)[1]
+
+    def settings_with_version(self, namespace: str, name: str) -> tuple[str, dict[str, str]]:
+        """Return the resourceVersion and the data of a ConfigMap; both are empty if it does not exist."""
         found = self.find(CONFIG_MAPS, namespace, name)
-        return dict((found or {}).get("data") or {})
+        return ("", {}) if found is None else (found["metadata"]["resourceVersion"], found.get("data") or {})
 
     def create(self, resource: ResourceType, thing: Object) -> Object:
         """Store a new object."""

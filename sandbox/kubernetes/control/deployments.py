@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 
 from sandbox.kubernetes.apiserver.documents import Object
-from sandbox.kubernetes.apiserver.resources import DEPLOYMENTS
+from sandbox.kubernetes.apiserver.resources import DEPLOYMENTS, PODS
 from sandbox.kubernetes.control import pod_objects
 from sandbox.kubernetes.control.client import Client
 from sandbox.kubernetes.control.pods import Pods, PodState
@@ -28,6 +28,8 @@ class Deployments:
         if deployment is None:
             for old in self.sets.pop((namespace, name), []):
                 self.pods.stop(old)
+            for pod in self.client.labelled(PODS, namespace, {"app": f"isvc.{name}"}):
+                self.client.delete(PODS, pod)
             return
         state = self._run(deployment)
         labels = deployment["spec"]["template"]["metadata"]["labels"]

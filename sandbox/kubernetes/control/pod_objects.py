@@ -18,13 +18,13 @@ def write(
 ) -> None:
     """Make the stored Pods of an owner show this state; without one, delete them."""
     namespace = owner["metadata"]["namespace"]
-    wanted = {} if state is None else {name: state for name in _names(owner, state.copies)}
+    wanted = {} if state is None else dict.fromkeys(_names(owner, state.copies), state)
     for pod in client.labelled(PODS, namespace, {}):
         if controls(owner, pod) and pod["metadata"]["name"] not in wanted:
             client.delete(PODS, pod)
-    for name in wanted:
+    for name, shown in wanted.items():
         pod = client.find(PODS, namespace, name) or client.create(PODS, _pod(resource, owner, labels, name))
-        client.update(PODS, {**pod, "status": _status(owner, wanted[name])})
+        client.update(PODS, {**pod, "status": _status(owner, shown)})
 
 
 def replica_set(owner: Object) -> str:

@@ -45,7 +45,9 @@ class Ingresses:
     def _program(self, ingress: Object, status: Object, conditions: Conditions) -> None:
         key = ingress["metadata"]["namespace"], ingress["metadata"]["name"]
         rules = {host: _shares(rule) for rule in ingress["spec"]["rules"] for host in rule["hosts"]}
-        works = self.programmed.get(key) == rules
+        # A gateway that was ready before this loop's memory begins has these rules already.
+        known = conditions.has("Ready", "True") and key not in self.programmed
+        works = known or self.programmed.get(key) == rules
         self.programmed[key] = rules
         conditions.mark_true(NETWORK)
         if not works:

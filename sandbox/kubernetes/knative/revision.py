@@ -89,16 +89,20 @@ class Revisions:
     def _run(self, revision: Object, status: Object, conditions: Conditions) -> None:
         scale = self.scales.get(revision["metadata"]["uid"])
         if scale is None:
-            scale = self.scales[revision["metadata"]["uid"]] = Scale(self.client.clock())
-            self.pods.start(revision)
-            conditions.mark_unknown(RESOURCES, DEPLOYING)
-            conditions.mark_unknown(HEALTHY, DEPLOYING)
-            conditions.mark_unknown(ACTIVE, DEPLOYING)
-        else:
-            self._scale(revision, scale, conditions)
-            self._judge(revision, scale, status, conditions)
+            # Conditions without a scale are those of an earlier run of this loop.
+            done, stopped = conditions.has("Ready", "True"), conditions.has(ACTIVE, "False")
+            scale = Scale(self.client.clock(), progressed=done, initialized=done, stopped=stopped)
+            self.scales[revision["metadata"]["uid"]] = scale
+            if not stopped:
+                self.pods.start(revision)
+            if conditions.get(ACTIVE) is None:
+                for kind in (RESOURCES, HEALTHY, ACTIVE):
+                    conditions.mark_unknown(kind, DEPLOYING)
+                return
+        self._scale(revision, scale)
+        self._judge(revision, scale, status, conditions)
 
-    def _scale(self, revision: Object, scale: Scale, conditions: Conditions) -> None:
+    def _scale(self, revision: Object, scale: Scale) -> None:
         """Stop what failed to start or is idle, and start again what is routed to."""
         now, name = self.client.clock(), revision["metadata"]["name"]
         if not scale.initialized:

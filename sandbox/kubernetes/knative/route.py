@@ -157,9 +157,7 @@ def _ingress(client: Client, route: Object, targets: list[Object]) -> Object:
         client.event(ROUTES, route, "Created", f'Created Ingress "{metadata["name"]}"')
         return made
     content = {key: wanted["metadata"][key] for key in ("labels", "annotations")}
-    return client.update(
-        INGRESSES, {**found, "metadata": {**found["metadata"], **content}, "spec": wanted["spec"]}
-    )
+    return client.update(INGRESSES, {**found, "metadata": {**found["metadata"], **content}, "spec": wanted["spec"]})
 
 
 def _wanted(route: Object, targets: list[Object]) -> Object:
@@ -179,7 +177,10 @@ def _wanted(route: Object, targets: list[Object]) -> Object:
             "annotations": annotations,
             "ownerReferences": owned_by(ROUTES, route),
         },
-        "spec": {"httpOption": "Enabled", "rules": [r for tag in tags for r in _rules(namespace, name, tag, by_tag[tag])]},
+        "spec": {
+            "httpOption": "Enabled",
+            "rules": [r for tag in tags for r in _rules(namespace, name, tag, by_tag[tag])],
+        },
     }
 
 

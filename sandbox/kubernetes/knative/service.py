@@ -29,12 +29,12 @@ def reconcile(client: Client, namespace: str, name: str) -> None:
 
 
 def _reconcile(client: Client, service: Object, status: Object, conditions: Conditions) -> None:
-    configuration = _child(client, service, CONFIGURATIONS, _configuration(service))
+    configuration = _child(client, service, CONFIGURATIONS, _configuration(service), conditions)
     if up_to_date(configuration):
         _propagate(status, conditions, configuration, REVISION_NAMES, CONFIGURATION)
     else:
         conditions.mark_unknown(CONFIGURATION, "OutOfDate", _behind("Configuration"))
-    route = _child(client, service, ROUTES, _route(service))
+    route = _child(client, service, ROUTES, _route(service), conditions)
     if up_to_date(route):
         _propagate(status, conditions, route, ROUTE_FIELDS, ROUTE)
     else:
@@ -47,18 +47,23 @@ def _behind(kind: str) -> str:
     return f"The {kind} is still working to reflect the latest desired specification."
 
 
-def _child(client: Client, service: Object, resource: ResourceType, wanted: Object) -> Object:
-    """Create or update the child that has the Service's name; return it as it is stored now."""
+def _child(client: Client, service: Object, resource: ResourceType, wanted: Object, conditions: Conditions) -> Object:
+    """Create or update the child that has the Service's name; return it as it is stored now.
+
+    Raises:
+        ReconcileError: There is one that another object controls.
+    """
     metadata = service["metadata"]
-    found = client.find(resource, metadata["namespace"], metadata["name"])
+    name, kind = metadata["name"], resource.kind
+    found = client.find(resource, metadata["namespace"], name)
     if found is None:
         made = client.create(resource, wanted)
-        client.event(KNATIVE_SERVICES, service, "Created", f'Created {resource.kind} "{metadata["name"]}"')
+        client.event(KNATIVE_SERVICES, service, "Created", f'Created {kind} "{name}"')
         return made
     if not controls(service, found):
-        raise ReconcileError(
-            f'service: "{metadata["name"]}" does not own {resource.kind.lower()}: "{metadata["name"]}"'
-        )
+        text = f'There is an existing {kind} "{name}" that we do not own.'
+        conditions.mark_false(CONFIGURATION if resource is CONFIGURATIONS else ROUTE, "NotOwned", text)
+        raise ReconcileError(f'service: "{name}" does not own {kind.lower()}: "{name}"')
     return client.update(resource, _merged(found, wanted))
 
 

@@ -53,9 +53,7 @@ def reconcile(client: Client, namespace: str, name: str, address: Address) -> No
     if annotations.get(AUTO_UPDATE) == "true" and status_of(isvc) == "True":
         return
     status: Object = copy.deepcopy(isvc.get("status") or {})
-    conditions = Conditions(
-        status.get("conditions", ()), (statuses.PREDICTOR, statuses.INGRESS), client.now()
-    )
+    conditions = Conditions(status.get("conditions", ()), (statuses.PREDICTOR, statuses.INGRESS), client.now())
     if conditions.get("Ready") is None:
         conditions.initialize()
     mode = status.get("deploymentMode") or deployment_mode(isvc)

@@ -46,14 +46,14 @@ def rolled_out(before: Object, traffic: Sequence[Object], *, latest_ready: str, 
     for entry in traffic:
         if not (entry.get("latestRevision") and entry["revisionName"] == latest_ready):
             continue
-        current = {**before, **changes}.get("latestRolledoutRevision", "")
-        if current != latest_ready:
-            if entry["percent"] == 100:
-                changes |= {"previousRolledoutRevision": current, "latestRolledoutRevision": latest_ready}
-        elif latest_ready == latest_created and entry["percent"] < 100 and _share(traffic, latest_ready) == 100:
-            # After a promotion and a rollback both targets are the same revision, so the one before it takes over.
-            if previous := {**before, **changes}.get("previousRolledoutRevision"):
-                changes["latestRolledoutRevision"] = previous
+        known = {**before, **changes}
+        current, previous = known.get("latestRolledoutRevision", ""), known.get("previousRolledoutRevision")
+        if current != latest_ready and entry["percent"] == 100:
+            changes |= {"previousRolledoutRevision": current, "latestRolledoutRevision": latest_ready}
+        turned_back = latest_ready == latest_created and entry["percent"] < 100 and _share(traffic, latest_ready) == 100
+        # After a promotion and a rollback both targets are the same revision, so the one before it takes over.
+        if current == latest_ready and turned_back and previous:
+            changes["latestRolledoutRevision"] = previous
     return changes
 
 
@@ -71,9 +71,7 @@ def propagate_across(conditions: Conditions, kind: str, of_component: str) -> No
         conditions.mark_unknown(kind, f"{of_component} not ready")
 
 
-def propagate_model(
-    status: Object, conditions: Conditions, pods: Sequence[Object], service: Object | None
-) -> bool:
+def propagate_model(status: Object, conditions: Conditions, pods: Sequence[Object], service: Object | None) -> bool:
     """Set `modelStatus` from the newest pod of the latest created revision.
 
     Args:
