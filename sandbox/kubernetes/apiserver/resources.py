@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from sandbox.kubernetes.apiserver import admission
 from sandbox.kubernetes.apiserver.documents import Object
+from sandbox.kubernetes.apiserver.isvc.definition import COLUMNS, GROUP, inference_service_schema
 from sandbox.kubernetes.apiserver.schema import ANYTHING, Schema, schema_of
-
-GROUP = "serving.kserve.io"
 
 
 def _admit_all(_new: Object, _old: Object | None) -> None:
@@ -34,6 +33,7 @@ class ResourceType:
     custom: bool = False
     short_names: tuple[str, ...] = ()
     admit: Callable[[Object, Object | None], None] = _admit_all
+    make_schema: Callable[[], Schema] | None = None
 
     @property
     def group(self) -> str:
@@ -54,6 +54,8 @@ class ResourceType:
     @property
     def schema(self) -> Schema:
         """The OpenAPI schema of its objects."""
+        if self.make_schema:
+            return self.make_schema()
         return schema_of(self.model) if self.model else ANYTHING
 
     def discovery(self) -> list[Object]:
@@ -81,6 +83,7 @@ INFERENCE_SERVICES = ResourceType(
     custom=True,
     short_names=("isvc",),
     admit=admission.inference_service,
+    make_schema=inference_service_schema,
 )
 NAMESPACES = ResourceType("/api/v1", "namespaces", "Namespace", "V1Namespace", namespaced=False, short_names=("ns",))
 CONFIG_MAPS = ResourceType("/api/v1", "configmaps", "ConfigMap", "V1ConfigMap", short_names=("cm",))
@@ -92,7 +95,9 @@ DEFINITIONS = ResourceType(
     namespaced=False,
     short_names=("crd",),
 )
-TYPES = (INFERENCE_SERVICES, NAMESPACES, CONFIG_MAPS, DEFINITIONS)
+PODS = ResourceType("/api/v1", "pods", "Pod", "V1Pod", short_names=("po",))
+EVENTS = ResourceType("/api/v1", "events", "Event", "CoreV1Event", short_names=("ev",))
+TYPES = (INFERENCE_SERVICES, NAMESPACES, CONFIG_MAPS, PODS, EVENTS, DEFINITIONS)
 
 
 def definition() -> Object:

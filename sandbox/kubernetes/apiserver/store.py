@@ -17,7 +17,8 @@ from sandbox.kubernetes.apiserver.errors import (
     TooLargeResourceVersionError,
 )
 from sandbox.kubernetes.apiserver.resources import NAMESPACES, ResourceType
-from sandbox.kubernetes.apiserver.schema import prune, schema_of, validate
+from sandbox.kubernetes.apiserver.schema import schema_of
+from sandbox.kubernetes.apiserver.validation import prune, validate
 
 Key = tuple[str, str, str]
 
