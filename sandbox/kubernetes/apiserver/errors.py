@@ -24,6 +24,11 @@ class FieldError:
         """The fault as written in a `Status` message."""
         return f"{self.field}: {self.message}"
 
+    def cause(self) -> dict[str, str]:
+        """Return the fault as a cause in a `Status`."""
+        content = {"reason": self.reason, "message": self.message, "field": self.field}
+        return {key: value for key, value in content.items() if value}
+
 
 class ApiError(Exception):
     """An error response; subclasses set the code and reason."""
@@ -38,12 +43,13 @@ class ApiError(Exception):
         self.message = message
         self.causes = causes
         self.details = details or {}
+        self.headers: dict[str, str] = {}
 
     def status(self) -> dict[str, Any]:
         """Return the `Status` object of this error."""
         details = dict(self.details)
         if self.causes:
-            details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in self.causes]
+            details["causes"] = [c.cause() for c in self.causes]
         return {
             "kind": "Status",
             "apiVersion": "v1",
@@ -51,7 +57,7 @@ class ApiError(Exception):
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
-            "details": details,
+            **({"details": details} if details else {}),
             "code": self.code,
         }
 
@@ -96,6 +102,36 @@ class ExpiredError(ApiError):
     """The requested resourceVersion is no longer in the history."""
 
     code, reason = 410, "Expired"
+
+
+class NotAcceptableError(ApiError):
+    """No form that the client accepts can be answered."""
+
+    code, reason = 406, "NotAcceptable"
+
+
+class TooLargeError(ApiError):
+    """The request's body is too large."""
+
+    code, reason = 413, "RequestEntityTooLarge"
+
+
+class TooManyRequestsError(ApiError):
+    """The server asks the client to come back later."""
+
+    code, reason = 429, "TooManyRequests"
+
+
+class InternalError(ApiError):
+    """Something behind the API failed, such as a webhook."""
+
+    code, reason = 500, "InternalError"
+
+
+class UnavailableError(ApiError):
+    """The server does not serve for a while."""
+
+    code, reason = 503, "ServiceUnavailable"
 
 
 class UnsupportedMediaTypeError(ApiError):
