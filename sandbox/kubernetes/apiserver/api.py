@@ -65,4 +65,3 @@ async def _status_objects(request: web.Request, handler: Handler) -> web.StreamR
         fault = MethodNotAllowedError("the server does not allow this method on the requested resource")
     text = json.dumps(fault.status(), separators=(",", ":")) + "\n"
     return web.Response(text=text, status=fault.code, content_type="application/json", headers=fault.headers)
-

@@ -62,7 +62,11 @@ RENAMED = {
 _PORTS = ("V1HTTPGetAction.port", "V1TCPSocketAction.port")
 DECLARED = {
     **dict.fromkeys(
-        (f"{m}.{f}" for m in ("V1ResourceRequirements", "V1VolumeResourceRequirements") for f in ("limits", "requests")),
+        (
+            f"{m}.{f}"
+            for m in ("V1ResourceRequirements", "V1VolumeResourceRequirements")
+            for f in ("limits", "requests")
+        ),
         "dict(str, ResourceQuantity)",
     ),
     **dict.fromkeys(

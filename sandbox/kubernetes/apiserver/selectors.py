@@ -17,8 +17,17 @@ _COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
 # Fields that can be selected besides name and namespace; all others are refused.
 FIELDS = {
     "events": (
-        *(f"involvedObject.{part}" for part in "kind namespace name uid apiVersion resourceVersion fieldPath".split()),
-        *("reason", "reportingComponent", "source", "type"),
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
     ),
     "pods": ("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase"),
     "namespaces": ("status.phase",),

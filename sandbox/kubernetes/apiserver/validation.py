@@ -87,7 +87,9 @@ def validate(value: Json, schema: Schema, path: str = "") -> list[FieldError]:
 
 def _validate_object(value: dict[str, Any], schema: Schema, path: str) -> list[FieldError]:
     known, extra = schema.get("properties", {}), schema.get("additionalProperties")
-    faults = [f for key in value if (inner := known.get(key, extra)) for f in validate(value[key], inner, _join(path, key))]
+    faults = [
+        f for key in value if (inner := known.get(key, extra)) for f in validate(value[key], inner, _join(path, key))
+    ]
     missing = [name for name in schema.get("required", []) if name not in value]
     return faults + [FieldError(_join(path, name), "FieldValueRequired", "Required value") for name in missing]
 

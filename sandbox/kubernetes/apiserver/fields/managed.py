@@ -12,9 +12,18 @@ from sandbox.kubernetes.apiserver.schema import Schema
 APPLY, UPDATE = "Apply", "Update"
 # Nobody owns what the server itself keeps.
 _OF_THE_SERVER = (
-    "name namespace creationTimestamp selfLink uid clusterName generation managedFields resourceVersion "
-    "deletionTimestamp deletionGracePeriodSeconds"
-).split()
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+)
 UNOWNED: FieldSet = frozenset(
     {("f:apiVersion",), ("f:kind",), ("f:metadata",), *(("f:metadata", f"f:{name}") for name in _OF_THE_SERVER)}
 )

@@ -19,28 +19,68 @@ def _map_list(*keys: str) -> Fact:
     return {"x-kubernetes-list-map-keys": list(keys), "x-kubernetes-list-type": "map"}
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 def _enum(*values: str) -> Fact:
     return {"enum": list(values)}
 
 
-_ATOMIC_LISTS = (
-    "accessModes add args canary canaryStatuses command drop envFrom hostnames httpHeaders items matchExpressions "
-    "matchFields matchLabelKeys mismatchLabelKeys monitors nameservers namespaces nodeSelectorTerms options policies "
-    "portals preferredDuringSchedulingIgnoredDuringExecution V1PodAffinity.requiredDuringSchedulingIgnoredDuringExecution "
-    "V1PodAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution resizePolicy restartPolicyRules searches sources "
-    "storageUris supplementalGroups sysctls targetWWNs V1LabelSelectorRequirement.values "
+_ATOMIC_LISTS = _words(
+    "accessModes add args canary canaryStatuses command drop envFrom hostnames httpHeaders items "
+    "matchExpressions matchFields matchLabelKeys mismatchLabelKeys monitors nameservers namespaces "
+    "nodeSelectorTerms options policies portals preferredDuringSchedulingIgnoredDuringExecution "
+    "V1PodAffinity.requiredDuringSchedulingIgnoredDuringExecution "
+    "V1PodAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution resizePolicy restartPolicyRules searches "
+    "sources storageUris supplementalGroups sysctls targetWWNs V1LabelSelectorRequirement.values "
     "V1NodeSelectorRequirement.values wwids"
-).split()
-_INT64 = (
-    "activeDeadlineSeconds canaryTrafficPercent containerConcurrency expirationSeconds fsGroup observedGeneration "
-    "percent runAsGroup runAsUser seconds supplementalGroups[] terminationGracePeriodSeconds timeout tolerationSeconds"
-).split()
-_INT32 = (
-    "averageUtilization containerPort defaultMode exitCode failureThreshold hostPort initialDelaySeconds lun "
-    "maxExpirationSeconds maxReplicas maxSkew minDomains minReplicas V1KeyToPath.mode V1DownwardAPIVolumeFile.mode partition periodSeconds "
-    "V1GRPCAction.port priority scaleTarget stabilizationWindowSeconds successThreshold timeoutSeconds trafficPercent "
-    "V2HPAScalingPolicy.value values[] weight"
-).split()
+)
+_INT64 = [
+    "activeDeadlineSeconds",
+    "canaryTrafficPercent",
+    "containerConcurrency",
+    "expirationSeconds",
+    "fsGroup",
+    "observedGeneration",
+    "percent",
+    "runAsGroup",
+    "runAsUser",
+    "seconds",
+    "supplementalGroups[]",
+    "terminationGracePeriodSeconds",
+    "timeout",
+    "tolerationSeconds",
+]
+_INT32 = [
+    "averageUtilization",
+    "containerPort",
+    "defaultMode",
+    "exitCode",
+    "failureThreshold",
+    "hostPort",
+    "initialDelaySeconds",
+    "lun",
+    "maxExpirationSeconds",
+    "maxReplicas",
+    "maxSkew",
+    "minDomains",
+    "minReplicas",
+    "V1KeyToPath.mode",
+    "V1DownwardAPIVolumeFile.mode",
+    "partition",
+    "periodSeconds",
+    "V1GRPCAction.port",
+    "priority",
+    "scaleTarget",
+    "stabilizationWindowSeconds",
+    "successThreshold",
+    "timeoutSeconds",
+    "trafficPercent",
+    "V2HPAScalingPolicy.value",
+    "values[]",
+    "weight",
+]
 _STATE = _enum("", "Pending", "Standby", "Loading", "Loaded", "FailedToLoad")
 _TARGET_TYPE = _enum("Utilization", "Value", "AverageValue")
 _FIELDS: dict[str, tuple[Fact, ...]] = {
@@ -99,19 +139,19 @@ _FIELDS: dict[str, tuple[Fact, ...]] = {
 }
 _NAME_DEFAULT = {"default": ""}
 # References to an object of the same namespace are replaced as a whole; Go leaves an empty name in them.
-_REFERENCES = (
+_REFERENCES = _words(
     "V1LocalObjectReference V1ConfigMapKeySelector V1SecretKeySelector V1ConfigMapEnvSource V1SecretEnvSource "
     "V1ConfigMapProjection V1SecretProjection V1ConfigMapVolumeSource"
-).split()
-_ATOMIC_MODELS = (
-    "V1ObjectFieldSelector V1ResourceFieldSelector V1FileKeySelector V1LabelSelector V1NodeSelector V1NodeSelectorTerm "
-    "V1TypedLocalObjectReference"
-).split()
+)
+_ATOMIC_MODELS = _words(
+    "V1ObjectFieldSelector V1ResourceFieldSelector V1FileKeySelector V1LabelSelector V1NodeSelector "
+    "V1NodeSelectorTerm V1TypedLocalObjectReference"
+)
 # Models that hold a container or a reference, whose name Go requires and Python does not.
-_NAMED = (
+_NAMED = _words(
     "ModelFormat AuthenticationRef ModelSpec SKLearnSpec XGBoostSpec TFServingSpec TorchServeSpec TritonSpec "
     "ONNXRuntimeSpec HuggingFaceRuntimeSpec PMMLSpec LightGBMSpec PaddleServerSpec"
-).split()
+)
 # Fields that the Python models have and KServe's definition has not, so the API server prunes them.
 UNKNOWN = frozenset(
     {

@@ -73,7 +73,9 @@ def _path(item: Object) -> bytes:
 
 def _operation(content: Object) -> bytes:
     parameters = b"".join(_message(8, _parameter(each)) for each in content.get("parameters", ()))
-    answers = (_message(2, _named(code, _message(1, _text(1, a["description"])))) for code, a in content["responses"].items())
+    answers = (
+        _message(2, _named(code, _message(1, _text(1, a["description"])))) for code, a in content["responses"].items()
+    )
     return parameters + _message(9, b"".join(answers)) + _extensions(13, content)
 
 

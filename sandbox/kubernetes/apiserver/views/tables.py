@@ -165,6 +165,8 @@ def _ready(pod: Object) -> str:
 _COUNTED: dict[str, Callable[[Object], Json]] = {
     "#data": lambda thing: len(thing.get("data") or {}) + len(thing.get("binaryData") or {}),
     "#ready": _ready,
-    "#restarts": lambda pod: sum(e.get("restartCount", 0) for e in pod.get("status", {}).get("containerStatuses") or []),
+    "#restarts": lambda pod: sum(
+        e.get("restartCount", 0) for e in pod.get("status", {}).get("containerStatuses") or []
+    ),
     "#object": lambda event: f"{event['involvedObject'].get('kind', '').lower()}/{event['involvedObject'].get('name')}",
 }
