@@ -1,10 +1,13 @@
 """Reviews of one's own rights: in the sandbox everybody may do everything."""
 
+import json
+
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Object
-from sandbox.kubernetes.apiserver.errors import BadRequestError
-from sandbox.kubernetes.apiserver.rest.request import body
+from sandbox.kubernetes.apiserver.errors import BadRequestError, FieldError, InvalidError
+from sandbox.kubernetes.apiserver.fields.managed import Writer, after_update
+from sandbox.kubernetes.apiserver.rest.request import body, manager
 
 PREFIX = "/apis/authorization.k8s.io/v1"
 KINDS = {
@@ -38,9 +41,21 @@ def discovery() -> list[Object]:
 
 async def review(request: web.Request) -> web.Response:
     """Answer that the client may do what it asks about."""
-    given = await body(request)
+    given = await body(request, "SelfSubjectAccessReview")
     kind = KINDS[request.path.rsplit("/", 1)[-1]]
     if not isinstance(given, dict) or given.get("kind", kind) != kind:
         raise BadRequestError(f"the object provided is unrecognized (must be of type {kind})")
-    identity = {"kind": kind, "apiVersion": "authorization.k8s.io/v1", "metadata": {"creationTimestamp": None}}
-    return web.json_response({**identity, "spec": given.get("spec", {}), "status": _STATUS[kind]}, status=201)
+    spec = given.get("spec") or {}
+    if kind == "SelfSubjectAccessReview" and len(spec) != 1:
+        attributes = json.dumps(str(spec.get("resourceAttributes") or "null"))
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        cause = FieldError("spec.resourceAttributes", "FieldValueInvalid", f"Invalid value: {attributes}: {text}")
+        details = {"group": "authorization.k8s.io"}
+        raise InvalidError(f'.authorization.k8s.io "" is invalid: {cause.text}', causes=[cause], details=details)
+    made: Object = {"kind": kind, "apiVersion": "authorization.k8s.io/v1", "metadata": {"creationTimestamp": None}}
+    made |= {"spec": {} if kind == "SelfSubjectRulesReview" else spec}
+    start: Object = {"metadata": {}, "spec": {}}
+    owners = after_update(start, made, {}, Writer(manager(request), api_version="authorization.k8s.io/v1"))
+    if owners and kind == "SelfSubjectAccessReview":
+        made["metadata"]["managedFields"] = owners
+    return web.json_response({**made, "status": _STATUS[kind]}, status=201)

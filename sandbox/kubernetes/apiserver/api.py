@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.access import add_access
-from sandbox.kubernetes.apiserver.errors import ApiError, MethodNotAllowedError
+from sandbox.kubernetes.apiserver.errors import ApiError, MethodNotAllowedError, NotFoundError
 from sandbox.kubernetes.apiserver.resources import TYPES, ResourceType
 from sandbox.kubernetes.apiserver.rest.handlers import Handlers
 from sandbox.kubernetes.apiserver.rest.request import MOST_BYTES
@@ -33,18 +33,31 @@ def create_app(
     add_discovery(app, types)
     add_openapi(app, types)
     add_access(app)
-    for resource in types:
-        _add(app, resource, Handlers(store, resource))
+    served = [(resource, Handlers(store, resource)) for resource in types]
+    for resource, handlers in served:
+        _add(app, resource, handlers)
+    for resource, handlers in served:  # last, because a namespaced resource looks like a part of its namespace
+        app.router.add_get(f"{collection(resource)}/{{name}}/{{part}}", handlers.refuse_part)
     return app
 
 
+def collection(resource: ResourceType) -> str:
+    """Return the path of a resource's objects, within their namespace if they have one."""
+    return resource.prefix + ("/namespaces/{namespace}" if resource.namespaced else "") + f"/{resource.plural}"
+
+
 def _add(app: web.Application, resource: ResourceType, handlers: Handlers) -> None:
-    path = resource.prefix + ("/namespaces/{namespace}" if resource.namespaced else "") + f"/{resource.plural}"
+    path = collection(resource)
     app.router.add_get(path, handlers.list)
     app.router.add_post(path, handlers.create)
     app.router.add_delete(path, handlers.delete_collection)
     if resource.namespaced:
         app.router.add_get(f"{resource.prefix}/{resource.plural}", handlers.list)
+    if resource.custom:
+        app.router.add_put(path, handlers.refuse_nameless)
+        app.router.add_patch(path, handlers.refuse_nameless)
+        app.router.add_post(f"{path}/{{name}}", handlers.create)
+    app.router.add_get(path.replace(resource.prefix, f"{resource.prefix}/watch"), handlers.watch)
     for item in (f"{path}/{{name}}", *([f"{path}/{{name}}/status"] if resource.status else [])):
         app.router.add_get(item, handlers.read)
         app.router.add_put(item, handlers.replace)
@@ -60,8 +73,26 @@ async def _status_objects(request: web.Request, handler: Handler) -> web.StreamR
     except ApiError as error:
         fault = error
     except web.HTTPNotFound:
-        return web.Response(text="404 page not found\n", status=404)
-    except web.HTTPMethodNotAllowed:
-        fault = MethodNotAllowedError("the server does not allow this method on the requested resource")
+        if not request.path.startswith("/api/v1/"):
+            return web.Response(text="404 page not found\n", status=404)
+        fault = NotFoundError("the server could not find the requested resource", details={})
+    except web.HTTPMethodNotAllowed as error:
+        refusal = _refusal(request, error)
+        if refusal is None:
+            return web.Response(text="404 page not found\n", status=404)
+        fault = refusal
     text = json.dumps(fault.status(), separators=(",", ":")) + "\n"
     return web.Response(text=text, status=fault.code, content_type="application/json", headers=fault.headers)
+
+
+def _refusal(request: web.Request, error: web.HTTPMethodNotAllowed) -> ApiError | None:
+    """Return the error for a verb that a path does not take; None where custom resources know no such path."""
+    group = request.path.split("/")[2] if request.path.startswith("/apis/") else ""
+    plural = next((each for each in TYPES if each.custom and each.group == group), None)
+    if plural is None:
+        return MethodNotAllowedError("the server does not allow this method on the requested resource", details={})
+    if not request.path.endswith("/status"):
+        return None
+    verb = {"POST": "create", "DELETE": "delete"}.get(error.method, error.method.lower())
+    text = f'{verb} is not supported on resources of kind "{plural.qualified}"'
+    return MethodNotAllowedError(text, details={"group": plural.group, "kind": plural.plural})

@@ -10,37 +10,38 @@ from sandbox.kubernetes.apiserver.syntax import DATA_KEY, invalid
 Column = dict[str, Any]
 
 
-def _column(name: str, path: str, kind: str = "string", priority: int = 0, form: str = "") -> Column:
-    return {"name": name, "jsonPath": path, "type": kind, "priority": priority, "format": form}
+def _column(name: str, path: str, kind: str = "string", **more: str | int) -> Column:
+    """Return a column; `doc` names an attribute of a model whose text describes it."""
+    return {"name": name, "jsonPath": path, "type": kind, "priority": 0, "format": "", **more}
 
 
-_NAME = _column("Name", ".metadata.name", form="name")
-_AGE = _column("Age", ".metadata.creationTimestamp", "date")
-NAMESPACE_COLUMNS = (_NAME, _column("Status", ".status.phase"), _AGE)
-CONFIG_MAP_COLUMNS = (_NAME, _column("Data", "#data", "integer"), _AGE)
-DEFINITION_COLUMNS = (_NAME, _column("Created At", ".metadata.creationTimestamp", "date"))
+NAME_COLUMN = _column("Name", ".metadata.name", doc="V1ObjectMeta.name", form="name")
+_AGE = _column("Age", ".metadata.creationTimestamp", doc="V1ObjectMeta.creation_timestamp")
+NAMESPACE_COLUMNS = (NAME_COLUMN, _column("Status", ".status.phase", description="The status of the namespace"), _AGE)
+CONFIG_MAP_COLUMNS = (NAME_COLUMN, _column("Data", "#data", doc="V1ConfigMap.data"), _AGE)
+DEFINITION_COLUMNS = (NAME_COLUMN, _column("Created At", ".metadata.creationTimestamp", "date"))
 POD_COLUMNS = (
-    _NAME,
-    _column("Ready", "#ready"),
-    _column("Status", ".status.phase"),
-    _column("Restarts", "#restarts", "integer"),
+    NAME_COLUMN,
+    _column("Ready", "#ready", description="Containers that are ready, of all"),
+    _column("Status", ".status.phase", doc="V1PodStatus.phase"),
+    _column("Restarts", "#restarts", "integer", doc="V1ContainerStatus.restart_count"),
     _AGE,
-    _column("IP", ".status.podIP", priority=1),
-    _column("Node", ".spec.nodeName", priority=1),
-    _column("Nominated Node", ".status.nominatedNodeName", priority=1),
-    _column("Readiness Gates", ".spec.readinessGates", priority=1),
+    _column("IP", ".status.podIP", priority=1, doc="V1PodStatus.pod_ip"),
+    _column("Node", ".spec.nodeName", priority=1, doc="V1PodSpec.node_name"),
 )
 EVENT_COLUMNS = (
-    _column("Last Seen", ".lastTimestamp", "date"),
-    _column("Type", ".type"),
-    _column("Reason", ".reason"),
-    _column("Object", "#object"),
-    _column("Subobject", ".involvedObject.fieldPath", priority=1),
-    _column("Source", ".source.component", priority=1),
-    _column("Message", ".message"),
-    _column("First Seen", ".firstTimestamp", "date", priority=1),
-    _column("Count", ".count", "integer", priority=1),
-    {**_NAME, "priority": 1},
+    _column("Last Seen", ".lastTimestamp", doc="CoreV1Event.last_timestamp"),
+    _column("Type", ".type", doc="CoreV1Event.type"),
+    _column("Reason", ".reason", doc="CoreV1Event.reason"),
+    _column("Object", "#object", doc="CoreV1Event.involved_object"),
+    _column(
+        "Subobject", ".involvedObject.fieldPath", priority=1, description="The part of the object, if it is about one"
+    ),
+    _column("Source", ".source.component", priority=1, doc="CoreV1Event.source"),
+    _column("Message", ".message", doc="CoreV1Event.message"),
+    _column("First Seen", ".firstTimestamp", priority=1, doc="CoreV1Event.first_timestamp"),
+    _column("Count", ".count", "integer", priority=1, doc="CoreV1Event.count"),
+    {**NAME_COLUMN, "priority": 1},
 )
 EMPTY_EVENT: Object = {
     "involvedObject": {},
@@ -54,15 +55,27 @@ EMPTY_EVENT: Object = {
 
 
 def prepare_namespace(thing: Object) -> None:
-    """Hold a new namespace until its content is gone, and call it active."""
-    thing.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+    """Call a new namespace active."""
     thing["status"] = {"phase": "Active"}
 
 
-def prepare_event(thing: Object) -> None:
+def finish_namespace(thing: Object) -> None:
+    """Hold a new namespace until its content is gone."""
+    spec = thing.get("spec") or {}
+    thing["spec"] = {**spec, "finalizers": spec.get("finalizers") or ["kubernetes"]}
+
+
+def finish_event(thing: Object) -> None:
     """Set the fields that Go never leaves out of an event."""
     for key, value in EMPTY_EVENT.items():
         thing.setdefault(key, value if not isinstance(value, dict) else dict(value))
+
+
+def check_event(new: Object, _old: Object | None) -> Iterator[FieldError]:
+    """Yield the fault of an event that is about an object of another namespace."""
+    about = new.get("involvedObject", {}).get("namespace", "")
+    if about != new["metadata"].get("namespace", ""):
+        yield invalid("involvedObject.namespace", about, "does not match event.namespace")
 
 
 def check_config_map(new: Object, old: Object | None) -> Iterator[FieldError]:

@@ -42,12 +42,12 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.causes = causes
-        self.details = details or {}
+        self.details = details
         self.headers: dict[str, str] = {}
 
     def status(self) -> dict[str, Any]:
         """Return the `Status` object of this error."""
-        details = dict(self.details)
+        details = {key: value for key, value in (self.details or {}).items() if value}
         if self.causes:
             details["causes"] = [c.cause() for c in self.causes]
         return {
@@ -56,8 +56,8 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
-            **({"details": details} if details else {}),
+            **({"reason": self.reason} if self.reason else {}),
+            **({"details": details} if details or self.details is not None else {}),
             "code": self.code,
         }
 
@@ -126,6 +126,12 @@ class InternalError(ApiError):
     """Something behind the API failed, such as a webhook."""
 
     code, reason = 500, "InternalError"
+
+
+class UnknownError(ApiError):
+    """The server has no reason of its own for what went wrong."""
+
+    code, reason = 500, ""
 
 
 class UnavailableError(ApiError):

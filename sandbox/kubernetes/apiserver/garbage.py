@@ -36,6 +36,8 @@ class Collector:
         metadata = event.thing["metadata"]
         if event.type == "DELETED":
             self._bereave(metadata["uid"])
+            if metadata.get("namespace"):
+                self._finish(metadata["namespace"])
             return
         held = metadata.get("finalizers") or []
         if metadata.get("deletionTimestamp") and ORPHAN in held:
@@ -93,6 +95,11 @@ class Collector:
         held = [each for each in current["metadata"].get("finalizers") or [] if each != finalizer]
         current["metadata"]["finalizers"] = held
         self._store.replace(event.resource, current)
+
+    def _finish(self, namespace: str) -> None:
+        """Go on with a namespace that is being deleted, as something in it is gone."""
+        if self._store.get(NAMESPACES, "", namespace)["metadata"].get("deletionTimestamp"):
+            self._empty(namespace)
 
     def _empty(self, namespace: str) -> None:
         """Delete the content of a namespace, then the namespace once nothing is left."""

@@ -1,5 +1,7 @@
 """The resource types of this API, and the initial objects of a cluster with KServe."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +35,8 @@ class ResourceType:
         subresource: Whether a resource that is not custom has a status subresource.
         columns: What `kubectl get` shows, with JSON paths; empty for name and age.
         mutate: Mutating webhook; changes the new object in place.
-        prepare: Sets what the API server itself sets in a new object.
+        prepare: Sets the server's defaults in a new object.
+        finish: Sets what nobody is said to own in a new object.
         check: Returns the faults that the schema does not cover.
         name_form: The form of its objects' names.
         empty: An object as Go has it before anything is set: fields that are never left out.
@@ -54,6 +57,7 @@ class ResourceType:
     columns: Sequence[dict[str, Any]] = ()
     mutate: Callable[[Object, Object | None], None] | None = None
     prepare: Callable[[Object], None] | None = None
+    finish: Callable[[Object], None] | None = None
     check: Callable[[Object, Object | None], Iterable[FieldError]] | None = None
     name_form: Form = SUBDOMAIN
     empty: Object = field(default_factory=dict)
@@ -98,6 +102,12 @@ class ResourceType:
         """Whether the server counts the changes of its specification."""
         return self.custom
 
+    @property
+    def _storage_hash(self) -> str:
+        """What changes when the objects are stored in another version."""
+        digest = hashlib.sha256(f"{self.group}/{self.version}/{self.kind}".encode()).digest()
+        return base64.b64encode(digest[:8]).decode()
+
     def discovery(self) -> list[Object]:
         """Return its entries in an `APIResourceList`."""
         entry: Object = {
@@ -107,6 +117,7 @@ class ResourceType:
             "kind": self.kind,
             "verbs": list(CUSTOM_VERBS if self.custom else self.verbs),
             **({"shortNames": list(self.short_names)} if self.short_names else {}),
+            "storageVersionHash": self._storage_hash,
             **({"categories": list(self.categories)} if self.categories else {}),
         }
         if not self.status:
@@ -136,6 +147,7 @@ NAMESPACES = ResourceType(
     short_names=("ns",),
     subresource=True,
     prepare=core.prepare_namespace,
+    finish=core.finish_namespace,
     columns=core.NAMESPACE_COLUMNS,
     name_form=LABEL,
     empty={"spec": {}, "status": {}},
@@ -169,7 +181,8 @@ EVENTS = ResourceType(
     short_names=("ev",),
     columns=core.EVENT_COLUMNS,
     empty=core.EMPTY_EVENT,
-    prepare=core.prepare_event,
+    finish=core.finish_event,
+    check=core.check_event,
 )
 DEFINITIONS = ResourceType(
     "/apis/apiextensions.k8s.io/v1",

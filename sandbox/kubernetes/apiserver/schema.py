@@ -34,6 +34,7 @@ GIVEN: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "datetime": {"type": "string", "format": "date-time"},
     "object": ANYTHING,
+    "PlainObject": {"type": "object"},
     "ResourceQuantity": QUANTITY,
     "IntstrIntOrString": INT_OR_STRING,
     "V1beta1MetricQuantity": QUANTITY,
@@ -73,6 +74,8 @@ DECLARED = {
         ("V1ResourceFieldSelector.divisor", "V1EmptyDirVolumeSource.size_limit", "V2HPAScalingRules.tolerance"),
         "ResourceQuantity",
     ),
+    # Metadata inside an object is not the server's: a definition says nothing of it.
+    "V1PersistentVolumeClaimTemplate.metadata": "PlainObject",
     **dict.fromkeys(
         (*_PORTS, "V1RollingUpdateDeployment.max_surge", "V1RollingUpdateDeployment.max_unavailable"),
         "IntstrIntOrString",
@@ -107,6 +110,14 @@ def _required(model: type[Any]) -> list[str]:
         except ValueError:
             names.append(json_name)
     return names
+
+
+def description(type_name: str, attribute: str) -> str:
+    """Return what the official client says of a model's attribute; empty for nothing."""
+    model = _model_class(type_name)
+    text = (getattr(model, attribute, None).__doc__ or "") if model else ""
+    parts = [part.strip() for part in text.replace("# noqa: E501", "").split("\n\n")]
+    return " ".join(parts[1].split()) if len(parts) > 2 else ""
 
 
 def schema_of(type_name: str) -> Schema:

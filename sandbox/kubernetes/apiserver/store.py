@@ -58,9 +58,19 @@ def check_metadata(thing: Object) -> None:
     Raises:
         BadRequestError: A field of the metadata has another type.
     """
-    for fault in validate(thing["metadata"], schema_of("V1ObjectMeta"), "metadata"):
+    faults = validate(thing["metadata"], schema_of("V1ObjectMeta"), "metadata")
+    for fault in (fault for fault in faults if fault.reason == "FieldValueTypeInvalid"):
         actual = fault.message.split('"')[1] if '"' in fault.message else ""
         raise BadRequestError(f"json: cannot unmarshal {actual} into Go struct field ObjectMeta.{fault.field}")
+
+
+def _check_decodes(resource: ResourceType, thing: Object) -> None:
+    """Raise unless an object of a built-in type can be read at all."""
+    for fault in validate(thing, resource.schema):
+        if fault.reason == "FieldValueTypeInvalid":
+            named = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
+            actual = fault.message.split('"')[1]
+            raise BadRequestError(f"{named}: json: cannot unmarshal {actual} into Go struct field {fault.field}")
 
 
 def not_found(resource: ResourceType, name: str) -> NotFoundError:
@@ -137,15 +147,20 @@ class Store:
         if resource.custom:
             thing.pop("status", None)
         self._check_namespace(resource, thing["metadata"])
+        owners = thing["metadata"].get("managedFields")
         _born(resource, thing["metadata"])
         if resource.prepare:
             resource.prepare(thing)
         thing = self._checked(resource, thing, None)
+        if manager is None:
+            thing["metadata"]["managedFields"] = owners
         if _key(resource, thing) in self._objects:
             name = thing["metadata"]["name"]
             details = {"name": name, "group": resource.group, "kind": resource.plural}
             raise AlreadyExistsError(f'{resource.qualified} "{name}" already exists', details=details)
         self._track(resource, {**resource.empty, "metadata": {}}, thing, manager)
+        if resource.finish:
+            resource.finish(thing)
         return thing if dry_run else self._put("ADDED", resource, thing)
 
     def replace(
@@ -256,6 +271,8 @@ class Store:
 
     def _checked(self, resource: ResourceType, thing: Object, old: Object | None, *, status: bool = False) -> Object:
         """Prune an object, set its defaults and validate it; return it with apiVersion and kind first."""
+        metadata = {key: value for key, value in thing["metadata"].items() if value is not None}
+        thing = {**thing, "metadata": {k: v for k, v in metadata.items() if k not in _OMITTED or v}}
         check_metadata(thing)
         identity = {"apiVersion": resource.api_version, "kind": resource.kind}
         thing = {**identity, **prune(thing, resource.schema), **identity}
@@ -263,6 +280,8 @@ class Store:
         hooks = self.webhooks and not status
         if hooks and resource.mutate:
             resource.mutate(thing, old)
+        if not resource.custom and resource.model:
+            _check_decodes(resource, thing)
         faults = metadata_faults(thing["metadata"], resource.name_form)
         faults = faults or [*validate(thing, resource.schema), *(resource.check(thing, old) if resource.check else ())]
         if faults:
@@ -301,6 +320,8 @@ class Store:
         return str(self.version)
 
 
+# Go leaves these out of the metadata when they are empty.
+_OMITTED = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
 _KEPT = (
     "uid",
     "creationTimestamp",
@@ -338,7 +359,11 @@ def _check_current(resource: ResourceType, old: Object, metadata: Object) -> Non
         tail = "the object has been modified; please apply your changes to the latest version and try again"
         raise ConflictError(head + tail, details=details)
     if metadata.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
-        raise ConflictError(head + "Precondition failed: UID in precondition does not match", details=details)
+        space = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+        key = f"/registry/{resource.group}{'/' if resource.group else ''}{resource.plural}/{space}{metadata['name']}"
+        uids = f"UID in precondition: {metadata['uid']}, UID in object meta: {old['metadata']['uid']}"
+        tail = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        raise ConflictError(f"{head}{tail}Precondition failed: {uids}", details=details)
 
 
 def _carry_over(resource: ResourceType, old: Object, new: Object) -> None:

@@ -11,8 +11,6 @@ from sandbox.kubernetes.apiserver.documents import Json
 from sandbox.kubernetes.apiserver.errors import FieldError
 from sandbox.kubernetes.apiserver.schema import Schema
 
-INT32 = 1 << 31
-
 
 def prune(value: Json, schema: Schema) -> Json:
     """Return a copy of `value` without the fields that are not in the schema.
@@ -62,6 +60,8 @@ def default(value: Json, schema: Schema) -> None:
     """
     if isinstance(value, dict):
         known, extra = schema.get("properties", {}), schema.get("additionalProperties")
+        for key in [key for key, item in value.items() if item is None and _drops_null(known.get(key, extra))]:
+            del value[key]
         for key, inner in known.items():
             if "default" in inner and value.get(key) is None:
                 value[key] = copy.deepcopy(inner["default"])
@@ -72,10 +72,14 @@ def default(value: Json, schema: Schema) -> None:
             default(item, schema.get("items", {}))
 
 
+def _drops_null(schema: Schema | None) -> bool:
+    return bool(schema) and "type" in (schema or {}) and not (schema or {}).get("nullable")
+
+
 def validate(value: Json, schema: Schema, path: str = "") -> list[FieldError]:
     """Return the faults of `value` against `schema`, in the API server's wording."""
     if fault := _type_fault(value, schema, path):
-        return [fault]
+        return [fault, *_alternatives(fault, schema, path)]
     faults = [fault for rule in _RULES if (fault := rule(value, schema, path))]
     if isinstance(value, dict):
         return faults + _validate_object(value, schema, path)
@@ -106,11 +110,24 @@ def _invalid(value: Json, path: str, text: str) -> FieldError:
 def _type_fault(value: Json, schema: Schema, path: str) -> FieldError | None:
     wanted = "int-or-string" if schema.get("x-kubernetes-int-or-string") else schema.get("type")
     accepted = {"number": {"number", "integer"}, "int-or-string": {"integer", "string"}}.get(wanted or "", {wanted})
-    actual = _json_type(value)
+    actual = "integer" if isinstance(value, float) and value.is_integer() else _json_type(value)
     if wanted is None or actual in accepted or (value is None and schema.get("nullable")):
         return None
-    expected = "integer,string" if wanted == "int-or-string" else wanted
-    text = f'Invalid value: "{actual}": {path} in body must be of type {expected}: "{actual}"'
+    return _wrong_type(path, "integer,string" if wanted == "int-or-string" else wanted, actual)
+
+
+def _alternatives(fault: FieldError, schema: Schema, path: str) -> list[FieldError]:
+    """Return what the server adds where none of several types fits."""
+    if "anyOf" not in schema:
+        return []
+    none = FieldError(
+        "<nil>", "FieldValueInvalid", f'Invalid value: "": "{path}" must validate at least one schema (anyOf)'
+    )
+    return [none, _wrong_type(path, schema["anyOf"][0]["type"], fault.message.split('"')[1])]
+
+
+def _wrong_type(path: str, wanted: str, actual: str) -> FieldError:
+    text = f'Invalid value: "{actual}": {path} in body must be of type {wanted}: "{actual}"'
     return FieldError(path, "FieldValueTypeInvalid", text)
 
 
@@ -156,8 +173,6 @@ def _number_fault(value: Json, schema: Schema, path: str) -> FieldError | None:
         return _invalid(value, path, f"should be greater than or equal to {schema['minimum']}")
     if value > schema.get("maximum", value):
         return _invalid(value, path, f"should be less than or equal to {schema['maximum']}")
-    if schema.get("format") == "int32" and not -INT32 <= value < INT32:
-        return _invalid(value, path, f'must be of type int32: "{value}"')
     return None
 
 

@@ -16,7 +16,7 @@ async def options_of(request: web.Request) -> Object:
     """Return the delete options in a request's body."""
     if not request.can_read_body:
         return {}
-    options = await body(request)
+    options = await body(request, "DeleteOptions")
     if not isinstance(options, dict):
         raise BadRequestError("the body must be DeleteOptions")
     if options.get("kind", "DeleteOptions") not in ("DeleteOptions", "", None):

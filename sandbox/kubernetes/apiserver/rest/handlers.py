@@ -5,15 +5,16 @@ import secrets
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Object
-from sandbox.kubernetes.apiserver.errors import BadRequestError, FieldError, InvalidError, NotFoundError
+from sandbox.kubernetes.apiserver.errors import BadRequestError, NotFoundError, UnknownError
 from sandbox.kubernetes.apiserver.resources import ResourceType
 from sandbox.kubernetes.apiserver.rest import delete as deletion
+from sandbox.kubernetes.apiserver.rest import identity
 from sandbox.kubernetes.apiserver.rest import patch as patching
-from sandbox.kubernetes.apiserver.rest.lists import page
-from sandbox.kubernetes.apiserver.rest.request import body, dry_run, flag, manager
+from sandbox.kubernetes.apiserver.rest.lists import number, page
+from sandbox.kubernetes.apiserver.rest.request import dry_run, flag, manager
 from sandbox.kubernetes.apiserver.rest.strict import warn
 from sandbox.kubernetes.apiserver.rest.watch import watch
-from sandbox.kubernetes.apiserver.store import Store
+from sandbox.kubernetes.apiserver.store import Store, not_found
 from sandbox.kubernetes.apiserver.views.tables import one, respond
 
 RANDOM_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -34,13 +35,16 @@ class Handlers:
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         """Store a new object."""
-        thing = await self._body(request)
+        thing = await identity.read(self.resource, request)
+        identity.check_create(self.resource, request, thing)
         metadata = thing["metadata"]
         if not metadata.get("name") and metadata.get("generateName"):
             ending = "".join(secrets.choice(RANDOM_LETTERS) for _ in range(5))
             metadata["name"] = f"{metadata['generateName']}{ending}"
         if not metadata.get("name"):
-            raise self._nameless()
+            raise identity.nameless(self.resource)
+        if metadata.get("resourceVersion"):
+            raise UnknownError("resourceVersion should not be set on objects to be created")
         if self.resource.status:
             thing.pop("status", None)
         headers = warn(self.resource, request, thing)
@@ -48,36 +52,43 @@ class Handlers:
         return respond(self.resource, request, made, status=201, headers=headers)
 
     async def read(self, request: web.Request) -> web.StreamResponse:
-        """Answer one object, or a watch of it."""
-        if flag(request.query, "watch"):
-            return await watch(self.store, self.resource, request, one(self.resource, request))
+        """Answer one object."""
+        if request.query.get("resourceVersion", "") not in ("", "0"):
+            number(request.query["resourceVersion"])
         return respond(self.resource, request, self._current(request))
+
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        """Answer a watch by its old path."""
+        return await watch(self.store, self.resource, request, one(self.resource, request))
 
     async def replace(self, request: web.Request) -> web.StreamResponse:
         """Store a whole new state of an object."""
-        thing = await self._body(request)
-        name = request.match_info["name"]
-        if thing["metadata"].get("name") != name:
-            given = thing["metadata"].get("name", "")
-            raise BadRequestError(f"the name of the object ({given}) does not match the name on the URL ({name})")
+        thing = await identity.read(self.resource, request)
+        identity.check_place(request, thing)
         self._current(request)
-        if self.resource.custom and not thing["metadata"].get("resourceVersion"):
-            text = "Invalid value: 0x0: must be specified for an update"
-            cause = FieldError("metadata.resourceVersion", "FieldValueInvalid", text)
-            details = {"name": name, "group": self.resource.group, "kind": self.resource.plural}
-            text = f'{self.resource.qualified} "{name}" is invalid: {cause.text}'
-            raise InvalidError(text, causes=[cause], details=details)
+        identity.check_version(self.resource, thing)
+        identity.check_kind(self.resource, thing)
         return self._store(request, thing, warn(self.resource, request, thing))
+
+    async def refuse_nameless(self, _request: web.Request) -> web.StreamResponse:
+        """Refuse to write a whole collection."""
+        raise BadRequestError("name must be provided")
+
+    async def refuse_part(self, request: web.Request) -> web.StreamResponse:
+        """Answer that an object has no such part."""
+        if self.resource.custom:
+            raise not_found(self.resource, request.match_info["name"])
+        raise NotFoundError("the server could not find the requested resource", details={})
 
     async def patch(self, request: web.Request) -> web.StreamResponse:
         """Store a patched object, or apply one."""
         media = patching.media_type(self.resource, request)
-        document = await body(request)
+        document = await patching.document(request, media)
         if media == patching.APPLY:
             return self._apply(request, document)
         current = self._current(request)  # read after awaiting the body: no other task may run before it is stored
         patched = patching.patched(self.resource, media, current, document)
-        self._check_identity(current, patched)
+        identity.check_patched(self.resource, request, current, patched)
         return self._store(request, patched, warn(self.resource, request, patched))
 
     async def delete(self, request: web.Request) -> web.StreamResponse:
@@ -130,47 +141,3 @@ class Handlers:
             self.resource, thing, status=status, dry_run=dry_run(request), manager=manager(request)
         )
         return respond(self.resource, request, stored, headers=headers)
-
-    def _nameless(self) -> InvalidError:
-        text = "Required value: name or generateName is required"
-        cause = FieldError("metadata.name", "FieldValueRequired", text)
-        kind = f"{self.resource.kind}.{self.resource.group}" if self.resource.group else self.resource.kind
-        details = {"group": self.resource.group, "kind": self.resource.kind}
-        return InvalidError(f'{kind} "" is invalid: {cause.text}', causes=[cause], details=details)
-
-    def _check_identity(self, current: Object, patched: Object) -> None:
-        """Refuse a patch that changes an object's name, namespace or kind."""
-        metadata = patched.get("metadata")
-        if not isinstance(metadata, dict):
-            raise BadRequestError("the patch leaves no metadata")
-        for key, word in (("name", "name"), ("namespace", "namespace")):
-            given, wanted = metadata.get(key), current["metadata"].get(key)
-            if given != wanted:
-                text = f"the {word} of the object ({given or ''}) does not match the {word} on the URL ({wanted})"
-                raise BadRequestError(text)
-        self._check_type(patched)
-
-    def _check_type(self, thing: Object) -> None:
-        """Check apiVersion and kind; core resources may omit them, as the generated clients do."""
-        default = None if self.resource.custom else self.resource
-        version = thing.get("apiVersion", default and default.api_version)
-        if version != self.resource.api_version:
-            expected = f"does not match the expected API version ({self.resource.api_version})"
-            raise BadRequestError(f"the API version in the data ({version}) {expected}")
-        kind = thing.get("kind", default and default.kind)
-        if kind != self.resource.kind:
-            text = f'Invalid value: "{kind}": must be {self.resource.kind}'
-            cause = FieldError("kind", "FieldValueInvalid", text)
-            raise InvalidError(f"{self.resource.qualified} is invalid: {cause.text}", causes=[cause])
-
-    async def _body(self, request: web.Request) -> Object:
-        thing = await body(request)
-        if not isinstance(thing, dict) or not isinstance(thing.setdefault("metadata", {}), dict):
-            raise BadRequestError("the body must be an object with metadata")
-        self._check_type(thing)
-        namespace = request.match_info.get("namespace")
-        if namespace and thing["metadata"].setdefault("namespace", namespace) != namespace:
-            raise BadRequestError(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
-        return thing

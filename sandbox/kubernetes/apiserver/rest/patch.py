@@ -1,12 +1,21 @@
 """Patches: the four kinds, and what each makes of an object."""
 
+import json
+
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Json, Object, json_patch, merge_patch
-from sandbox.kubernetes.apiserver.errors import BadRequestError, FieldError, UnsupportedMediaTypeError
+from sandbox.kubernetes.apiserver.errors import (
+    BadRequestError,
+    FieldError,
+    InvalidError,
+    UnknownError,
+    UnsupportedMediaTypeError,
+)
 from sandbox.kubernetes.apiserver.fields.apply import applier, apply
 from sandbox.kubernetes.apiserver.resources import ResourceType
-from sandbox.kubernetes.apiserver.rest.request import flag, manager, option_fault
+from sandbox.kubernetes.apiserver.rest.identity import check_kind, check_place
+from sandbox.kubernetes.apiserver.rest.request import content, flag, from_yaml, manager, option_fault
 from sandbox.kubernetes.apiserver.rest.strategic import strategic_merge_patch
 
 JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
@@ -34,37 +43,67 @@ def media_type(resource: ResourceType, request: web.Request) -> str:
     return request.content_type
 
 
-def patched(resource: ResourceType, media: str, current: Object, document: Json) -> Object:
-    """Return an object after a JSON, merge or strategic merge patch."""
+async def document(request: web.Request, media: str) -> Json:
+    """Return the patch in a request's body.
+
+    Raises:
+        BadRequestError: It is no YAML.
+        UnknownError: It is no JSON.
+    """
+    raw = await content(request)
+    if media == APPLY:
+        return from_yaml(raw)
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise UnknownError("Invalid JSON Patch") from error
+
+
+def patched(resource: ResourceType, media: str, current: Object, patch: Json) -> Object:
+    """Return an object after a JSON, merge or strategic merge patch.
+
+    Raises:
+        BadRequestError: The patch has another shape.
+        InvalidError: It does not apply.
+    """
     if media == JSON:
-        return json_patch(current, document)
-    if not isinstance(document, dict):
-        raise BadRequestError("json: cannot unmarshal array into Go value of type map[string]interface {}")
+        return json_patch(current, patch)
     if media == STRATEGIC:
-        return strategic_merge_patch(current, document, resource.schema)
-    return dict(merge_patch(current, document))
+        if not isinstance(patch, dict):
+            raise BadRequestError("json: cannot unmarshal array into Go value of type map[string]interface {}")
+        return strategic_merge_patch(current, patch, resource.schema)
+    if isinstance(patch, list):
+        struct = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+        text = f"json: cannot unmarshal array into Go value of type {struct}"
+        fault = f'Invalid value: "{json.dumps(patch)}": couldn\'t get version/kind; json parse error: {text}'
+        cause = FieldError("patch", "FieldValueInvalid", fault)
+        raise InvalidError(f' "" is invalid: {cause.text}', causes=[cause], details={})
+    if not isinstance(patch, dict):
+        raise UnknownError("Invalid JSON Patch")
+    return dict(merge_patch(current, patch))
 
 
-def read_intent(resource: ResourceType, request: web.Request, document: object) -> Object:
+def read_intent(resource: ResourceType, request: web.Request, given: object) -> Object:
     """Return the object that an apply request wants.
 
     Raises:
-        BadRequestError: It is no object of this type and name.
+        BadRequestError: It is no object, of another name, or says who owns its fields.
+        InvalidError: It is of another kind.
     """
-    if not isinstance(document, dict):
+    if not isinstance(given, dict):
         raise BadRequestError("error decoding YAML: the body is not an object")
-    for key, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-        if document.get(key) != wanted:
-            raise BadRequestError(f"{key} of the body ({document.get(key, '')}) is not {wanted}")
-    metadata = document.setdefault("metadata", {})
-    for key in ("name", "namespace"):
-        on_url = request.match_info.get(key)
-        if on_url and metadata.setdefault(key, on_url) != on_url:
-            text = f"the {key} of the object ({metadata[key]}) does not match the {key} on the URL ({on_url})"
-            raise BadRequestError(text)
-    if metadata.get("managedFields"):
+    intent = {"apiVersion": resource.api_version, "kind": resource.kind, **given}
+    intent["metadata"] = {"name": request.match_info["name"], **(given.get("metadata") or {})}
+    check_place(request, intent)
+    check_kind(resource, intent)
+    if intent["metadata"].get("managedFields"):
         raise BadRequestError("metadata.managedFields must be nil")
-    return document
+    return intent if resource.custom else without_empty(intent)
+
+
+def without_empty(thing: Object) -> Object:
+    """Return an object of a built-in type as Go writes it: without empty maps and lists."""
+    return {key: value for key, value in thing.items() if value not in ({}, [])}
 
 
 def applied(resource: ResourceType, live: Object | None, intent: Object, request: web.Request) -> Object:

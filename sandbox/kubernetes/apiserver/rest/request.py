@@ -8,12 +8,25 @@ import yaml
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Json, Object
-from sandbox.kubernetes.apiserver.errors import BadRequestError, FieldError, InvalidError, TooLargeError
+from sandbox.kubernetes.apiserver.errors import (
+    BadRequestError,
+    FieldError,
+    InvalidError,
+    TooLargeError,
+    UnsupportedMediaTypeError,
+)
 
 MOST_BYTES = 3 * 1024 * 1024
 MOST_MANAGER = 128
+_MEDIA_TYPES = ("application/json", "application/yaml")
 POLICIES = ("Background", "Foreground", "Orphan")
-OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}
+OPTIONS = {
+    "GET": "ListOptions",
+    "POST": "CreateOptions",
+    "PUT": "UpdateOptions",
+    "PATCH": "PatchOptions",
+    "DELETE": "DeleteOptions",
+}
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
@@ -38,7 +51,8 @@ def dry_run(request: web.Request, options: Object | None = None) -> bool:
     values = [*request.query.getall("dryRun", []), *((options or {}).get("dryRun") or [])]
     for value in values:
         if value != "All":
-            text = f'Unsupported value: {json.dumps(values)}: supported values: "All"'
+            shown = ", ".join(json.dumps(each) for each in values)
+            text = f'Unsupported value: []string{{{shown}}}: supported values: "All"'
             raise option_fault(request.method, FieldError("dryRun", "FieldValueNotSupported", text))
     return bool(values)
 
@@ -59,26 +73,56 @@ def manager(request: web.Request) -> str:
     return given or request.headers.get("User-Agent", "unknown").split("/")[0][:MOST_MANAGER]
 
 
-async def body(request: web.Request) -> Json:
-    """Return the body as JSON or YAML.
+async def body(request: web.Request, kind: str) -> Json:
+    """Return the body as JSON or YAML; `kind` is what it should hold.
 
     Raises:
         BadRequestError: It is neither.
         TooLargeError: It is larger than the server takes.
+        UnsupportedMediaTypeError: It says that it is something else.
     """
-    try:
-        raw = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise TooLargeError("Request entity too large: limit is 3145728") from error
+    if request.content_type not in (*_MEDIA_TYPES, "application/octet-stream", "*/*") and request.can_read_body:
+        text = "the body of the request was in an unknown format - accepted media types include: "
+        raise UnsupportedMediaTypeError(text + ", ".join((*_MEDIA_TYPES, "application/vnd.kubernetes.protobuf")))
+    raw = await content(request)
     if "yaml" in request.content_type:
-        return _yaml(raw)
+        return from_yaml(raw)
     try:
         return json.loads(raw)
     except ValueError as error:
-        raise BadRequestError(f"the body is not JSON: {error}") from error
+        shown = raw[:30].decode(errors="replace") if raw.startswith(b"{") else raw[:30].hex()
+        shown = f"{shown} ..." if len(raw) > 30 else shown or "<empty>"
+        text = f"couldn't get version/kind; json parse error: {json_fault(raw, error)} ({shown})"
+        raise BadRequestError(f"the object provided is unrecognized (must be of type {kind}): {text}") from error
 
 
-def _yaml(raw: bytes) -> Json:
+def json_fault(raw: bytes, error: ValueError) -> str:
+    """Return what Go says of text that is no JSON."""
+    at = error.pos if isinstance(error, json.JSONDecodeError) else 0
+    text = raw.decode(errors="replace")
+    if not text[at:].strip():
+        return "unexpected end of JSON input"
+    return f"invalid character '{text[at]}' looking for beginning of value"
+
+
+async def content(request: web.Request) -> bytes:
+    """Return the bytes of a body.
+
+    Raises:
+        TooLargeError: There are more than the server takes.
+    """
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise TooLargeError("Request entity too large: limit is 3145728") from error
+
+
+def from_yaml(raw: bytes) -> Json:
+    """Return a YAML document as JSON has it.
+
+    Raises:
+        BadRequestError: It is no YAML.
+    """
     try:
         return _jsonable(yaml.safe_load(raw))
     except yaml.YAMLError as error:

@@ -1,7 +1,7 @@
 """Strategic merge patch: lists of built-in types merge by the key of their items."""
 
 from sandbox.kubernetes.apiserver.documents import Json, Object
-from sandbox.kubernetes.apiserver.errors import BadRequestError
+from sandbox.kubernetes.apiserver.errors import BadRequestError, UnknownError
 from sandbox.kubernetes.apiserver.schema import Schema
 
 DIRECTIVE = "$patch"
@@ -13,7 +13,7 @@ def strategic_merge_patch(target: Object, patch: Object, schema: Schema) -> Obje
 
     >>> ports = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": {}}
     >>> strategic_merge_patch({"p": [{"name": "a"}]}, {"p": [{"name": "b"}]}, {"properties": {"p": ports}})
-    {'p': [{'name': 'a'}, {'name': 'b'}]}
+    {'p': [{'name': 'b'}, {'name': 'a'}]}
     """
     return dict(_merge(target, patch, schema))
 
@@ -26,7 +26,8 @@ def _merge(target: Json, patch: Json, schema: Schema) -> Json:
     if patch.get(DIRECTIVE) == "delete":
         return {}
     if patch.get(DIRECTIVE) not in (None, "merge"):
-        raise BadRequestError(f"Unknown patch type found: {patch[DIRECTIVE]}")
+        shown = " ".join(f"{key}:{value}" for key, value in sorted(patch.items()))
+        raise UnknownError(f"unknown patch type: {patch[DIRECTIVE]} in map: map[{shown}]")
     merged = dict(target) if isinstance(target, dict) else {}
     if RETAIN in patch:
         merged = {key: value for key, value in merged.items() if key in patch[RETAIN]}
@@ -57,15 +58,26 @@ def _merge_list(target: list[Json], patch: list[Json], schema: Schema) -> list[J
     if schema["x-kubernetes-list-type"] == "set":
         return [*target, *(item for item in patch if item not in target)]
     key = schema["x-kubernetes-list-map-keys"][0]
-    merged = list(target)
+    places = {item.get(key): place for place, item in enumerate(target)}
+    gone, merged = set(), []
     for item in patch:
         if key not in item:
             raise BadRequestError(f"map: {item} does not contain declared merge key: {key}")
-        found = next((i for i, other in enumerate(merged) if other.get(key) == item[key]), None)
         if item.get(DIRECTIVE) == "delete":
-            merged = [other for other in merged if other.get(key) != item[key]]
-        elif found is None:
-            merged.append(_merge({}, item, schema["items"]))
+            gone.add(item[key])
         else:
-            merged[found] = _merge(merged[found], item, schema["items"])
-    return merged
+            before = target[places[item[key]]] if item[key] in places else {}
+            merged.append((places.get(item[key], -1), _merge(before, item, schema["items"])))
+    named = {item[key] for _, item in merged} | gone
+    left = [(place, item) for place, item in enumerate(target) if item.get(key) not in named]
+    return _interleaved(merged, left)
+
+
+def _interleaved(patched: list[tuple[int, Json]], left: list[tuple[int, Json]]) -> list[Json]:
+    """Return patched items in the patch's order among the others; a new item comes before them."""
+    result: list[Json] = []
+    for place, item in left:
+        while patched and patched[0][0] < place:
+            result.append(patched.pop(0)[1])
+        result.append(item)
+    return [*result, *(item for _, item in patched)]

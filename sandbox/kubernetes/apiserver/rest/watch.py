@@ -56,6 +56,7 @@ class _Watch:
         self.matches = matches
         self.response = response
         self.view = view
+        self.start = 0
 
     async def run(self, query: Mapping[str, str]) -> None:
         """Send changes until the timeout in the request."""
@@ -80,7 +81,8 @@ class _Watch:
     async def _start(self, version: str) -> int:
         """Return the version to start from; without one, first send the existing objects."""
         if version not in ("", "0"):
-            return int(version)
+            self.start = int(version)
+            return min(self.start, self.store.version)
         start, things = self.store.version, self.store.list(self.resource)
         for thing in filter(self.matches, things):
             await self.send("ADDED", self.view(thing))
@@ -88,10 +90,18 @@ class _Watch:
 
     async def _send_event(self, event: Event) -> None:
         """Send an event: ADDED for an object that enters the selection, DELETED for one that leaves it."""
-        if event.resource is not self.resource:
+        if event.resource is not self.resource or event.version <= self.start:
             return
         before, after = event.before is not None and self.matches(event.before), self.matches(event.thing)
-        if event.type == "MODIFIED" and before != after:
-            await self.send("ADDED" if after else "DELETED", self.view(event.thing))
+        if event.type == "MODIFIED" and before and not after:
+            await self.send("DELETED", self.view(_last_seen(event)))
+        elif event.type == "MODIFIED" and after and not before:
+            await self.send("ADDED", self.view(event.thing))
         elif before or after:
             await self.send(event.type, self.view(event.thing))
+
+
+def _last_seen(event: Event) -> Object:
+    """Return what a watcher last saw of an object that has left its selection, at the version of its leaving."""
+    before = event.before or event.thing
+    return {**before, "metadata": {**before["metadata"], "resourceVersion": str(event.version)}}

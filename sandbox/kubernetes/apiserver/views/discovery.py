@@ -19,7 +19,6 @@ VERSION = {
     "compiler": "",
     "platform": "linux/amd64",
 }
-_ANY_ADDRESS = [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}]
 
 
 def add_discovery(app: web.Application, types: Sequence[ResourceType]) -> None:
@@ -31,7 +30,8 @@ def add_discovery(app: web.Application, types: Sequence[ResourceType]) -> None:
     _serve(app, "/version", VERSION)
     for path in ("/readyz", "/livez", "/healthz"):
         app.router.add_get(path, _healthy)
-    _serve(app, "/api", {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": _ANY_ADDRESS})
+    for path in ("/api", "/api/"):
+        app.router.add_get(path, _core_versions)
     _serve(app, "/apis", {"kind": "APIGroupList", "apiVersion": "v1", "groups": list(groups.values())})
     for name, group in groups.items():
         _serve(app, f"/apis/{name}", {"kind": "APIGroup", "apiVersion": "v1", **group})
@@ -53,6 +53,11 @@ def _serve(app: web.Application, path: str, body: Object) -> None:
 
     app.router.add_get(path, handler)
     app.router.add_get(f"{path}/", handler)
+
+
+async def _core_versions(request: web.Request) -> web.Response:
+    address = {"clientCIDR": "0.0.0.0/0", "serverAddress": request.host}
+    return web.json_response({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [address]})
 
 
 async def _healthy(_request: web.Request) -> web.Response:

@@ -8,9 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
+from sandbox.kubernetes.apiserver import core
 from sandbox.kubernetes.apiserver.documents import Json, Object
-from sandbox.kubernetes.apiserver.errors import NotAcceptableError
+from sandbox.kubernetes.apiserver.errors import BadRequestError, NotAcceptableError
 from sandbox.kubernetes.apiserver.resources import ResourceType
+from sandbox.kubernetes.apiserver.schema import description
 from sandbox.kubernetes.apiserver.views.paths import first
 
 TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
@@ -39,7 +41,8 @@ def accepted(request: web.Request) -> Form:
         if known and options.get("g", "meta.k8s.io") == "meta.k8s.io" and options.get("v", "v1") in ("v1", "v1beta1"):
             return Form(options.get("as"), options.get("v", "v1"))
     raise NotAcceptableError(
-        "only the following media types are accepted: application/json, application/json;as=Table;v=v1;g=meta.k8s.io"
+        "only the following media types are accepted: application/json, application/yaml, "
+        "application/vnd.kubernetes.protobuf"
     )
 
 
@@ -77,6 +80,15 @@ def _render(resource: ResourceType, thing: Object, form: Form, included: str) ->
     if form.kind is None:
         return thing
     items = thing.get("items") if thing["kind"] == f"{resource.kind}List" else None
+    if form.kind == TABLE and included not in ("", "None", "Metadata", "Object"):
+        policies = "must be 'Metadata', 'Object', 'None', or empty"
+        text = f'includeObject: Invalid value: "{included}": {policies}'
+        raise BadRequestError(f"Unable to convert to Table as requested: {text}")
+    if form.kind == PARTIAL and items is not None:
+        text = (
+            "you requested PartialObjectMetadata, but the requested object is a list (*unstructured.UnstructuredList)"
+        )
+        raise NotAcceptableError(text)
     if form.kind == TABLE:
         return _table(resource, [thing] if items is None else items, thing["metadata"], form, included)
     if items is None:
@@ -107,29 +119,17 @@ def columns_of(resource: ResourceType) -> list[dict[str, Any]]:
     columns = list(resource.columns) or [{"name": "Age", "jsonPath": ".metadata.creationTimestamp", "type": "date"}]
     if any(column["jsonPath"] == ".metadata.name" for column in columns):
         return columns
-    return [{"name": "Name", "jsonPath": ".metadata.name", "type": "string", "format": "name"}, *columns]
+    return [core.NAME_COLUMN, *columns]
 
 
 def _definition(column: dict[str, Any]) -> Object:
-    named = {"Name": _NAME_TEXT, "Age": _AGE_TEXT}
-    text = named.get(column["name"], f"Custom resource definition column (in JSONPath format): {column['jsonPath']}")
+    text = f"Custom resource definition column (in JSONPath format): {column['jsonPath']}"
+    if "doc" in column:
+        text = description(*column["doc"].split("."))
+    text = column.get("description", text)
     kind, form = column["type"], column.get("format", "")
     priority = column.get("priority", 0)
     return {"name": column["name"], "type": kind, "format": form, "description": text, "priority": priority}
-
-
-_NAME_TEXT = (
-    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
-    "client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
-    "idempotence and configuration definition. Cannot be updated. More info: "
-    "http://kubernetes.io/docs/user-guide/identifiers#names"
-)
-_AGE_TEXT = (
-    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
-    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
-    "in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
-)
 
 
 def _cell(thing: Object, column: dict[str, Any]) -> Json:
@@ -137,7 +137,7 @@ def _cell(thing: Object, column: dict[str, Any]) -> Json:
     if path.startswith("#"):
         return _COUNTED[path](thing)
     value = first(thing, path)
-    if column["type"] == "date":
+    if column["jsonPath"].endswith("Timestamp") or column["type"] == "date":
         return age(value) if value else "<unknown>"
     return value if value is not None or column["type"] == "integer" else ("" if column.get("format") else None)
 
@@ -153,7 +153,7 @@ def age(moment: str) -> str:
 
 def _object(thing: Object, form: Form, included: str) -> Object:
     if included == "None":
-        return {}
+        return {"object": None}
     return {"object": thing if included == "Object" else _partial(thing, form)}
 
 

@@ -63,7 +63,7 @@ CREATE = [
     ),
     Step("create with a media type that nobody has", "POST", LIST, isvc("x"), media="text/csv"),
     Step("create on an object's URL", "POST", f"{LIST}/made", isvc("made")),
-    Step("create with a status", "POST", LIST, {**isvc("status-1"), "status": {"url": "http://x"}}),
+    Step("create with a status", "POST", f"{LIST}?dryRun=All", {**isvc("status-1"), "status": {"url": "http://x"}}),
     Step("create with a uid of one's own", "POST", LIST, isvc("uid-1", metadata={"uid": "mine", "generation": 7})),
     Step("create with a resourceVersion", "POST", LIST, isvc("rv-1", metadata={"resourceVersion": "7"})),
     Step("create with unknown fields", "POST", LIST, isvc("pruned", nonsense=1, canaryTraffic=2)),

@@ -55,8 +55,9 @@ class Server:
 
     @classmethod
     def of(cls, api: client.ApiClient) -> "Server":
-        key = api.configuration.api_key.get("authorization")
-        return cls(api.configuration.host, {"Authorization": key} if key else {})
+        headers: dict[str, str] = {}
+        api.update_params_for_auth(headers, [], ["BearerToken"])
+        return cls(api.configuration.host, headers)
 
     def take(self, step: Step) -> Answer:
         """Carry out a step."""
@@ -89,7 +90,7 @@ def _parsed(text: str) -> Any:
 
 def _events(text: str) -> list[Any]:
     lines = [json.loads(line) for line in text.splitlines() if line]
-    return [_normal(line) for line in lines if line["type"] != "BOOKMARK"]
+    return [_normal(line) for line in lines if line.get("type") != "BOOKMARK"]
 
 
 def _normal(value: Any, key: str = "") -> Any:
@@ -98,7 +99,7 @@ def _normal(value: Any, key: str = "") -> Any:
         return {name: _normal(item, name) for name, item in value.items()}
     if isinstance(value, list):
         items = [_normal(item, "cell" if key == "cells" else "") for item in value]
-        return sorted(items, key=json.dumps) if key in ("managedFields", "versions", "resources", "causes") else items
+        return sorted(items, key=_order) if key in ("managedFields", "versions", "resources", "causes") else items
     if key in ("resourceVersion", "continue", "serverAddress") and value:
         return f"<{key}>"
     if key == "cell" and isinstance(value, str) and AGE.fullmatch(value):
@@ -106,7 +107,14 @@ def _normal(value: Any, key: str = "") -> Any:
     return _text(value) if isinstance(value, str) else value
 
 
+def _order(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
 def _text(text: str) -> str:
+    head, separator, faults = text.partition("is invalid: [")
+    if separator:  # Go lists faults in any order
+        text = f"{head}{separator}{', '.join(sorted(re.split(r', (?=spec|<nil>|metadata)', faults.rstrip(']'))))}]"
     text = MOMENT.sub("<moment>", UID.sub("<uid>", text))
     for pattern, form in VERSIONS:
         text = pattern.sub(form, text)

@@ -1,11 +1,13 @@
 """What a step is: one request, with what it needs from earlier answers."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 ISVC = "/apis/serving.kserve.io/v1beta1"
-SPACE = "contract"
+# A namespace of its own for each run: without controllers, the real server never ends the deletion of one.
+SPACE = f"contract-{os.getpid()}"
 LIST = f"{ISVC}/namespaces/{SPACE}/inferenceservices"
 MAPS = f"/api/v1/namespaces/{SPACE}/configmaps"
 EVENTS = f"/api/v1/namespaces/{SPACE}/events"

@@ -9,6 +9,7 @@ from tests.sandbox.kubernetes.contract.steps import (
     MERGE,
     PARTIAL,
     PARTIAL_LIST,
+    SPACE,
     STRATEGIC,
     TABLE,
     Step,
@@ -53,7 +54,6 @@ PATCH = [
     patch("merge a text", '"x"'),
     patch("merge what is no JSON", "{"),
     patch("merge nothing", {}),
-    patch("merge a status", {"status": {"url": "http://x"}}),
     patch("merge a generation", {"metadata": {"generation": 99}}),
     patch("merge metadata away", {"metadata": None}),
     patch("merge with force", {"spec": {"predictor": {"timeout": 9}}}, path=f"{PATCHED}?force=true"),
@@ -90,7 +90,9 @@ PATCH = [
     patch("test what differs", [{"op": "test", "path": "/spec/predictor/minReplicas", "value": 9}], JSON),
     patch("test what is missing", [{"op": "test", "path": "/spec/predictor/nothing", "value": 9}], JSON),
     patch("remove what is missing", [{"op": "remove", "path": "/spec/predictor/nothing"}], JSON),
-    patch("replace what is missing", [{"op": "replace", "path": "/spec/predictor/nothing", "value": 1}], JSON),
+    patch(
+        "replace at a path that is missing", [{"op": "replace", "path": "/spec/predictor/nothing", "value": 1}], JSON
+    ),
     patch("add below what is missing", [{"op": "add", "path": "/spec/nothing/x", "value": 1}], JSON),
     patch("an unknown operation", [{"op": "sort", "path": "/spec"}], JSON),
     patch("an operation without a path", [{"op": "add", "value": 1}], JSON),
@@ -464,6 +466,7 @@ STATUS = [
         {"spec": {"predictor": {"minReplicas": 2}}, "status": {"url": "http://q"}},
         path=f"{LIST}/state",
     ),
+    patch("merge a status into the object", {"status": {"url": "http://x"}}, path=f"{LIST}/state"),
     Step("post a status", "POST", f"{LIST}/state/status", isvc("state")),
     Step("delete a status", "DELETE", f"{LIST}/state/status"),
 ]
@@ -477,7 +480,7 @@ FORMS = [
     Step("a table with values", "GET", f"{LIST}/state", accept=TABLE),
     Step("a page of a table", "GET", f"{LIST}?limit=1&labelSelector=app", accept=TABLE),
     Step("a table of ConfigMaps", "GET", f"{MAPS}?fieldSelector=metadata.name%3Dvalues", accept=TABLE),
-    Step("a table of namespaces", "GET", "/api/v1/namespaces/contract", accept=TABLE),
+    Step("a table of namespaces", "GET", f"/api/v1/namespaces/{SPACE}", accept=TABLE),
     Step("metadata of one", "GET", MADE, accept=PARTIAL),
     Step("metadata of some", "GET", f"{LIST}?labelSelector=app", accept=PARTIAL_LIST),
     Step("metadata of an error", "GET", f"{LIST}/nobody", accept=PARTIAL),
@@ -522,7 +525,7 @@ WATCHED = [
     Step(
         "watch one object the old way",
         "GET",
-        f"{ISVC}/watch/namespaces/contract/inferenceservices?timeoutSeconds=1",
+        f"{ISVC}/watch/namespaces/{SPACE}/inferenceservices?timeoutSeconds=1",
         watch=True,
     ),
     Step("watch one object", "GET", f"{MADE}?watch=1&timeoutSeconds=1", watch=True),
