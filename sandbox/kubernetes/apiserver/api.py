@@ -50,7 +50,8 @@ def _add(app: web.Application, resource: ResourceType, handlers: Handlers) -> No
     path = collection(resource)
     app.router.add_get(path, handlers.list)
     app.router.add_post(path, handlers.create)
-    app.router.add_delete(path, handlers.delete_collection)
+    if "deletecollection" in resource.verbs:
+        app.router.add_delete(path, handlers.delete_collection)
     if resource.namespaced:
         app.router.add_get(f"{resource.prefix}/{resource.plural}", handlers.list)
     if resource.custom:

@@ -15,7 +15,7 @@ def _column(name: str, path: str, kind: str = "string", **more: str | int) -> Co
     return {"name": name, "jsonPath": path, "type": kind, "priority": 0, "format": "", **more}
 
 
-NAME_COLUMN = _column("Name", ".metadata.name", doc="V1ObjectMeta.name", form="name")
+NAME_COLUMN = _column("Name", ".metadata.name", doc="V1ObjectMeta.name", format="name")
 _AGE = _column("Age", ".metadata.creationTimestamp", doc="V1ObjectMeta.creation_timestamp")
 NAMESPACE_COLUMNS = (NAME_COLUMN, _column("Status", ".status.phase", description="The status of the namespace"), _AGE)
 CONFIG_MAP_COLUMNS = (NAME_COLUMN, _column("Data", "#data", doc="V1ConfigMap.data"), _AGE)

@@ -5,7 +5,7 @@ import builtins
 import copy
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sandbox.kubernetes.apiserver.documents import Object, now
@@ -47,7 +47,8 @@ class Event:
 def invalid_object(resource: ResourceType, name: str, faults: Sequence[FieldError]) -> InvalidError:
     """Return the error for an object that breaks rules."""
     what = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    text = faults[0].text if len(faults) == 1 else "[" + ", ".join(f.text for f in faults) + "]"
+    texts = list(dict.fromkeys(fault.text for fault in faults))
+    text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = {"name": name, "group": resource.group, "kind": resource.kind}
     return InvalidError(f'{what} "{name}" is invalid: {text}', causes=faults, details=details)
 
@@ -216,7 +217,9 @@ class Store:
             return self._remove(resource, thing)
         if metadata.get("deletionTimestamp"):
             return self._put("MODIFIED", resource, thing) if thing != self._objects[_key(resource, thing)] else thing
-        marks = {"deletionTimestamp": now(), "deletionGracePeriodSeconds": 0}
+        marks: Object = {"deletionTimestamp": now()}
+        if resource is not NAMESPACES:
+            marks["deletionGracePeriodSeconds"] = 0
         if "generation" in metadata:
             marks["generation"] = metadata["generation"] + 1
         return self._put("MODIFIED", resource, {**thing, "metadata": {**metadata, **marks}})
@@ -266,8 +269,13 @@ class Store:
         space = self.get(NAMESPACES, "", metadata["namespace"])
         if space["metadata"].get("deletionTimestamp"):
             text = f"unable to create new content in namespace {metadata['namespace']} because it is being terminated"
+            cause = FieldError(
+                "metadata.namespace", "NamespaceTerminating", f"namespace {metadata['namespace']} is being terminated"
+            )
             details = {"name": metadata["name"], "group": resource.group, "kind": resource.plural}
-            raise ForbiddenError(f'{resource.qualified} "{metadata["name"]}" is forbidden: {text}', details=details)
+            raise ForbiddenError(
+                f'{resource.qualified} "{metadata["name"]}" is forbidden: {text}', causes=[cause], details=details
+            )
 
     def _checked(self, resource: ResourceType, thing: Object, old: Object | None, *, status: bool = False) -> Object:
         """Prune an object, set its defaults and validate it; return it with apiVersion and kind first."""
@@ -282,7 +290,7 @@ class Store:
             resource.mutate(thing, old)
         if not resource.custom and resource.model:
             _check_decodes(resource, thing)
-        faults = metadata_faults(thing["metadata"], resource.name_form)
+        faults = [*metadata_faults(thing["metadata"], resource.name_form), *_finalizer_faults(thing, old)]
         faults = faults or [*validate(thing, resource.schema), *(resource.check(thing, old) if resource.check else ())]
         if faults:
             raise invalid_object(resource, thing["metadata"]["name"], faults)
@@ -340,6 +348,22 @@ def _born(resource: ResourceType, metadata: Object) -> None:
     metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
     if resource.generation:
         metadata["generation"] = 1
+
+
+def _finalizer_faults(new: Object, old: Object | None) -> Iterator[FieldError]:
+    """Yield the fault of a finalizer that comes once an object is being deleted."""
+    if old is None or not old["metadata"].get("deletionTimestamp"):
+        return
+    added = [
+        each
+        for each in new["metadata"].get("finalizers") or []
+        if each not in (old["metadata"].get("finalizers") or [])
+    ]
+    if added:
+        shown = ", ".join(f'"{each}"' for each in added)
+        text = "no new finalizers can be added if the object is being deleted, found new finalizers"
+        fault = FieldError("metadata.finalizers", "FieldValueForbidden", f"Forbidden: {text} []string{{{shown}}}")
+        yield from (fault, fault)  # the server checks this twice
 
 
 def _finalizers(thing: Object) -> list[str]:

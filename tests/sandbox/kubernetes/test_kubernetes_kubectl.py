@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+import urllib3
 
 from tests.sandbox.kubernetes import api_process
 
@@ -65,6 +66,7 @@ class Kubectl:
             capture_output=True,
             text=True,
             timeout=60,
+            check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
@@ -139,8 +141,6 @@ def test_get_wide_shows_kserves_columns(kubectl, service):
 
 
 def write_status(host, patch):
-    import urllib3
-
     path = "/apis/serving.kserve.io/v1beta1/namespaces/ml/inferenceservices/credit/status"
     headers = {"Content-Type": "application/json-patch+json"}
     assert urllib3.PoolManager().request("PATCH", host + path, body=json.dumps(patch), headers=headers).status == 200

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Object
-from sandbox.kubernetes.apiserver.errors import BadRequestError, ConflictError
+from sandbox.kubernetes.apiserver.errors import BadRequestError, ConflictError, UnknownError
 from sandbox.kubernetes.apiserver.resources import NAMESPACES, PODS, ResourceType
 from sandbox.kubernetes.apiserver.rest.request import body, propagation
 from sandbox.kubernetes.apiserver.store import Store
@@ -16,12 +16,22 @@ async def options_of(request: web.Request) -> Object:
     """Return the delete options in a request's body."""
     if not request.can_read_body:
         return {}
-    options = await body(request, "DeleteOptions")
+    try:
+        options = await body(request, "DeleteOptions")
+    except BadRequestError as error:
+        text = error.message.partition(": ")[2].rpartition(" (")[0]
+        raise UnknownError(text) from error
     if not isinstance(options, dict):
         raise BadRequestError("the body must be DeleteOptions")
     if options.get("kind", "DeleteOptions") not in ("DeleteOptions", "", None):
         raise BadRequestError("invalid object: the body must be DeleteOptions")
     return options
+
+
+_MEANING = {
+    "uid": "The object might have been deleted and then recreated",
+    "resourceVersion": "The object might have been modified",
+}
 
 
 def check_preconditions(resource: ResourceType, current: Object, options: Object) -> None:
@@ -34,10 +44,12 @@ def check_preconditions(resource: ResourceType, current: Object, options: Object
     for key, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         wanted = (options.get("preconditions") or {}).get(key)
         if wanted is not None and metadata.get(key) != wanted:
-            details = {"name": metadata["name"], "group": resource.group, "kind": resource.plural}
-            text = f"Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {metadata.get(key)}"
-            name = metadata["name"]
-            text = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {text}'
+            details = {"name": metadata["name"], "group": resource.group, "kind": resource.kind}
+            kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+            text = (
+                f"the {word} in the precondition ({wanted}) does not match the {word} in record ({metadata.get(key)})"
+            )
+            text = f'Operation cannot be fulfilled on {kind} "{metadata["name"]}": {text}. {_MEANING[key]}'
             raise ConflictError(text, details=details)
 
 

@@ -17,6 +17,7 @@ from sandbox.kubernetes.apiserver.resources import ResourceType
 from sandbox.kubernetes.apiserver.rest.identity import check_kind, check_place
 from sandbox.kubernetes.apiserver.rest.request import content, flag, from_yaml, manager, option_fault
 from sandbox.kubernetes.apiserver.rest.strategic import strategic_merge_patch
+from sandbox.kubernetes.apiserver.validation import unknown_fields
 
 JSON, MERGE = "application/json-patch+json", "application/merge-patch+json"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
@@ -111,7 +112,12 @@ def applied(resource: ResourceType, live: Object | None, intent: Object, request
 
     Raises:
         ConflictError: Others own fields that it changes.
+        UnknownError: It has a field that the schema does not know.
     """
     start = live or {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {}}
+    for field in unknown_fields(intent, resource.schema):
+        where = f"{request.match_info.get('namespace', '')}/{intent['metadata']['name']}"
+        head = f"failed to create typed patch object ({where}; {resource.api_version}, Kind={resource.kind})"
+        raise UnknownError(f"{head}: .{field}: field not declared in schema")
     writer = applier(manager(request), resource.api_version)
     return apply(start, intent, resource.schema, writer, force=flag(request.query, "force"))

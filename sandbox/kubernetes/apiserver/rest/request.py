@@ -146,9 +146,14 @@ def propagation(request: web.Request, options: Object) -> str:
         InvalidError: The policy is unknown.
     """
     policy: str = options.get("propagationPolicy") or request.query.get("propagationPolicy", "")
+    orphans = options.get("orphanDependents")
+    if policy and orphans is not None:
+        text = f"Invalid value: {json.dumps(policy)}: orphanDependents and deletionPropagation cannot be both set"
+        raise option_fault("DELETE", FieldError("propagationPolicy", "FieldValueInvalid", text))
+    policy = policy or ("Orphan" if orphans else "")
     if policy and policy not in POLICIES:
         supported = ", ".join(json.dumps(each) for each in ("Foreground", "Background", "Orphan", "nil"))
-        text = f"Invalid value: {json.dumps(policy)}: supported values: {supported}"
-        fault = FieldError("propagationPolicy", "FieldValueInvalid", text)
+        text = f"Unsupported value: {json.dumps(policy)}: supported values: {supported}"
+        fault = FieldError("propagationPolicy", "FieldValueNotSupported", text)
         raise option_fault("DELETE", fault)
     return policy

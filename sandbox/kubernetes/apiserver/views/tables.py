@@ -94,7 +94,8 @@ def _render(resource: ResourceType, thing: Object, form: Form, included: str) ->
     if items is None:
         return _partial(thing, form)
     rows = [_partial(item, form) for item in items]
-    return {**_typed(PARTIAL_LIST, form), "metadata": thing["metadata"], "items": rows}
+    metadata = {key: value for key, value in thing["metadata"].items() if value}
+    return {**_typed(PARTIAL_LIST, form), "metadata": metadata, "items": rows}
 
 
 def _typed(kind: str, form: Form) -> Object:
@@ -110,7 +111,7 @@ def _table(resource: ResourceType, items: list[Object], metadata: Object, form: 
     columns = columns_of(resource)
     rows = [{"cells": [_cell(item, column) for column in columns], **_object(item, form, included)} for item in items]
     definitions = [_definition(column) for column in columns]
-    listed = {key: metadata[key] for key in kept if key in metadata}
+    listed = {key: metadata[key] for key in kept if metadata.get(key)}
     return {**_typed(TABLE, form), "metadata": listed, "columnDefinitions": definitions, "rows": rows}
 
 

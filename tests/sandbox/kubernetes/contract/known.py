@@ -13,9 +13,32 @@ from typing import Any
 #   5. Finalizers and owners of a custom resource have owners too.
 #   6. The texts that describe a built-in column have changed.
 _INDEX = re.compile(r"\[\d+\]")
-AGE = "a later release changed this: "
-
-KNOWN: dict[str, str] = {}
+_DECODER = "1.20's JSON decoder has words of its own for a wrong type, with the bytes around it"
+_UNTYPED = "1.20 takes each list of KServe's definition as a whole; later releases follow its list keys"
+_RESET = "1.20 also claims what a write cannot change: the status beside the rest, and the rest beside the status"
+KNOWN: dict[str, str] = {
+    "an unknown path": "the real server answers with the list of its own paths",
+    "the reviews of one's own rights": "1.20 still serves v1beta1",
+    "create without a kind": _DECODER,
+    "create a ConfigMap with a number": _DECODER,
+    "a name that is a number": _DECODER,
+    "a label that is a number": _DECODER,
+    "labels that are a list": _DECODER,
+    "an annotation that is a number": _DECODER,
+    "strategic: a wrong type": "1.20 converts the patch before it decodes it, and reports the conversion",
+    "create with a status": _RESET,
+    "write a specification through the status": _RESET,
+    "write labels through the status": _RESET,
+    "write a status through the object": _RESET,
+    "what may I": "the sandbox has no roles: one may do everything",
+    "replace at a path that is missing": "1.20 adds what is to be replaced; later releases refuse, as the RFC says",
+    "apply an unknown field": "1.20 prunes it; later releases refuse what the definition does not declare",
+    "apply what is no YAML": "the fault is worded by the YAML library",
+    "apply a list with keys": _UNTYPED,
+    "apply another item of a list with keys": _UNTYPED,
+    "apply another's item": _UNTYPED,
+    "give up an item": _UNTYPED,
+}
 
 
 def aged(value: Any, key: str = "") -> Any:

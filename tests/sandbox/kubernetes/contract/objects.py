@@ -236,7 +236,7 @@ DELETE = [
         f"{LIST}/doomed",
         {"propagationPolicy": "Orphan", "orphanDependents": True},
     ),
-    Step("delete with nonsense", "DELETE", f"{LIST}/doomed", "nonsense"),
+    Step("delete with what is no JSON", "DELETE", f"{LIST}/doomed", "{"),
     Step("delete", "DELETE", f"{LIST}/doomed", lambda m: {"preconditions": {"uid": m["doomed"]["metadata"]["uid"]}}),
     Step("delete again", "DELETE", f"{LIST}/doomed"),
     Step("delete what has a finalizer", "DELETE", f"{LIST}/held", save="marked"),
@@ -267,8 +267,10 @@ DELETE = [
     Step("delete a ConfigMap", "DELETE", f"{MAPS}/values"),
     Step("delete a collection of namespaces", "DELETE", "/api/v1/namespaces"),
     Step("delete the namespace", "DELETE", f"/api/v1/namespaces/{SPACE}"),
-    Step("create in a namespace that is being deleted", "POST", LIST, isvc("late")),
+    Step("read the namespace meanwhile", "GET", f"/api/v1/namespaces/{SPACE}"),
+    Step("list what is left there", "GET", f"{LIST}?labelSelector=tier"),
     Step("create a ConfigMap there", "POST", MAPS, config_map("late")),
+    Step("create in a namespace that is being deleted", "POST", LIST, isvc("late")),
 ]
 
 CORE = [

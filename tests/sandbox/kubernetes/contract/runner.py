@@ -31,8 +31,8 @@ UID = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 AGE = re.compile(r"\d+(s|m\d*s?|h|d)")
 VERSIONS = (
-    (re.compile(r"(resource version: |current: |Version in precondition: |object meta: )\d+"), r"\g<1><version>"),
-    (re.compile(r"ResourceVersion in object meta: \d+"), "ResourceVersion in object meta: <version>"),
+    (re.compile(r"(resource version: |current: )\d+"), r"\g<1><version>"),
+    (re.compile(r"(ResourceVersion in record \()\d+"), r"\g<1><version>"),
 )
 
 

@@ -314,10 +314,16 @@ APPLIED = [
     apply("apply the same value as another", "third", intent("applied", maxReplicas=9, minReplicas=3)),
     apply("give up a shared field", "second", intent("applied")),
     apply("give up the last claim", "third", intent("applied", maxReplicas=9)),
+    apply("apply what will be edited", "third", intent("edited", maxReplicas=9, timeout=60), path=f"{LIST}/edited"),
     patch(
-        "edit an applied field", {"spec": {"predictor": {"maxReplicas": 5}}}, path=f"{LIST}/applied?fieldManager=editor"
+        "edit an applied field",
+        {"spec": {"predictor": {"maxReplicas": 5}}},
+        path=f"{LIST}/edited?fieldManager=editor",
     ),
-    apply("apply an edited field", "third", intent("applied", maxReplicas=9)),
+    apply("apply an edited field", "third", intent("edited", maxReplicas=9, timeout=60), path=f"{LIST}/edited"),
+    apply(
+        "apply an edited field with force", "third", intent("edited", maxReplicas=9), "&force=true", f"{LIST}/edited"
+    ),
     apply(
         "apply labels",
         "first",
@@ -419,58 +425,43 @@ APPLIED = [
     ),
 ]
 
+STATE, SPOILT = f"{LIST}/state", f"{LIST}/state-2"
 STATUS = [
     Step("one with a status", "POST", LIST, isvc("state"), save="state"),
+    patch("write the status", {"status": {"url": "http://x", "anything": 1}}, path=f"{STATE}/status"),
+    patch("write a status of a wrong type", {"status": {"url": 7}}, path=f"{STATE}/status"),
     patch(
-        "write the status",
-        {"status": {"url": "http://x", "anything": 1}, "spec": {"predictor": {"minReplicas": 9}}},
-        path=f"{LIST}/state/status",
-    ),
-    patch("write a status of a wrong type", {"status": {"url": 7}}, path=f"{LIST}/state/status"),
-    patch(
-        "write an unknown transition",
-        {"status": {"modelStatus": {"transitionStatus": "Odd"}}},
-        path=f"{LIST}/state/status",
+        "write an unknown transition", {"status": {"modelStatus": {"transitionStatus": "Odd"}}}, path=f"{STATE}/status"
     ),
     patch(
         "write a model status",
         {"status": {"modelStatus": {"states": {"activeModelState": "Loaded"}}}},
-        path=f"{LIST}/state/status",
+        path=f"{STATE}/status",
     ),
     patch(
-        "write a condition",
-        {"status": {"conditions": [{"type": "Ready", "status": "True"}]}},
-        path=f"{LIST}/state/status",
+        "write a condition", {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, path=f"{STATE}/status"
     ),
-    patch("write labels through the status", {"metadata": {"labels": {"a": "b"}}}, path=f"{LIST}/state/status"),
-    Step("read the status", "GET", f"{LIST}/state/status", save="read"),
-    Step("replace the status", "PUT", f"{LIST}/state/status", lambda m: {**m["read"], "status": {"url": "http://y"}}),
+    Step("read the status", "GET", f"{STATE}/status", save="read"),
+    Step("replace the status", "PUT", f"{STATE}/status", lambda m: {**m["read"], "status": {"url": "http://y"}}),
     Step(
         "replace the status with a stale version",
         "PUT",
-        f"{LIST}/state/status",
+        f"{STATE}/status",
         lambda m: {**m["read"], "status": {"url": "http://z"}},
     ),
-    Step(
-        "replace the status with none",
-        "PUT",
-        f"{LIST}/state/status",
-        lambda m: {
-            k: v
-            for k, v in {**m["read"], "metadata": {**m["read"]["metadata"], "resourceVersion": ""}}.items()
-            if k != "status"
-        },
-    ),
+    Step("replace the status without a version", "PUT", f"{STATE}/status", isvc("state")),
+    patch("write the specification of what has a status", {"spec": {"predictor": {"minReplicas": 2}}}, path=STATE),
+    Step("one whose status is written with more", "POST", LIST, isvc("state-2")),
     patch(
-        "write the specification beside the status",
-        {"spec": {"predictor": {"minReplicas": 2}}, "status": {"url": "http://q"}},
-        path=f"{LIST}/state",
+        "write a specification through the status",
+        {"status": {"url": "http://x"}, "spec": {"predictor": {"minReplicas": 9}}},
+        path=f"{SPOILT}/status",
     ),
-    patch("merge a status into the object", {"status": {"url": "http://x"}}, path=f"{LIST}/state"),
-    Step("post a status", "POST", f"{LIST}/state/status", isvc("state")),
-    Step("delete a status", "DELETE", f"{LIST}/state/status"),
+    patch("write labels through the status", {"metadata": {"labels": {"a": "b"}}}, path=f"{SPOILT}/status"),
+    patch("write a status through the object", {"status": {"url": "http://z"}}, path=SPOILT),
+    Step("post a status", "POST", f"{STATE}/status", isvc("state")),
+    Step("delete a status", "DELETE", f"{STATE}/status"),
 ]
-
 FORMS = [
     Step("a table of one", "GET", MADE, accept=TABLE),
     Step("a table of some", "GET", f"{LIST}?labelSelector=app%3Dcredit", accept=TABLE),
@@ -525,7 +516,7 @@ WATCHED = [
     Step(
         "watch one object the old way",
         "GET",
-        f"{ISVC}/watch/namespaces/{SPACE}/inferenceservices?timeoutSeconds=1",
+        f"{ISVC}/watch/namespaces/{SPACE}/inferenceservices?timeoutSeconds=1&fieldSelector=metadata.name%3Dmade",
         watch=True,
     ),
     Step("watch one object", "GET", f"{MADE}?watch=1&timeoutSeconds=1", watch=True),
