@@ -25,7 +25,7 @@ def apply(live: Object, intent: Object, schema: Schema, writer: Writer, *, force
     wanted = frozenset(fields_of(intent, schema)) - UNOWNED
     before = claims[writer].fields if writer in claims else frozenset()
     claim(claims, writer, wanted, now())
-    merged = merge(live, intent, schema)
+    merged: Object = merge(live, intent, schema)
     merged = without(merged, schema, _dropped(before, wanted, claims))
     difference = compare(live, merged, schema)
     if not force:

@@ -11,7 +11,7 @@ from sandbox.kubernetes.apiserver.rest import delete as deletion
 from sandbox.kubernetes.apiserver.rest import identity
 from sandbox.kubernetes.apiserver.rest import patch as patching
 from sandbox.kubernetes.apiserver.rest.lists import number, page
-from sandbox.kubernetes.apiserver.rest.request import dry_run, flag, manager
+from sandbox.kubernetes.apiserver.rest.request import dry_run, flag, manager, propagation
 from sandbox.kubernetes.apiserver.rest.strict import warn
 from sandbox.kubernetes.apiserver.rest.watch import watch
 from sandbox.kubernetes.apiserver.store import Store, not_found
@@ -96,7 +96,7 @@ class Handlers:
         options = await deletion.options_of(request)
         current = self._current(request)
         deletion.check_preconditions(self.resource, current, options)
-        deletion.propagation(request, options)
+        propagation(request, options)
         if dry_run(request, options):
             left = current
         else:

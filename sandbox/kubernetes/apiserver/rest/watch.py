@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Object
-from sandbox.kubernetes.apiserver.errors import ApiError
+from sandbox.kubernetes.apiserver.errors import ApiError, FieldError
 from sandbox.kubernetes.apiserver.resources import ResourceType
 from sandbox.kubernetes.apiserver.rest.lists import number
-from sandbox.kubernetes.apiserver.rest.request import flag
+from sandbox.kubernetes.apiserver.rest.request import flag, option_fault
 from sandbox.kubernetes.apiserver.selectors import Predicate, parse
 from sandbox.kubernetes.apiserver.store import Event, Store
 
 BOOKMARK_SECONDS = 30.0
 WATCH_SECONDS = 1800.0
+# Tells a client that asked for the existing objects that it has them all.
+INITIAL_END = "k8s.io/initial-events-end"
 View = Callable[[Object], Object]
 
 
@@ -23,6 +25,7 @@ async def watch(store: Store, resource: ResourceType, request: web.Request, view
     """Answer a watch: `view` gives each object its form."""
     query = request.query
     matches = _selection(request, resource.plural)
+    _check_initial(query)
     version = query.get("resourceVersion", "")
     if version not in ("", "0"):
         number(version)
@@ -35,6 +38,18 @@ async def watch(store: Store, resource: ResourceType, request: web.Request, view
     except ApiError as error:
         await opened.send("ERROR", error.status())
     return response
+
+
+def _check_initial(query: Mapping[str, str]) -> None:
+    """Raise unless the options for the initial events fit together."""
+    initial, match = "sendInitialEvents" in query, query.get("resourceVersionMatch", "")
+    text = ""
+    if match and not initial:
+        text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+    elif initial and match != "NotOlderThan":
+        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+    if text:
+        raise option_fault("GET", FieldError("resourceVersionMatch", "FieldValueForbidden", f"Forbidden: {text}"))
 
 
 def _selection(request: web.Request, plural: str) -> Predicate:
@@ -61,7 +76,10 @@ class _Watch:
     async def run(self, query: Mapping[str, str]) -> None:
         """Send changes until the timeout in the request."""
         deadline = asyncio.get_running_loop().time() + float(query.get("timeoutSeconds") or WATCH_SECONDS)
-        version = await self._start(query.get("resourceVersion", ""))
+        initial = flag(query, "sendInitialEvents")
+        version = await self._start("" if initial else query.get("resourceVersion", ""))
+        if initial and flag(query, "allowWatchBookmarks"):
+            await self._bookmark(version, {"annotations": {INITIAL_END: "true"}})
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             for event in self.store.after(version):
                 version = event.version
@@ -70,13 +88,16 @@ class _Watch:
                 await asyncio.wait_for(self.store.wait(version), min(left, BOOKMARK_SECONDS))
             except TimeoutError:
                 if flag(query, "allowWatchBookmarks"):
-                    metadata = {"resourceVersion": str(version), "creationTimestamp": None}
-                    bookmark = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
-                    await self.send("BOOKMARK", {**bookmark, "metadata": metadata})
+                    await self._bookmark(version)
 
     async def send(self, kind: str, thing: Object) -> None:
         """Write one event as a line."""
         await self.response.write(json.dumps({"type": kind, "object": thing}).encode() + b"\n")
+
+    async def _bookmark(self, version: int, more: Object | None = None) -> None:
+        metadata = {"resourceVersion": str(version), "creationTimestamp": None, **(more or {})}
+        bookmark = {"apiVersion": self.resource.api_version, "kind": self.resource.kind, "metadata": metadata}
+        await self.send("BOOKMARK", bookmark)
 
     async def _start(self, version: str) -> int:
         """Return the version to start from; without one, first send the existing objects."""

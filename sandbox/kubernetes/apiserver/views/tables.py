@@ -64,13 +64,14 @@ def respond(
 
 def one(resource: ResourceType, request: web.Request) -> Callable[[Object], Object]:
     """Return what gives each object of a watch its form."""
-    form, included, seen = accepted(request), request.query.get("includeObject", ""), []
+    form, included = accepted(request), request.query.get("includeObject", "")
+    seen: list[Object] = []
 
     def render(thing: Object) -> Object:
         rendered = _render(resource, thing, form, included)
         if form.kind == TABLE and seen:
             rendered["columnDefinitions"] = None  # a stream of tables names its columns once
-        seen.append(1)
+        seen.append(thing)
         return rendered
 
     return render

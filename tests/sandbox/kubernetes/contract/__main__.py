@@ -29,20 +29,10 @@ def report(ours: dict[str, Answer], theirs: dict[str, Answer], *, verbose: bool)
     verdicts = {name: verdict(answer, theirs[name]) for name, answer in ours.items()}
     unexplained = [name for name, found in verdicts.items() if found == "different" and name not in KNOWN]
     for name, found in verdicts.items():
-        reason = KNOWN.get(name, "")
-        print(
-            f"{found:10} {ours[name].code:3} {theirs[name].code:3} {name}{f': {reason}' if found == 'different' else ''}"
-        )
+        left, right, reason = ours[name], theirs[name], KNOWN.get(name, "")
+        print(f"{found:10} {left.code:3} {right.code:3} {name}" + f": {reason}" * (found == "different"))
         if found == "different" and (verbose or not reason):
-            print(
-                *(
-                    f"               {line[:600]}"
-                    for line in compared(*(Answer(each[name].code, aged(each[name].body)) for each in (ours, theirs)))[
-                        :8
-                    ]
-                ),
-                sep="\n",
-            )
+            print(*(f"               {line[:600]}" for line in compared(of_age(left), of_age(right))[:8]), sep="\n")
     count = list(verdicts.values()).count
     print(
         f"{len(ours)} steps: {count('same')} the same, {count('aged')} the same but for the real server's age, "
