@@ -3,28 +3,28 @@
 import asyncio
 import builtins
 import copy
-import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sandbox.kubernetes.apiserver.documents import Object, now
 from sandbox.kubernetes.apiserver.errors import (
     AlreadyExistsError,
-    BadRequestError,
-    ConflictError,
     ExpiredError,
     FieldError,
     ForbiddenError,
-    InvalidError,
-    NotFoundError,
     TooLargeResourceVersionError,
 )
 from sandbox.kubernetes.apiserver.fields.managed import Writer, after_update
+from sandbox.kubernetes.apiserver.lifecycle import (
+    born,
+    carry_over,
+    check_current,
+    checked,
+    essence,
+    finalizers_of,
+    not_found,
+)
 from sandbox.kubernetes.apiserver.resources import NAMESPACES, ResourceType
-from sandbox.kubernetes.apiserver.schema import schema_of
-from sandbox.kubernetes.apiserver.syntax import metadata_faults
-from sandbox.kubernetes.apiserver.validation import default, prune, validate
 
 Key = tuple[str, str, str]
 
@@ -42,42 +42,6 @@ class Event:
     resource: ResourceType
     thing: Object
     before: Object | None
-
-
-def invalid_object(resource: ResourceType, name: str, faults: Sequence[FieldError]) -> InvalidError:
-    """Return the error for an object that breaks rules."""
-    what = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    texts = list(dict.fromkeys(fault.text for fault in faults))
-    text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    details = {"name": name, "group": resource.group, "kind": resource.kind}
-    return InvalidError(f'{what} "{name}" is invalid: {text}', causes=faults, details=details)
-
-
-def check_metadata(thing: Object) -> None:
-    """Raise unless an object's metadata can be read.
-
-    Raises:
-        BadRequestError: A field of the metadata has another type.
-    """
-    faults = validate(thing["metadata"], schema_of("V1ObjectMeta"), "metadata")
-    for fault in (fault for fault in faults if fault.reason == "FieldValueTypeInvalid"):
-        actual = fault.message.split('"')[1] if '"' in fault.message else ""
-        raise BadRequestError(f"json: cannot unmarshal {actual} into Go struct field ObjectMeta.{fault.field}")
-
-
-def _check_decodes(resource: ResourceType, thing: Object) -> None:
-    """Raise unless an object of a built-in type can be read at all."""
-    for fault in validate(thing, resource.schema):
-        if fault.reason == "FieldValueTypeInvalid":
-            named = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
-            actual = fault.message.split('"')[1]
-            raise BadRequestError(f"{named}: json: cannot unmarshal {actual} into Go struct field {fault.field}")
-
-
-def not_found(resource: ResourceType, name: str) -> NotFoundError:
-    """Return the error for a missing object."""
-    details = {"name": name, "group": resource.group, "kind": resource.plural}
-    return NotFoundError(f'{resource.qualified} "{name}" not found', details=details)
 
 
 class Store:
@@ -149,10 +113,10 @@ class Store:
             thing.pop("status", None)
         self._check_namespace(resource, thing["metadata"])
         owners = thing["metadata"].get("managedFields")
-        _born(resource, thing["metadata"])
+        born(resource, thing["metadata"])
         if resource.prepare:
             resource.prepare(thing)
-        thing = self._checked(resource, thing, None)
+        thing = checked(resource, thing, None, webhooks=self.webhooks)
         if manager is None:
             thing["metadata"]["managedFields"] = owners
         if _key(resource, thing) in self._objects:
@@ -190,15 +154,15 @@ class Store:
         """
         metadata = thing["metadata"]
         old = self.get(resource, metadata.get("namespace", ""), metadata["name"])
-        _check_current(resource, old, metadata)
+        check_current(resource, old, metadata)
         thing = copy.deepcopy(thing)
         owners = metadata.get("managedFields")
         if status:
             thing = {**old, **({"status": thing["status"]} if thing.get("status") is not None else {})}
         else:
-            _carry_over(resource, old, thing)
-        thing = self._checked(resource, thing, None if status else old, status=status)
-        if resource.generation and not status and _essence(thing) != _essence(old):
+            carry_over(resource, old, thing)
+        thing = checked(resource, thing, None if status else old, webhooks=self.webhooks and not status)
+        if resource.generation and not status and essence(thing) != essence(old):
             thing["metadata"]["generation"] = old["metadata"]["generation"] + 1
         if manager is None:
             thing["metadata"]["managedFields"] = owners
@@ -206,14 +170,14 @@ class Store:
             self._track(resource, old, thing, manager, "status" if status else "")
         if thing == old or dry_run:
             return thing
-        if thing["metadata"].get("deletionTimestamp") and not _finalizers(thing):
+        if thing["metadata"].get("deletionTimestamp") and not finalizers_of(thing):
             return self._remove(resource, thing)
         return self._put("MODIFIED", resource, thing)
 
     def delete(self, resource: ResourceType, thing: Object) -> Object:
         """Remove an object, or only mark it if it has finalizers; return its last state."""
         metadata = thing["metadata"]
-        if not _finalizers(thing):
+        if not finalizers_of(thing):
             return self._remove(resource, thing)
         if metadata.get("deletionTimestamp"):
             return self._put("MODIFIED", resource, thing) if thing != self._objects[_key(resource, thing)] else thing
@@ -277,27 +241,6 @@ class Store:
                 f'{resource.qualified} "{metadata["name"]}" is forbidden: {text}', causes=[cause], details=details
             )
 
-    def _checked(self, resource: ResourceType, thing: Object, old: Object | None, *, status: bool = False) -> Object:
-        """Prune an object, set its defaults and validate it; return it with apiVersion and kind first."""
-        metadata = {key: value for key, value in thing["metadata"].items() if value is not None}
-        thing = {**thing, "metadata": {k: v for k, v in metadata.items() if k not in _OMITTED or v}}
-        check_metadata(thing)
-        identity = {"apiVersion": resource.api_version, "kind": resource.kind}
-        thing = {**identity, **prune(thing, resource.schema), **identity}
-        default(thing, resource.schema)
-        hooks = self.webhooks and not status
-        if hooks and resource.mutate:
-            resource.mutate(thing, old)
-        if not resource.custom and resource.model:
-            _check_decodes(resource, thing)
-        faults = [*metadata_faults(thing["metadata"], resource.name_form), *_finalizer_faults(thing, old)]
-        faults = faults or [*validate(thing, resource.schema), *(resource.check(thing, old) if resource.check else ())]
-        if faults:
-            raise invalid_object(resource, thing["metadata"]["name"], faults)
-        if hooks:
-            resource.admit(thing, old)
-        return thing
-
     def _track(self, resource: ResourceType, old: Object, new: Object, manager: str | None, part: str = "") -> None:
         """Write into `new` who owns which field after a plain write."""
         if manager is not None:
@@ -328,80 +271,5 @@ class Store:
         return str(self.version)
 
 
-# Go leaves these out of the metadata when they are empty.
-_OMITTED = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
-_KEPT = (
-    "uid",
-    "creationTimestamp",
-    "generation",
-    "resourceVersion",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "managedFields",
-)
-
-
-def _born(resource: ResourceType, metadata: Object) -> None:
-    """Set what the server sets in the metadata of a new object, and drop what it does not take."""
-    for key in _KEPT:
-        metadata.pop(key, None)
-    metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
-    if resource.generation:
-        metadata["generation"] = 1
-
-
-def _finalizer_faults(new: Object, old: Object | None) -> Iterator[FieldError]:
-    """Yield the fault of a finalizer that comes once an object is being deleted."""
-    if old is None or not old["metadata"].get("deletionTimestamp"):
-        return
-    added = [
-        each
-        for each in new["metadata"].get("finalizers") or []
-        if each not in (old["metadata"].get("finalizers") or [])
-    ]
-    if added:
-        shown = ", ".join(f'"{each}"' for each in added)
-        text = "no new finalizers can be added if the object is being deleted, found new finalizers"
-        fault = FieldError("metadata.finalizers", "FieldValueForbidden", f"Forbidden: {text} []string{{{shown}}}")
-        yield from (fault, fault)  # the server checks this twice
-
-
-def _finalizers(thing: Object) -> list[str]:
-    spec = thing.get("spec") or {}
-    held = spec.get("finalizers") if thing.get("kind") == "Namespace" else None
-    return [*(thing["metadata"].get("finalizers") or []), *(held or [])]
-
-
 def _key(resource: ResourceType, thing: Object) -> Key:
     return resource.qualified, thing["metadata"].get("namespace", ""), thing["metadata"]["name"]
-
-
-def _check_current(resource: ResourceType, old: Object, metadata: Object) -> None:
-    details = {"name": metadata["name"], "group": resource.group, "kind": resource.plural}
-    head = f'Operation cannot be fulfilled on {resource.qualified} "{metadata["name"]}": '
-    if metadata.get("resourceVersion", old["metadata"]["resourceVersion"]) != old["metadata"]["resourceVersion"]:
-        tail = "the object has been modified; please apply your changes to the latest version and try again"
-        raise ConflictError(head + tail, details=details)
-    if metadata.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
-        space = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-        key = f"/registry/{resource.group}{'/' if resource.group else ''}{resource.plural}/{space}{metadata['name']}"
-        uids = f"UID in precondition: {metadata['uid']}, UID in object meta: {old['metadata']['uid']}"
-        tail = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
-        raise ConflictError(f"{head}{tail}Precondition failed: {uids}", details=details)
-
-
-def _carry_over(resource: ResourceType, old: Object, new: Object) -> None:
-    """Copy to `new` the fields that a writer of the main resource cannot change."""
-    for key in _KEPT:
-        new["metadata"].pop(key, None)
-        if key in old["metadata"]:
-            new["metadata"][key] = old["metadata"][key]
-    if resource.status:
-        new.pop("status", None)
-        if "status" in old:
-            new["status"] = old["status"]
-
-
-def _essence(thing: Object) -> Object:
-    """Return the part of an object whose changes `generation` counts."""
-    return {k: v for k, v in thing.items() if k not in ("metadata", "status")}

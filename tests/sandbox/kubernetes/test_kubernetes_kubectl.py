@@ -41,6 +41,9 @@ STATUS = {
 }
 
 
+ABOUT = {"kind": "InferenceService", "apiVersion": "serving.kserve.io/v1beta1"}
+
+
 class Kubectl:
     """One kubectl with a kubeconfig of its own."""
 
@@ -135,9 +138,8 @@ def test_get_wide_shows_kserves_columns(kubectl, service):
         "LATESTREADYREVISION",
         "AGE",
     ]
-    assert row.split()[:-1] == [
-        "credit", "http://credit.ml.example.com", "True", "90", "10", "credit-predictor-00001", "credit-predictor-00002",
-    ]  # fmt: skip
+    revisions = ["credit-predictor-00001", "credit-predictor-00002"]
+    assert row.split()[:-1] == ["credit", "http://credit.ml.example.com", "True", "90", "10", *revisions]
 
 
 def write_status(host, patch):
@@ -152,7 +154,7 @@ def test_describe_shows_the_object_and_its_events(kubectl, service):
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": "credit.1", "namespace": "ml"},
-        "involvedObject": {"kind": "InferenceService", "name": "credit", "namespace": "ml", "uid": uid},
+        "involvedObject": {**ABOUT, "name": "credit", "namespace": "ml", "uid": uid},
         "reason": "InferenceServiceReady",
         "message": "credit is ready",
         "type": "Normal",

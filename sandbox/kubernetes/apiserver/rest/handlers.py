@@ -6,6 +6,7 @@ from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Object
 from sandbox.kubernetes.apiserver.errors import BadRequestError, NotFoundError, UnknownError
+from sandbox.kubernetes.apiserver.lifecycle import not_found
 from sandbox.kubernetes.apiserver.resources import ResourceType
 from sandbox.kubernetes.apiserver.rest import delete as deletion
 from sandbox.kubernetes.apiserver.rest import identity
@@ -14,7 +15,7 @@ from sandbox.kubernetes.apiserver.rest.lists import number, page
 from sandbox.kubernetes.apiserver.rest.request import dry_run, flag, manager, propagation
 from sandbox.kubernetes.apiserver.rest.strict import warn
 from sandbox.kubernetes.apiserver.rest.watch import watch
-from sandbox.kubernetes.apiserver.store import Store, not_found
+from sandbox.kubernetes.apiserver.store import Store
 from sandbox.kubernetes.apiserver.views.tables import one, respond
 
 RANDOM_LETTERS = "bcdfghjklmnpqrstvwxz2456789"

@@ -45,9 +45,12 @@ def verdict(ours: Answer, theirs: Answer) -> str:
     """Return whether two answers are `same`, the same but for a known change of later releases (`aged`), or not."""
     if not compared(ours, theirs):
         return "same"
-    return (
-        "different" if compared(Answer(ours.code, aged(ours.body)), Answer(theirs.code, aged(theirs.body))) else "aged"
-    )
+    return "different" if compared(of_age(ours), of_age(theirs)) else "aged"
+
+
+def of_age(answer: Answer) -> Answer:
+    """Return an answer without what later releases changed everywhere."""
+    return Answer(answer.code, aged(answer.body))
 
 
 def compared(ours: Answer, theirs: Answer) -> list[str]:
