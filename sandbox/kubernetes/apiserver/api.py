@@ -8,7 +8,8 @@ from aiohttp import web
 
 from sandbox.kubernetes.apiserver.access import add_access
 from sandbox.kubernetes.apiserver.errors import ApiError, MethodNotAllowedError, NotFoundError
-from sandbox.kubernetes.apiserver.resources import TYPES, ResourceType
+from sandbox.kubernetes.apiserver.resources import EVENTS, NEWER_EVENTS, TYPES, ResourceType
+from sandbox.kubernetes.apiserver.rest.events import EventHandlers
 from sandbox.kubernetes.apiserver.rest.handlers import Handlers
 from sandbox.kubernetes.apiserver.rest.request import MOST_BYTES
 from sandbox.kubernetes.apiserver.store import Store
@@ -30,12 +31,15 @@ def create_app(
         middlewares: What stands between clients and the API, such as faults.
     """
     app = web.Application(middlewares=[*middlewares, _status_objects], client_max_size=MOST_BYTES)
-    add_discovery(app, types)
-    add_openapi(app, types)
+    shown = (*types, NEWER_EVENTS) if EVENTS in types else types
+    add_discovery(app, shown)
+    add_openapi(app, shown)
     add_access(app)
     served = [(resource, Handlers(store, resource)) for resource in types]
     for resource, handlers in served:
         _add(app, resource, handlers)
+    if EVENTS in types:
+        _add_events(app, EventHandlers(store))
     for resource, handlers in served:  # last, because a namespaced resource looks like a part of its namespace
         app.router.add_get(f"{collection(resource)}/{{name}}/{{part}}", handlers.refuse_part)
     return app
@@ -44,6 +48,15 @@ def create_app(
 def collection(resource: ResourceType) -> str:
     """Return the path of a resource's objects, within their namespace if they have one."""
     return resource.prefix + ("/namespaces/{namespace}" if resource.namespaced else "") + f"/{resource.plural}"
+
+
+def _add_events(app: web.Application, handlers: EventHandlers) -> None:
+    path = collection(NEWER_EVENTS)
+    app.router.add_get(path, handlers.list)
+    app.router.add_get(f"{NEWER_EVENTS.prefix}/{NEWER_EVENTS.plural}", handlers.list)
+    app.router.add_post(path, handlers.create)
+    app.router.add_get(f"{path}/{{name}}", handlers.read)
+    app.router.add_delete(f"{path}/{{name}}", handlers.core.delete)
 
 
 def _add(app: web.Application, resource: ResourceType, handlers: Handlers) -> None:

@@ -43,6 +43,14 @@ EVENT_COLUMNS = (
     _column("Count", ".count", "integer", priority=1, doc="CoreV1Event.count"),
     {**NAME_COLUMN, "priority": 1},
 )
+NEWER_EVENT_COLUMNS = (
+    _column("Last Seen", ".deprecatedLastTimestamp", doc="EventsV1Event.deprecated_last_timestamp"),
+    _column("Type", ".type", doc="EventsV1Event.type"),
+    _column("Reason", ".reason", doc="EventsV1Event.reason"),
+    _column("Object", "#object", doc="EventsV1Event.regarding"),
+    _column("Message", ".note", doc="EventsV1Event.note"),
+    {**NAME_COLUMN, "priority": 1},
+)
 EMPTY_EVENT: Object = {
     "involvedObject": {},
     "source": {},

@@ -184,6 +184,16 @@ EVENTS = ResourceType(
     finish=core.finish_event,
     check=core.check_event,
 )
+# The same events by another name; `rest.events` translates, and no objects are stored under this type.
+NEWER_EVENTS = ResourceType(
+    "/apis/events.k8s.io/v1",
+    "events",
+    "Event",
+    "EventsV1Event",
+    short_names=("ev",),
+    columns=core.NEWER_EVENT_COLUMNS,
+    verbs=("create", "delete", "get", "list", "watch"),
+)
 DEFINITIONS = ResourceType(
     "/apis/apiextensions.k8s.io/v1",
     "customresourcedefinitions",

@@ -3,6 +3,7 @@
 import asyncio
 import builtins
 import copy
+import json
 from collections import deque
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from sandbox.kubernetes.apiserver.errors import (
     FieldError,
     ForbiddenError,
     TooLargeResourceVersionError,
+    UnknownError,
 )
 from sandbox.kubernetes.apiserver.fields.managed import Writer, after_update
 from sandbox.kubernetes.apiserver.lifecycle import (
@@ -29,6 +31,8 @@ from sandbox.kubernetes.apiserver.resources import NAMESPACES, ResourceType
 Key = tuple[str, str, str]
 
 HISTORY = 1000
+# The most bytes that etcd takes in one request.
+MOST_STORED = 3 * 512 * 1024
 # Who writes from inside the cluster: the name that KServe's and Knative's controllers have in `managedFields`.
 CONTROLLER = "manager"
 
@@ -250,6 +254,8 @@ class Store:
                 new["metadata"]["managedFields"] = owners
 
     def _put(self, kind: str, resource: ResourceType, thing: Object) -> Object:
+        if len(json.dumps(thing)) > MOST_STORED:
+            raise UnknownError("etcdserver: request is too large")
         stored = {**thing, "metadata": {**thing["metadata"], "resourceVersion": self._next()}}
         before = self._objects.get(_key(resource, thing))
         self._objects[_key(resource, thing)] = stored

@@ -62,8 +62,8 @@ ONE_OF = (
         ),
         (
             {"containers": [{**CONTAINER, "env": [{"name": "PYTHONPATH", "value": "/x"}]}]},
-            'the InferenceService "model" is invalid: setting PYTHONPATH in container "kserve-container" is not allowed '
-            "for security reasons",
+            'the InferenceService "model" is invalid: setting PYTHONPATH in container "kserve-container" is not '
+            "allowed for security reasons",
         ),
         (
             {"model": {"name": "x", "modelFormat": {"name": "lightgbm"}}},

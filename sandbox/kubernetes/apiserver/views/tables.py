@@ -164,11 +164,17 @@ def _ready(pod: Object) -> str:
     return f"{sum(bool(each.get('ready')) for each in states)}/{len(pod['spec'].get('containers') or [])}"
 
 
+def _subject(event: Object) -> str:
+    """Return what an event is about, by either name of the field."""
+    about = event.get("involvedObject") or event.get("regarding") or {}
+    return f"{about.get('kind', '').lower()}/{about.get('name', '')}"
+
+
 _COUNTED: dict[str, Callable[[Object], Json]] = {
     "#data": lambda thing: len(thing.get("data") or {}) + len(thing.get("binaryData") or {}),
     "#ready": _ready,
     "#restarts": lambda pod: sum(
         e.get("restartCount", 0) for e in pod.get("status", {}).get("containerStatuses") or []
     ),
-    "#object": lambda event: f"{event['involvedObject'].get('kind', '').lower()}/{event['involvedObject'].get('name')}",
+    "#object": _subject,
 }

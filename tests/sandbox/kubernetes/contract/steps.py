@@ -11,6 +11,7 @@ SPACE = f"contract-{os.getpid()}"
 LIST = f"{ISVC}/namespaces/{SPACE}/inferenceservices"
 MAPS = f"/api/v1/namespaces/{SPACE}/configmaps"
 EVENTS = f"/api/v1/namespaces/{SPACE}/events"
+NEWER_EVENTS = EVENTS.replace("/api/v1", "/apis/events.k8s.io/v1")
 MERGE, JSON = "application/merge-patch+json", "application/json-patch+json"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"

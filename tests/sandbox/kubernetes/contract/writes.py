@@ -300,6 +300,21 @@ def apply(name, manager, body, more="", path=f"{LIST}/applied"):
     return Step(name, "PATCH", f"{path}?fieldManager={manager}{more}", body, APPLY)
 
 
+def owned(digit, name="a"):
+    owner = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": name,
+        "uid": f"00000000-0000-0000-0000-00000000000{digit}",
+    }
+    return {**config_map("owned"), "metadata": {"name": "owned", "ownerReferences": [owner]}}
+
+
+def held(*letters):
+    metadata = {"name": "held", "finalizers": [f"test.example.com/{letter}" for letter in letters]}
+    return {**config_map("held"), "metadata": metadata}
+
+
 BARE = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}
 APPLIED = [
     apply("apply what is new", "first", intent("applied", minReplicas=1, containers=[container()])),
@@ -387,6 +402,20 @@ APPLIED = [
     ),
     apply("apply another key of a ConfigMap", "second", config_map("applied", data={"b": "2"}), path=f"{MAPS}/applied"),
     apply("give up a key of a ConfigMap", "first", config_map("applied", data={}), path=f"{MAPS}/applied"),
+    apply("apply an owner", "first", owned("1"), path=f"{MAPS}/owned"),
+    apply("apply a second owner", "second", owned("2"), path=f"{MAPS}/owned"),
+    apply("apply another name to another's owner", "second", owned("1", name="x"), path=f"{MAPS}/owned"),
+    apply("apply another's owner as it is", "third", owned("1"), path=f"{MAPS}/owned"),
+    apply("give up a shared owner", "first", config_map("owned"), path=f"{MAPS}/owned"),
+    apply("give up the owner", "third", config_map("owned"), path=f"{MAPS}/owned"),
+    apply("apply a finalizer", "first", held("a"), path=f"{MAPS}/held"),
+    apply("apply a second finalizer", "second", held("b"), path=f"{MAPS}/held"),
+    apply("apply the first finalizer as well", "second", held("a", "b"), path=f"{MAPS}/held"),
+    apply("give up a shared finalizer", "first", held(), path=f"{MAPS}/held"),
+    apply("give up a finalizer", "second", held("b"), path=f"{MAPS}/held"),
+    patch("edit what two apply", {"data": {"a": "9"}}, path=f"{MAPS}/applied?fieldManager=editor"),
+    apply("apply an edited key", "first", config_map("applied", data={"a": "1"}), path=f"{MAPS}/applied"),
+    apply("apply it with force", "first", config_map("applied", data={"a": "1"}), "&force=true", f"{MAPS}/applied"),
     apply(
         "apply a list with keys",
         "first",
