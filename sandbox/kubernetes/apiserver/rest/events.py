@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Object
+from sandbox.kubernetes.apiserver.fields.managed import Writer, after_update
 from sandbox.kubernetes.apiserver.resources import EVENTS, NEWER_EVENTS
 from sandbox.kubernetes.apiserver.rest import identity
 from sandbox.kubernetes.apiserver.rest.handlers import Handlers
@@ -31,6 +32,9 @@ def newer(event: Object) -> Object:
     'done'
     """
     renamed = {NAMES.get(key, key): value for key, value in event.items()}
+    for key in ("reportingController", "reportingInstance"):
+        if renamed.get(key) == "":
+            del renamed[key]
     return {**renamed, "apiVersion": NEWER_EVENTS.api_version, "kind": NEWER_EVENTS.kind}
 
 
@@ -66,7 +70,10 @@ class EventHandlers:
         """Store a new event."""
         given = await identity.read(NEWER_EVENTS, request)
         identity.check_create(NEWER_EVENTS, request, given)
-        made = self.store.create(EVENTS, older(given), dry_run=dry_run(request), manager=manager(request))
+        start: Object = {"metadata": {}, "regarding": {}, "deprecatedSource": {}, "eventTime": None}
+        writer = Writer(manager(request), api_version=NEWER_EVENTS.api_version)
+        given["metadata"]["managedFields"] = after_update(start, given, NEWER_EVENTS.schema, writer)
+        made = self.store.create(EVENTS, older(given), dry_run=dry_run(request), manager=None)
         return respond(NEWER_EVENTS, request, newer(made), status=201)
 
 
