@@ -7,8 +7,7 @@ from aiohttp import web
 from sandbox.kubernetes.apiserver.documents import Object
 from sandbox.kubernetes.apiserver.errors import BadRequestError, FieldError, InvalidError
 from sandbox.kubernetes.apiserver.fields.managed import Writer, after_update
-from sandbox.kubernetes.apiserver.rest import protobuf
-from sandbox.kubernetes.apiserver.rest.request import body, content, manager
+from sandbox.kubernetes.apiserver.rest.request import body, manager
 
 PREFIX = "/apis/authorization.k8s.io/v1"
 KINDS = {
@@ -42,10 +41,7 @@ def discovery() -> list[Object]:
 
 async def review(request: web.Request) -> web.Response:
     """Answer that the client may do what it asks about."""
-    if request.content_type == protobuf.MEDIA_TYPE:
-        given = protobuf.review(await content(request))
-    else:
-        given = await body(request, "SelfSubjectAccessReview")
+    given = await body(request, "SelfSubjectAccessReview")
     kind = KINDS[request.path.rsplit("/", 1)[-1]]
     if not isinstance(given, dict) or given.get("kind", kind) != kind:
         raise BadRequestError(f"the object provided is unrecognized (must be of type {kind})")

@@ -216,6 +216,14 @@ def test_core_objects_are_applied_with_strategic_merge_patches(kubectl):
     kubectl("delete", "cm", "values")
 
 
+def test_namespaces_and_configmaps_are_made_from_the_command_line(kubectl):
+    """Newer kubectls send these as protobuf."""
+    assert "namespace/team created" in kubectl("create", "namespace", "team")
+    assert "created" in kubectl("create", "configmap", "-n", "team", "values", "--from-literal=a=b")
+    assert json.loads(kubectl("get", "cm", "-n", "team", "values", "-o", "json"))["data"] == {"a": "b"}
+    assert "Terminating" in kubectl("delete", "namespace", "team", "--wait=false") + kubectl("get", "namespaces")
+
+
 def test_api_resources_are_listed(kubectl):
     said = kubectl("api-resources")
     assert "inferenceservices" in said

@@ -15,6 +15,7 @@ from sandbox.kubernetes.apiserver.errors import (
     TooLargeError,
     UnsupportedMediaTypeError,
 )
+from sandbox.kubernetes.apiserver.rest import protobuf
 
 MOST_BYTES = 3 * 1024 * 1024
 MOST_MANAGER = 128
@@ -81,9 +82,11 @@ async def body(request: web.Request, kind: str) -> Json:
         TooLargeError: It is larger than the server takes.
         UnsupportedMediaTypeError: It says that it is something else.
     """
+    if request.content_type == protobuf.MEDIA_TYPE:
+        return protobuf.message(await content(request))
     if request.content_type not in (*_MEDIA_TYPES, "application/octet-stream", "*/*") and request.can_read_body:
         text = "the body of the request was in an unknown format - accepted media types include: "
-        raise UnsupportedMediaTypeError(text + ", ".join((*_MEDIA_TYPES, "application/vnd.kubernetes.protobuf")))
+        raise UnsupportedMediaTypeError(text + ", ".join((*_MEDIA_TYPES, protobuf.MEDIA_TYPE)))
     raw = await content(request)
     if "yaml" in request.content_type:
         return from_yaml(raw)
