@@ -6,8 +6,11 @@ from pathlib import Path
 from aiohttp import web
 
 from sandbox.kubernetes.apiserver.api import create_app
+from sandbox.kubernetes.apiserver.garbage import Collector
 from sandbox.kubernetes.apiserver.resources import initial_objects
 from sandbox.kubernetes.apiserver.store import Store
+from sandbox.kubernetes.disturbance import add_faults, disturbing
+from sandbox.kubernetes.faults import Faults
 from sandbox.kubernetes.kserve.controller import Controller
 
 NAMESPACE = "ml"
@@ -22,11 +25,13 @@ class Cluster:
         self.server = ""
         self.store = Store()
         self._port = port
+        self.faults = Faults()
         self._controller: Controller | None = None
+        self._collector: Collector | None = None
+        app = create_app(self.store, middlewares=[disturbing(self.faults, self.store)])
+        add_faults(app, self.faults)
         # An open watch must not delay the shutdown.
-        self._runner = web.AppRunner(
-            create_app(self.store), access_log=None, handler_cancellation=True, shutdown_timeout=0.2
-        )
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
 
     async def start(self) -> None:
         """Serve on loopback and write the kubeconfig."""
@@ -34,6 +39,7 @@ class Cluster:
             self.store.create(resource, thing)
         self.state.mkdir(parents=True, exist_ok=True)
         await self._runner.setup()
+        self._collector = Collector(self.store)
         self._controller = Controller(self.store, state=self.state)
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
@@ -44,6 +50,8 @@ class Cluster:
         """Stop serving and end the processes of all revisions."""
         if self._controller:
             await self._controller.close()
+        if self._collector:
+            await self._collector.close()
         await self._runner.cleanup()
 
     def _kubeconfig(self) -> dict[str, object]:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from sandbox.kubernetes.apiserver.admission import inference_service as webhook
 from sandbox.kubernetes.apiserver.resources import INFERENCE_SERVICES
-from sandbox.kubernetes.apiserver.schema import prune, schema_of, validate
+from sandbox.kubernetes.apiserver.schema import schema_of
+from sandbox.kubernetes.apiserver.validation import prune, validate
 from tasks.settings import Settings
 from tests.deployments.conftest import FOLDER, documents
 

@@ -1,27 +1,35 @@
-"""KServe's webhook rules for InferenceServices, which the schema of the definition does not cover."""
+"""KServe's webhooks for InferenceServices: what they set, and the rules that the schema does not cover."""
 
 import re
+from collections.abc import Callable, Iterator
 
 from sandbox.kubernetes.apiserver.documents import Json, Object
 from sandbox.kubernetes.apiserver.errors import ForbiddenError
-
-NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-CONTAINER = "kserve-container"
-MODE_ANNOTATION = "serving.kserve.io/deploymentMode"
-MODES = {"Knative": "Knative", "Serverless": "Knative", "Standard": "Standard", "RawDeployment": "Standard"}
-FRAMEWORKS = (
-    "sklearn",
-    "xgboost",
-    "tensorflow",
-    "pytorch",
-    "triton",
-    "onnx",
-    "huggingface",
-    "pmml",
-    "lightgbm",
-    "paddle",
-    "model",
+from sandbox.kubernetes.apiserver.isvc import defaulting
+from sandbox.kubernetes.apiserver.isvc.defaulting import (
+    COMPONENTS,
+    FRAMEWORKS,
+    MODE_ANNOTATION,
+    implementations,
+    set_defaults,
 )
+
+CONTAINER = defaulting.CONTAINER
+NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+MODES = {"Knative": "Knative", "Serverless": "Knative", "Standard": "Standard", "RawDeployment": "Standard"}
+AUTOSCALER_ANNOTATION = "serving.kserve.io/autoscalerClass"
+AUTOSCALERS = ("hpa", "external", "keda", "none")
+BLOCKED_ENVIRONMENT = ("PYTHONPATH",)
+# The fields of KServe's Go types, in their order, as its message lists them.
+ONE_OF = {
+    "predictor": (
+        "PredictorSpec",
+        "Name, SKLearn, XGBoost, Tensorflow, PyTorch, Triton, ONNX, HuggingFace, PMML, LightGBM, Paddle, Model, "
+        "StorageUris, StorageContainerName, WorkerSpec, PodSpec",
+    ),
+    "transformer": ("TransformerSpec", "PodSpec, ComponentExtensionSpec"),
+    "explainer": ("ExplainerSpec", "ART, PodSpec, ComponentExtensionSpec"),
+}
 
 
 def deployment_mode(isvc: Object) -> str:
@@ -36,68 +44,176 @@ def inference_service(new: Object, old: Object | None) -> None:
     Raises:
         ForbiddenError: The object breaks a rule; the message names it.
     """
-    predictor = new.get("spec", {}).get("predictor")
-    if not isinstance(predictor, dict):
-        return  # the later schema check names the field
-    _default_container(predictor)
-    for fault in (_name_fault(new), _implementation_fault(predictor), _replica_fault(predictor), _mode_fault(new, old)):
-        if fault:
-            raise ForbiddenError(
-                f'admission webhook "inferenceservice.kserve-webhook-server.validator" denied the request: {fault}'
-            )
-    for component in ("predictor", "transformer", "explainer"):
-        _check_component(new["spec"].get(component), component)
+    default_inference_service(new, old)
+    check_inference_service(new, old)
 
 
-def _default_container(predictor: Object) -> None:
-    containers = predictor.get("containers")
-    if isinstance(containers, list) and len(containers) == 1 and isinstance(containers[0], dict):
-        containers[0]["name"] = CONTAINER
+def default_inference_service(new: Object, _old: Object | None) -> None:
+    """Set defaults in `new` in place as KServe's mutating webhook does."""
+    if isinstance(new.get("spec", {}).get("predictor"), dict):
+        set_defaults(new)
 
 
-def _name_fault(new: Object) -> str | None:
-    name = str(new["metadata"].get("name", ""))
-    if NAME.fullmatch(name):
-        return None
-    return (
-        f'the InferenceService "{name}" is invalid: a InferenceService name must consist of lower case alphanumeric '
-        'characters or \'-\', and must start with alphabetical character. (e.g. "my-name" or "abc-123", regex used '
-        "for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-    )
+def check_inference_service(new: Object, old: Object | None) -> None:
+    """Apply the rules of KServe's validating webhook.
 
-
-def _implementation_fault(predictor: Object) -> str | None:
-    count = sum(1 for name in FRAMEWORKS if predictor.get(name) is not None) + bool(predictor.get("containers"))
-    if count == 1:
-        return None
-    return "exactly one of [Custom, ONNX, Triton, …, Model] must be specified in PredictorSpec"
-
-
-def _replica_fault(predictor: Object) -> str | None:
-    low, high = predictor.get("minReplicas"), predictor.get("maxReplicas")
-    numbers = [n for n in (low, high) if isinstance(n, int)]
-    if any(n < 0 for n in numbers):
-        return "minReplicas and maxReplicas cannot be less than 0"
-    if len(numbers) == 2 and 0 < numbers[1] < numbers[0]:
-        return "minReplicas cannot be greater than maxReplicas"
-    return None
-
-
-def _mode_fault(new: Object, old: Object | None) -> str | None:
-    before = ((old or {}).get("status") or {}).get("deploymentMode")
-    after = deployment_mode(new)
-    if not before or before == after:
-        return None
-    return f"update rejected: deploymentMode cannot be changed from '{before}' to '{after}'"
-
-
-def _check_component(component: Json, name: str) -> None:
-    """Check the rules shared by all components."""
-    if not isinstance(component, dict):
+    Raises:
+        ForbiddenError: The object breaks a rule; the message names it.
+    """
+    if new["metadata"].get("deletionTimestamp"):
         return
-    percent = component.get("canaryTrafficPercent")
-    if isinstance(percent, int) and not 0 <= percent <= 100:
-        raise ForbiddenError(f"{name}: canaryTrafficPercent {percent} must be between 0 and 100")
-    logger = component.get("logger")
-    if isinstance(logger, dict) and logger.get("mode") not in ("all", "request", "response"):
-        raise ForbiddenError(f"{name}: logger.mode must be one of all, request, response")
+    for fault in _faults(new, old):
+        name = "inferenceservice.kserve-webhook-server.validator"
+        raise ForbiddenError(f'admission webhook "{name}" denied the request: {fault}')
+
+
+def _faults(new: Object, old: Object | None) -> Iterator[str]:
+    spec = new["spec"]
+    yield from _mode_faults(new, old)
+    yield from _predictor_name_faults(new, old)
+    yield from _name_faults(new)
+    yield from _autoscaler_faults(new)
+    yield from _environment_faults(new)
+    yield from _transformer_storage_faults(spec["predictor"])
+    yield from _standard_name_faults(spec["predictor"])
+    for name in COMPONENTS:
+        if isinstance(component := spec.get(name), dict):
+            yield from _component_faults(component, name, knative=deployment_mode(new) == "Knative")
+    yield from _canary_faults(new)
+
+
+def _mode_faults(new: Object, old: Object | None) -> Iterator[str]:
+    before = ((old or {}).get("status") or {}).get("deploymentMode")
+    after = (new["metadata"].get("annotations") or {}).get(MODE_ANNOTATION)
+    if before and after and MODES.get(before, before) != after:
+        yield f"update rejected: deploymentMode cannot be changed from '{before}' to '{after}'"
+
+
+def _predictor_name_faults(new: Object, old: Object | None) -> Iterator[str]:
+    if old is None:
+        return
+    before, after = old["spec"]["predictor"], new["spec"]["predictor"]
+    if before.get("name") != after.get("name") and _storage_uri(before) == _storage_uri(after):
+        yield "predictor.name change requires a model change (e.g. storageUri)"
+
+
+def _storage_uri(component: Object) -> str:
+    """Return where a component's model is: a field of a model, a variable of a container."""
+    for found in implementations(component):
+        if "storageUri" in found:
+            return str(found["storageUri"])
+        variables = found.get("env") or ()
+        return next((str(each.get("value", "")) for each in variables if each["name"] == "STORAGE_URI"), "")
+    return ""
+
+
+def _name_faults(new: Object) -> Iterator[str]:
+    name = str(new["metadata"].get("name", ""))
+    if not NAME.fullmatch(name):
+        yield (
+            f'the InferenceService "{name}" is invalid: a InferenceService name must consist of lower case '
+            "alphanumeric characters or '-', and must start with alphabetical character. (e.g. \"my-name\" or "
+            "\"abc-123\", regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+        )
+
+
+def _autoscaler_faults(new: Object) -> Iterator[str]:
+    given = (new["metadata"].get("annotations") or {}).get(AUTOSCALER_ANNOTATION)
+    if given is not None and given not in AUTOSCALERS:
+        yield f"[{given}] is not a supported autoscaler class type"
+
+
+def _environment_faults(new: Object) -> Iterator[str]:
+    for component in (new["spec"].get(name) or {} for name in COMPONENTS):
+        lists = (component.get("containers") or [], component.get("initContainers") or [], implementations(component))
+        for container in (each for containers in lists for each in containers):
+            for variable in container.get("env") or ():
+                if variable["name"] in BLOCKED_ENVIRONMENT:
+                    yield (
+                        f'the InferenceService "{new["metadata"]["name"]}" is invalid: setting {variable["name"]} in '
+                        f'container "{container.get("name", "")}" is not allowed for security reasons'
+                    )
+
+
+def _transformer_storage_faults(predictor: Object) -> Iterator[str]:
+    for container in predictor.get("containers") or ():
+        if container.get("name") == "transformer-container":
+            if any(each["name"] == "STORAGE_URI" for each in container.get("env") or ()):
+                yield "storage uri should not be specified in transformer container"
+            return
+
+
+def _standard_name_faults(predictor: Object) -> Iterator[str]:
+    for name in (*FRAMEWORKS, "model"):
+        if isinstance(model := predictor.get(name), dict) and model.get("name"):
+            yield "the 'name' field is not allowed in standard predictor"
+
+
+def _component_faults(component: Object, name: str, *, knative: bool) -> Iterator[str]:
+    """Yield the faults of the rules that all components share."""
+    found = implementations(component)
+    if len(found) != 1:
+        kind, fields = ONE_OF[name]
+        yield f"exactly one of [{fields}] must be specified in {kind}"
+    elif name == "predictor" and any(found[0] is each for each in component.get("containers") or ()):
+        yield from _protocol_faults(component["containers"][0])
+    for check in _EXTENSION_CHECKS:
+        yield from check(component)
+    if knative:
+        yield from _knative_scaling_faults(component)
+
+
+def _protocol_faults(container: Object) -> Iterator[str]:
+    for variable in container.get("env") or ():
+        if variable["name"] == "PROTOCOL":
+            if variable.get("value") not in ("v1", "v2"):
+                yield f"invalid protocol v1, v2. Must be one of [{variable.get('value', '')}]"
+            return
+
+
+def _concurrency_faults(component: Object) -> Iterator[str]:
+    if component.get("containerConcurrency", 0) < 0:
+        yield "parallelism cannot be less than 0"
+
+
+def _replica_faults(component: Object) -> Iterator[str]:
+    low, high = component.get("minReplicas", 1), component.get("maxReplicas", 0)
+    if low < 0:
+        yield "'MinReplicas' cannot be less than 0"
+    if high < 0:
+        yield "'MaxReplicas' cannot be less than 0"
+    if low > high != 0:
+        yield "'MinReplicas' cannot be greater than MaxReplicas"
+
+
+def _logger_faults(component: Object) -> Iterator[str]:
+    logger: Json = component.get("logger")
+    if logger is None:
+        return
+    if logger.get("mode") not in ("all", "request", "response"):
+        yield "invalid logger type"
+    storage = logger.get("storage")
+    if storage is not None and any(storage.get(key) is None for key in ("path", "parameters", "key")):
+        yield "invalid logger storage configuration"
+
+
+def _knative_scaling_faults(component: Object) -> Iterator[str]:
+    if component.get("deploymentStrategy") is not None:
+        yield "customizing deploymentStrategy is only supported for raw deployment mode"
+    metric = component.get("scaleMetric", "concurrency")
+    if metric not in ("concurrency", "rps"):
+        yield f"[{metric}] is not a supported metric"
+    if metric == "rps" and component.get("scaleTarget", 1) < 1:
+        yield "the target for rps should be greater than 1"
+
+
+_EXTENSION_CHECKS: tuple[Callable[[Object], Iterator[str]], ...] = (
+    _concurrency_faults,
+    _replica_faults,
+    _logger_faults,
+)
+
+
+def _canary_faults(new: Object) -> Iterator[str]:
+    if new["spec"].get("canary") and deployment_mode(new) != "Standard":
+        yield "canary is only supported in Standard deployment mode"

@@ -10,10 +10,25 @@ from sandbox.kubernetes.apiserver.errors import BadRequestError, InvalidError
 Json: TypeAlias = Any
 Object: TypeAlias = dict[str, Any]
 
+# All that the API server says of a JSON patch that does not apply.
+REJECTED = "the server rejected our request due to an error in our request"
+
 
 def now() -> str:
     """Return the current time in Kubernetes' format, in whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def copied(value: Json) -> Json:
+    """Return a copy of a document that shares no object or list with it, several times as fast as `copy.deepcopy`.
+
+    >>> document = {"a": [1]}
+    >>> copied(document) == document and copied(document)["a"] is not document["a"]
+    True
+    """
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
 
 
 def merge_patch(target: Json, patch: Json) -> Json:
@@ -44,9 +59,9 @@ def json_patch(target: Object, patch: Json) -> Object:
         >>> json_patch({"metadata": {"name": "m"}}, [{"op": "replace", "path": "/metadata/name", "value": "n"}])
         {'metadata': {'name': 'n'}}
     """
+    if not isinstance(patch, list):
+        raise BadRequestError("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     try:
         return dict(jsonpatch.apply_patch(target, patch))
-    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed, jsonpatch.JsonPointerException) as error:
-        raise InvalidError(f"the patch does not apply to {target['metadata']['name']!r}: {error}") from error
-    except (jsonpatch.InvalidJsonPatch, TypeError, AttributeError) as error:
-        raise BadRequestError(f"the body is not a JSON patch: {error}") from error
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, AttributeError) as error:
+        raise InvalidError(REJECTED, details={}) from error

@@ -24,6 +24,11 @@ class FieldError:
         """The fault as written in a `Status` message."""
         return f"{self.field}: {self.message}"
 
+    def cause(self) -> dict[str, str]:
+        """Return the fault as a cause in a `Status`."""
+        content = {"reason": self.reason, "message": self.message, "field": self.field}
+        return {key: value for key, value in content.items() if value}
+
 
 class ApiError(Exception):
     """An error response; subclasses set the code and reason."""
@@ -37,21 +42,22 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.causes = causes
-        self.details = details or {}
+        self.details = details
+        self.headers: dict[str, str] = {}
 
     def status(self) -> dict[str, Any]:
         """Return the `Status` object of this error."""
-        details = dict(self.details)
+        details = {key: value for key, value in (self.details or {}).items() if value}
         if self.causes:
-            details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in self.causes]
+            details["causes"] = [c.cause() for c in self.causes]
         return {
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
-            "details": details,
+            **({"reason": self.reason} if self.reason else {}),
+            **({"details": details} if details or self.details is not None else {}),
             "code": self.code,
         }
 
@@ -96,6 +102,42 @@ class ExpiredError(ApiError):
     """The requested resourceVersion is no longer in the history."""
 
     code, reason = 410, "Expired"
+
+
+class NotAcceptableError(ApiError):
+    """No form that the client accepts can be answered."""
+
+    code, reason = 406, "NotAcceptable"
+
+
+class TooLargeError(ApiError):
+    """The request's body is too large."""
+
+    code, reason = 413, "RequestEntityTooLarge"
+
+
+class TooManyRequestsError(ApiError):
+    """The server asks the client to come back later."""
+
+    code, reason = 429, "TooManyRequests"
+
+
+class InternalError(ApiError):
+    """Something behind the API failed, such as a webhook."""
+
+    code, reason = 500, "InternalError"
+
+
+class UnknownError(ApiError):
+    """The server has no reason of its own for what went wrong."""
+
+    code, reason = 500, ""
+
+
+class UnavailableError(ApiError):
+    """The server does not serve for a while."""
+
+    code, reason = 503, "ServiceUnavailable"
 
 
 class UnsupportedMediaTypeError(ApiError):

@@ -1,17 +1,24 @@
-"""OpenAPI schemas built from the official client models, and functions that prune and validate objects with them."""
+"""OpenAPI schemas built from the official client models and the facts that those models leave out."""
 
 import re
 from functools import cache
 from types import ModuleType
 from typing import Any
 
-from sandbox.kubernetes.apiserver.documents import Json
-from sandbox.kubernetes.apiserver.errors import FieldError
+from sandbox.kubernetes.apiserver.isvc.facts import (
+    INT_OR_STRING,
+    QUANTITY,
+    UNKNOWN,
+    Fact,
+    format_of,
+    of_field,
+    of_model,
+    required_of,
+)
 
 Schema = dict[str, Any]
 
 STRING: Schema = {"type": "string"}
-INT_OR_STRING: Schema = {"x-kubernetes-int-or-string": True}
 ANYTHING: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -27,23 +34,24 @@ GIVEN: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "datetime": {"type": "string", "format": "date-time"},
     "object": ANYTHING,
-    "ResourceQuantity": INT_OR_STRING,
+    "PlainObject": {"type": "object"},
+    "ResourceQuantity": QUANTITY,
     "IntstrIntOrString": INT_OR_STRING,
-    "V1beta1MetricQuantity": INT_OR_STRING,
+    "V1beta1MetricQuantity": QUANTITY,
     "KnativeURL": STRING,
     "KnativeVolatileTime": STRING,
     "V1Time": STRING,
     "KnativeAddressable": _strings("name", "url", "CACerts", "audience"),
     "KnativeCondition": {
         **_strings("type", "status", "severity", "lastTransitionTime", "reason", "message"),
-        "required": ["type", "status"],
+        "required": ["status", "type"],
     },
     "KnativeDevServingPkgApisServingV1TrafficTarget": {
         "type": "object",
         "properties": {
             **_strings("configurationName", "revisionName", "tag", "url")["properties"],
             "latestRevision": {"type": "boolean"},
-            "percent": {"type": "integer"},
+            "percent": {"type": "integer", "format": "int64"},
         },
     },
 }
@@ -51,8 +59,28 @@ RENAMED = {
     "K8sIoApiAppsV1DeploymentStrategy": "V1DeploymentStrategy",
     "K8sIoApiAutoscalingV2HorizontalPodAutoscalerBehavior": "V2HorizontalPodAutoscalerBehavior",
 }
-# The generated clients declare quantities as strings; the server also accepts numbers.
-QUANTITIES = {("V1ResourceRequirements", "limits"), ("V1ResourceRequirements", "requests")}
+# The generated clients declare quantities as strings and int-or-strings as anything.
+_PORTS = ("V1HTTPGetAction.port", "V1TCPSocketAction.port")
+DECLARED = {
+    **dict.fromkeys(
+        (
+            f"{m}.{f}"
+            for m in ("V1ResourceRequirements", "V1VolumeResourceRequirements")
+            for f in ("limits", "requests")
+        ),
+        "dict(str, ResourceQuantity)",
+    ),
+    **dict.fromkeys(
+        ("V1ResourceFieldSelector.divisor", "V1EmptyDirVolumeSource.size_limit", "V2HPAScalingRules.tolerance"),
+        "ResourceQuantity",
+    ),
+    # Metadata inside an object is not the server's: a definition says nothing of it.
+    "V1PersistentVolumeClaimTemplate.metadata": "PlainObject",
+    **dict.fromkeys(
+        (*_PORTS, "V1RollingUpdateDeployment.max_surge", "V1RollingUpdateDeployment.max_unavailable"),
+        "IntstrIntOrString",
+    ),
+}
 _LIST = re.compile(r"list\[(.+)\]")
 _DICT = re.compile(r"dict[(\[]str, ?(.+)[)\]]")
 
@@ -84,6 +112,14 @@ def _required(model: type[Any]) -> list[str]:
     return names
 
 
+def description(type_name: str, attribute: str) -> str:
+    """Return what the official client says of a model's attribute; empty for nothing."""
+    model = _model_class(type_name)
+    text = (getattr(model, attribute, None).__doc__ or "") if model else ""
+    parts = [part.strip() for part in text.replace("# noqa: E501", "").split("\n\n")]
+    return " ".join(parts[1].split()) if len(parts) > 2 else ""
+
+
 def schema_of(type_name: str) -> Schema:
     """Return the schema of a type by its name in the generated models (`int`, `list[V1Container]`, `V1ConfigMap`).
 
@@ -104,71 +140,22 @@ def _object_schema(type_name: str) -> Schema:
     model = _model_class(type_name)
     if model is None:
         raise LookupError(f"neither kserve.models nor kubernetes.client.models has {type_name}")
-    properties = {}
-    for attribute, declared in model.openapi_types.items():
-        quantity = (model.__name__, attribute) in QUANTITIES
-        wanted = "dict(str, ResourceQuantity)" if quantity else declared
-        properties[model.attribute_map[attribute]] = schema_of(wanted)
-    schema: Schema = {"type": "object", "properties": properties}
-    if required := _required(model):
+    name = model.__name__
+    properties = {
+        field: _field_schema(name, attribute, field, model.openapi_types[attribute])
+        for attribute, field in model.attribute_map.items()
+        if f"{name}.{field}" not in UNKNOWN
+    }
+    schema: Schema = {"type": "object", "properties": properties, **of_model(name)}
+    if required := required_of(name, _required(model)):
         schema["required"] = required
     return schema
 
 
-def prune(value: Json, schema: Schema) -> Json:
-    """Return a copy of `value` without the fields that are not in the schema.
-
-    >>> prune({"a": 1, "b": 2}, {"type": "object", "properties": {"a": {"type": "integer"}}})
-    {'a': 1}
-    """
-    if schema.get("x-kubernetes-preserve-unknown-fields"):
-        return value
-    if isinstance(value, dict) and schema.get("type") == "object":
-        known, extra = schema.get("properties", {}), schema.get("additionalProperties")
-        return {k: prune(v, known.get(k, extra)) for k, v in value.items() if k in known or extra is not None}
-    if isinstance(value, list) and schema.get("type") == "array":
-        return [prune(item, schema["items"]) for item in value]
-    return value
-
-
-def validate(value: Json, schema: Schema, path: str = "") -> list[FieldError]:
-    """Return the faults of `value` against `schema`, in the API server's wording."""
-    if schema.get("x-kubernetes-preserve-unknown-fields"):
-        return []
-    if fault := _type_fault(value, schema, path):
-        return [fault]
-    if isinstance(value, dict):
-        return _validate_object(value, schema, path)
-    if isinstance(value, list):
-        return [f for i, item in enumerate(value) for f in validate(item, schema["items"], f"{path}[{i}]")]
-    return []
-
-
-def _validate_object(value: dict[str, Any], schema: Schema, path: str) -> list[FieldError]:
-    known, extra = schema.get("properties", {}), schema.get("additionalProperties")
-    missing = [name for name in schema.get("required", []) if name not in value]
-    faults = [FieldError(_join(path, name), "FieldValueRequired", "Required value") for name in missing]
-    for key, item in value.items():
-        inner = known.get(key, extra)
-        if inner is not None:
-            faults += validate(item, inner, _join(path, key))
-    return faults
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _type_fault(value: Json, schema: Schema, path: str) -> FieldError | None:
-    wanted = "int-or-string" if schema.get("x-kubernetes-int-or-string") else schema.get("type", "object")
-    actual = _json_type(value)
-    accepted = {"number": {"number", "integer"}, "int-or-string": {"integer", "string"}}.get(wanted, {wanted})
-    if actual in accepted:
-        return None
-    text = f'Invalid value: "{actual}": {path} in body must be of type {wanted}: "{actual}"'
-    return FieldError(path, "FieldValueTypeInvalid", text)
-
-
-def _json_type(value: Json) -> str:
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", dict: "object", list: "array"}
-    return names.get(type(value), "null")
+def _field_schema(model: str, attribute: str, field: str, declared: str) -> Schema:
+    base = schema_of(DECLARED.get(f"{model}.{attribute}", declared))
+    facts: Fact = of_field(model, field, base.get("type", ""))
+    items = base.get("items", {})
+    if items.get("type") == "integer":
+        facts = {**facts, "items": {**items, **format_of(model, f"{field}[]")}}
+    return {**base, **facts} if facts else base

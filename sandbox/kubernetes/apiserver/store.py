@@ -2,26 +2,38 @@
 
 import asyncio
 import builtins
-import copy
-import uuid
+import json
 from collections import deque
 from dataclasses import dataclass
 
-from sandbox.kubernetes.apiserver.documents import Object, now
+from sandbox.kubernetes.apiserver.documents import Object, copied, now
 from sandbox.kubernetes.apiserver.errors import (
     AlreadyExistsError,
-    ConflictError,
     ExpiredError,
-    InvalidError,
-    NotFoundError,
+    FieldError,
+    ForbiddenError,
     TooLargeResourceVersionError,
+    UnknownError,
+)
+from sandbox.kubernetes.apiserver.fields.managed import Writer, after_update
+from sandbox.kubernetes.apiserver.lifecycle import (
+    born,
+    carry_over,
+    check_current,
+    checked,
+    essence,
+    finalizers_of,
+    not_found,
 )
 from sandbox.kubernetes.apiserver.resources import NAMESPACES, ResourceType
-from sandbox.kubernetes.apiserver.schema import prune, schema_of, validate
 
 Key = tuple[str, str, str]
 
 HISTORY = 1000
+# The most bytes that etcd takes in one request.
+MOST_STORED = 3 * 512 * 1024
+# Who writes from inside the cluster: the name that KServe's and Knative's controllers have in `managedFields`.
+CONTROLLER = "manager"
 
 
 @dataclass(frozen=True)
@@ -35,17 +47,18 @@ class Event:
     before: Object | None
 
 
-def not_found(resource: ResourceType, name: str) -> NotFoundError:
-    """Return the error for a missing object."""
-    details = {"name": name, "group": resource.group, "kind": resource.plural}
-    return NotFoundError(f'{resource.qualified} "{name}" not found', details=details)
-
-
 class Store:
     """All objects of the cluster. Not thread-safe: it belongs to one event loop."""
 
-    def __init__(self, *, history: int = HISTORY) -> None:
+    def __init__(self, *, history: int = HISTORY, webhooks: bool = True) -> None:
+        """Make an empty store.
+
+        Args:
+            history: How many events watches can resume from.
+            webhooks: Whether KServe's webhooks see each InferenceService.
+        """
         self.version = 1
+        self.webhooks = webhooks
         self._objects: dict[Key, Object] = {}
         self._history: deque[Event] = deque(maxlen=history)
         self._changed = asyncio.Event()
@@ -59,71 +72,135 @@ class Store:
         found = self._objects.get((resource.qualified, namespace, name))
         if found is None:
             raise not_found(resource, name)
-        return copy.deepcopy(found)
+        return copied(found)
 
     def list(self, resource: ResourceType, namespace: str = "") -> builtins.list[Object]:
         """Return copies of all objects of a type, in one namespace or all, sorted by namespace and name."""
         keys = sorted(k for k in self._objects if k[0] == resource.qualified and namespace in ("", k[1]))
-        return [copy.deepcopy(self._objects[key]) for key in keys]
+        return [copied(self._objects[key]) for key in keys]
 
-    def create(self, resource: ResourceType, thing: Object, *, dry_run: bool = False) -> Object:
+    def at(self, resource: ResourceType, version: int, namespace: str = "") -> builtins.list[Object]:
+        """Return copies of all objects of a type as they were at a version, sorted by namespace and name.
+
+        Raises:
+            ExpiredError: The history does not reach that far.
+        """
+        things = {key: self._objects[key] for key in self._objects if key[0] == resource.qualified}
+        for event in reversed(self.after(version)):
+            if event.resource.qualified == resource.qualified:
+                key = _key(resource, event.thing)
+                things.pop(key, None)
+                if event.before is not None:
+                    things[key] = event.before
+        return [copied(things[key]) for key in sorted(things) if namespace in ("", key[1])]
+
+    def create(
+        self, resource: ResourceType, thing: Object, *, dry_run: bool = False, manager: str | None = CONTROLLER
+    ) -> Object:
         """Store a new object; drop the status of a custom resource.
+
+        Args:
+            resource: Its type.
+            thing: The object.
+            dry_run: Check it and store nothing.
+            manager: Who is named in `managedFields`; None if the object names its owners already.
 
         Raises:
             AlreadyExistsError: The name is taken.
+            ForbiddenError: A webhook denies it, or its namespace is being deleted.
             InvalidError: The object breaks its schema.
             NotFoundError: Its namespace does not exist.
         """
-        thing = copy.deepcopy(thing)
+        thing = copied(thing)
         if resource.custom:
             thing.pop("status", None)
-        metadata = thing["metadata"]
-        name = metadata["name"]
-        if metadata.get("namespace"):
-            self.get(NAMESPACES, "", metadata["namespace"])
+        self._check_namespace(resource, thing["metadata"])
+        owners = thing["metadata"].get("managedFields")
+        born(resource, thing["metadata"])
+        if resource.prepare:
+            resource.prepare(thing)
+        thing = checked(resource, thing, None, webhooks=self.webhooks)
+        if manager is None:
+            thing["metadata"]["managedFields"] = owners
         if _key(resource, thing) in self._objects:
+            name = thing["metadata"]["name"]
             details = {"name": name, "group": resource.group, "kind": resource.plural}
             raise AlreadyExistsError(f'{resource.qualified} "{name}" already exists', details=details)
-        metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
-        metadata.pop("resourceVersion", None)
-        if resource.custom:
-            metadata["generation"] = 1
-        thing = self._checked(resource, thing, None)
+        self._track(resource, {**resource.empty, "metadata": {}}, thing, manager)
+        if resource.finish:
+            resource.finish(thing)
         return thing if dry_run else self._put("ADDED", resource, thing)
 
-    def replace(self, resource: ResourceType, thing: Object, *, status: bool = False, dry_run: bool = False) -> Object:
+    def replace(
+        self,
+        resource: ResourceType,
+        thing: Object,
+        *,
+        status: bool = False,
+        dry_run: bool = False,
+        manager: str | None = CONTROLLER,
+    ) -> Object:
         """Store a new state of an object: its main part, or only its status if `status`.
+
+        Args:
+            resource: Its type.
+            thing: The new state.
+            status: Whether only its status is written.
+            dry_run: Check it and store nothing.
+            manager: Who is named in `managedFields`; None if the object names its owners already.
 
         Raises:
             ConflictError: The resourceVersion or uid of the body differs from the stored one.
+            ForbiddenError: A webhook denies it.
             InvalidError: The object breaks its schema.
             NotFoundError: It does not exist.
         """
         metadata = thing["metadata"]
         old = self.get(resource, metadata.get("namespace", ""), metadata["name"])
-        _check_current(resource, old, metadata)
-        thing = copy.deepcopy(thing)
+        check_current(resource, old, metadata)
+        thing = copied(thing)
+        owners = metadata.get("managedFields")
         if status:
             thing = {**old, **({"status": thing["status"]} if thing.get("status") is not None else {})}
         else:
-            _carry_over(resource, old, thing)
-        thing = self._checked(resource, thing, None if status else old)
-        if resource.custom and not status and _essence(thing) != _essence(old):
+            carry_over(resource, old, thing)
+        thing = checked(resource, thing, None if status else old, webhooks=self.webhooks and not status)
+        if resource.generation and not status and essence(thing) != essence(old):
             thing["metadata"]["generation"] = old["metadata"]["generation"] + 1
+        if manager is None:
+            thing["metadata"]["managedFields"] = owners
+        else:
+            self._track(resource, old, thing, manager, "status" if status else "")
         if thing == old or dry_run:
             return thing
-        if thing["metadata"].get("deletionTimestamp") and not thing["metadata"].get("finalizers"):
+        if thing["metadata"].get("deletionTimestamp") and not finalizers_of(thing):
             return self._remove(resource, thing)
         return self._put("MODIFIED", resource, thing)
 
     def delete(self, resource: ResourceType, thing: Object) -> Object:
         """Remove an object, or only mark it if it has finalizers; return its last state."""
         metadata = thing["metadata"]
-        if not metadata.get("finalizers"):
+        if not finalizers_of(thing):
             return self._remove(resource, thing)
         if metadata.get("deletionTimestamp"):
-            return thing
-        return self._put("MODIFIED", resource, {**thing, "metadata": {**metadata, "deletionTimestamp": now()}})
+            return self._put("MODIFIED", resource, thing) if thing != self._objects[_key(resource, thing)] else thing
+        marks: Object = {"deletionTimestamp": now()}
+        if resource is not NAMESPACES:
+            marks["deletionGracePeriodSeconds"] = 0
+        if "generation" in metadata:
+            marks["generation"] = metadata["generation"] + 1
+        return self._put("MODIFIED", resource, {**thing, "metadata": {**metadata, **marks}})
+
+    def check_future(self, version: int) -> None:
+        """Raise if a version does not exist yet.
+
+        Raises:
+            TooLargeResourceVersionError: It does not.
+        """
+        if version > self.version:
+            details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}
+            text = f"Too large resource version: {version}, current: {self.version}"
+            raise TooLargeResourceVersionError(f"Timeout: {text}", details={**details, "retryAfterSeconds": 1})
 
     def check_version(self, version: int) -> None:
         """Raise unless all events after `version` are available.
@@ -132,8 +209,7 @@ class Store:
             ExpiredError: Some of them are no longer in the history.
             TooLargeResourceVersionError: The version does not exist yet.
         """
-        if version > self.version:
-            raise TooLargeResourceVersionError(f"Too large resource version: {version}, current: {self.version}")
+        self.check_future(version)
         oldest = self._history[0].version if self._history else self.version + 1
         if version < oldest - 1:
             raise ExpiredError(f"too old resource version: {version} ({oldest - 1})")
@@ -153,22 +229,32 @@ class Store:
         while self.version <= version:
             await self._changed.wait()
 
-    def _checked(self, resource: ResourceType, thing: Object, old: Object | None) -> Object:
-        """Prune an object, set its defaults and validate it; return it with apiVersion and kind first."""
-        thing = {**prune(thing, resource.schema), "apiVersion": resource.api_version, "kind": resource.kind}
-        name = thing["metadata"]["name"]
-        faults = validate(thing["metadata"], schema_of("V1ObjectMeta"), "metadata")
-        if not faults:
-            resource.admit(thing, old)
-            faults = validate(thing, resource.schema)
-        if faults:
-            what = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-            text = faults[0].text if len(faults) == 1 else "[" + ", ".join(f.text for f in faults) + "]"
-            details = {"name": name, "group": resource.group, "kind": resource.kind}
-            raise InvalidError(f'{what} "{name}" is invalid: {text}', causes=faults, details=details)
-        return thing
+    def _check_namespace(self, resource: ResourceType, metadata: Object) -> None:
+        """Raise unless the namespace of a new object exists and stays."""
+        if not resource.namespaced or not metadata.get("namespace"):
+            return
+        space = self.get(NAMESPACES, "", metadata["namespace"])
+        if space["metadata"].get("deletionTimestamp"):
+            text = f"unable to create new content in namespace {metadata['namespace']} because it is being terminated"
+            cause = FieldError(
+                "metadata.namespace", "NamespaceTerminating", f"namespace {metadata['namespace']} is being terminated"
+            )
+            details = {"name": metadata["name"], "group": resource.group, "kind": resource.plural}
+            raise ForbiddenError(
+                f'{resource.qualified} "{metadata["name"]}" is forbidden: {text}', causes=[cause], details=details
+            )
+
+    def _track(self, resource: ResourceType, old: Object, new: Object, manager: str | None, part: str = "") -> None:
+        """Write into `new` who owns which field after a plain write."""
+        if manager is not None:
+            writer = Writer(manager, api_version=resource.api_version, subresource=part)
+            owners = after_update(old, new, resource.schema, writer)
+            if owners:
+                new["metadata"]["managedFields"] = owners
 
     def _put(self, kind: str, resource: ResourceType, thing: Object) -> Object:
+        if len(json.dumps(thing)) > MOST_STORED:
+            raise UnknownError("etcdserver: request is too large")
         stored = {**thing, "metadata": {**thing["metadata"], "resourceVersion": self._next()}}
         before = self._objects.get(_key(resource, thing))
         self._objects[_key(resource, thing)] = stored
@@ -180,10 +266,10 @@ class Store:
         return self._record("DELETED", resource, last, before)
 
     def _record(self, kind: str, resource: ResourceType, stored: Object, before: Object | None) -> Object:
-        self._history.append(Event(self.version, kind, resource, copy.deepcopy(stored), before))
+        self._history.append(Event(self.version, kind, resource, copied(stored), before))
         self._changed.set()
         self._changed = asyncio.Event()
-        return copy.deepcopy(stored)
+        return copied(stored)
 
     def _next(self) -> str:
         self.version += 1
@@ -192,30 +278,3 @@ class Store:
 
 def _key(resource: ResourceType, thing: Object) -> Key:
     return resource.qualified, thing["metadata"].get("namespace", ""), thing["metadata"]["name"]
-
-
-def _check_current(resource: ResourceType, old: Object, metadata: Object) -> None:
-    details = {"name": metadata["name"], "group": resource.group, "kind": resource.plural}
-    head = f'Operation cannot be fulfilled on {resource.qualified} "{metadata["name"]}": '
-    if metadata.get("resourceVersion", old["metadata"]["resourceVersion"]) != old["metadata"]["resourceVersion"]:
-        tail = "the object has been modified; please apply your changes to the latest version and try again"
-        raise ConflictError(head + tail, details=details)
-    if metadata.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
-        raise ConflictError(head + "Precondition failed: UID in precondition does not match", details=details)
-
-
-def _carry_over(resource: ResourceType, old: Object, new: Object) -> None:
-    """Copy to `new` the fields that a writer of the main resource cannot change."""
-    for key in ("uid", "creationTimestamp", "generation", "resourceVersion", "deletionTimestamp"):
-        new["metadata"].pop(key, None)
-        if key in old["metadata"]:
-            new["metadata"][key] = old["metadata"][key]
-    if resource.custom:
-        new.pop("status", None)
-        if "status" in old:
-            new["status"] = old["status"]
-
-
-def _essence(thing: Object) -> Object:
-    """Return the part of an object whose changes `generation` counts."""
-    return {k: v for k, v in thing.items() if k not in ("metadata", "status")}

@@ -24,7 +24,7 @@ def write(
             client.delete(PODS, pod)
     for name, shown in wanted.items():
         pod = client.find(PODS, namespace, name) or client.create(PODS, _pod(resource, owner, labels, name))
-        client.update(PODS, {**pod, "status": _status(owner, shown)})
+        client.write_status(PODS, pod, _status(owner, shown))
 
 
 def replica_set(owner: Object) -> str:
@@ -90,7 +90,8 @@ def waiting_reason(state: PodState) -> str:
 
 
 def _initializer(state: PodState) -> Object:
-    status: Object = {"name": INITIALIZER, "lastState": {}, "ready": state.phase in ("Running", "Ready")}
+    status: Object = {"name": INITIALIZER, "image": INITIALIZER, "imageID": "", "lastState": {}}
+    status |= {"ready": state.phase in ("Running", "Ready"), "restartCount": int(state.initializing)}
     ended = {"lastState": {"terminated": _terminated(state)}} if state.initializing else {}
     if state.phase == "Loading":
         return status | {"state": {"running": {}}} | ended

@@ -7,8 +7,9 @@ import copy
 import json
 from collections.abc import Iterable
 
-from sandbox.kubernetes.apiserver.admission import CONTAINER, FRAMEWORKS
+from sandbox.kubernetes.apiserver.admission import CONTAINER
 from sandbox.kubernetes.apiserver.documents import Object
+from sandbox.kubernetes.apiserver.isvc.defaulting import FRAMEWORKS
 from sandbox.kubernetes.apiserver.resources import INFERENCE_SERVICES
 from sandbox.kubernetes.control.client import owned_by
 from sandbox.kubernetes.knative import webhook

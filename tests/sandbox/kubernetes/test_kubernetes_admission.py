@@ -1,54 +1,153 @@
-"""KServe's webhook rules, through the official client."""
+"""KServe's webhooks: what they set and what they refuse, in the words of its Go source (`pkg/apis/serving/v1beta1`)."""
+
+import copy
 
 import pytest
-from kubernetes import client
 
-pytestmark = pytest.mark.integration
+from sandbox.kubernetes.apiserver.admission import check_inference_service, default_inference_service
+from sandbox.kubernetes.apiserver.errors import ForbiddenError
 
-GVP = ("serving.kserve.io", "v1beta1", "ml", "inferenceservices")
 CONTAINER = {"name": "kserve-container", "image": "x/credit-serve:1"}
+MODE = "serving.kserve.io/deploymentMode"
 
 
-def dry_run(api, predictor, name="model"):
-    thing = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "spec": {"predictor": predictor}}
-    thing["metadata"] = {"name": name}
-    return client.CustomObjectsApi(api).create_namespaced_custom_object(*GVP, thing, dry_run="All")
+def isvc(predictor, name="model", annotations=None, **spec):
+    metadata = {"name": name, **({"annotations": annotations} if annotations else {})}
+    return {"metadata": metadata, "spec": {"predictor": predictor, **spec}}
+
+
+def defaulted(predictor, **more):
+    thing = isvc(copy.deepcopy(predictor), **more)
+    default_inference_service(thing, None)
+    return thing
+
+
+def refusal(thing, old=None):
+    with pytest.raises(ForbiddenError) as caught:
+        check_inference_service(thing, old)
+    assert caught.value.code == 403
+    head = 'admission webhook "inferenceservice.kserve-webhook-server.validator" denied the request: '
+    assert caught.value.message.startswith(head)
+    return caught.value.message.removeprefix(head)
+
+
+ONE_OF = (
+    "exactly one of [Name, SKLearn, XGBoost, Tensorflow, PyTorch, Triton, ONNX, HuggingFace, PMML, LightGBM, Paddle, "
+    "Model, StorageUris, StorageContainerName, WorkerSpec, PodSpec] must be specified in PredictorSpec"
+)
 
 
 @pytest.mark.parametrize(
     ("predictor", "message"),
     [
-        ({}, "exactly one of"),
-        ({"containers": [CONTAINER], "model": {"modelFormat": {"name": "lightgbm"}}}, "exactly one of"),
-        ({"containers": [CONTAINER], "minReplicas": 3, "maxReplicas": 2}, "greater than maxReplicas"),
-        ({"containers": [CONTAINER], "minReplicas": -1}, "less than 0"),
-        ({"containers": [CONTAINER], "canaryTrafficPercent": 101}, "between 0 and 100"),
-        ({"containers": [CONTAINER], "logger": {"url": "http://x"}}, "logger.mode"),
+        ({}, ONE_OF),
+        ({"containers": [CONTAINER], "model": {"modelFormat": {"name": "lightgbm"}}}, ONE_OF),
+        (
+            {"containers": [CONTAINER], "minReplicas": 3, "maxReplicas": 2},
+            "'MinReplicas' cannot be greater than MaxReplicas",
+        ),
+        ({"containers": [CONTAINER], "minReplicas": -1}, "'MinReplicas' cannot be less than 0"),
+        ({"containers": [CONTAINER], "maxReplicas": -1}, "'MaxReplicas' cannot be less than 0"),
+        ({"containers": [CONTAINER], "containerConcurrency": -1}, "parallelism cannot be less than 0"),
+        ({"containers": [CONTAINER], "logger": {"url": "http://x"}}, "invalid logger type"),
+        ({"containers": [CONTAINER], "logger": {"mode": "all", "storage": {}}}, "invalid logger storage configuration"),
+        ({"containers": [CONTAINER], "scaleMetric": "cpu"}, "[cpu] is not a supported metric"),
+        (
+            {"containers": [CONTAINER], "deploymentStrategy": {}},
+            "customizing deploymentStrategy is only supported for raw deployment mode",
+        ),
+        (
+            {"containers": [{**CONTAINER, "env": [{"name": "PROTOCOL", "value": "v9"}]}]},
+            "invalid protocol v1, v2. Must be one of [v9]",
+        ),
+        (
+            {"containers": [{**CONTAINER, "env": [{"name": "PYTHONPATH", "value": "/x"}]}]},
+            'the InferenceService "model" is invalid: setting PYTHONPATH in container "kserve-container" is not '
+            "allowed for security reasons",
+        ),
+        (
+            {"model": {"name": "x", "modelFormat": {"name": "lightgbm"}}},
+            "the 'name' field is not allowed in standard predictor",
+        ),
+        (
+            {"containers": [CONTAINER, {"name": "transformer-container", "env": [{"name": "STORAGE_URI"}]}]},
+            "storage uri should not be specified in transformer container",
+        ),
     ],
 )
-def test_the_webhook_refuses_an_invalid_predictor(sandbox_api, predictor, message):
-    with pytest.raises(client.ApiException, match=message) as caught:
-        dry_run(sandbox_api, predictor)
-    assert caught.value.status == 403
+def test_the_webhook_refuses_an_invalid_predictor(predictor, message):
+    assert refusal(isvc(predictor)) == message
 
 
-@pytest.mark.parametrize("name", ["1model", "Model", "model-", "my.model"])
-def test_the_webhook_refuses_an_invalid_name(sandbox_api, name):
-    with pytest.raises(client.ApiException, match="name must consist of"):
-        dry_run(sandbox_api, {"containers": [CONTAINER]}, name)
+@pytest.mark.parametrize("percent", [101, -1])
+def test_the_webhook_takes_any_canary_percent_and_leaves_it_to_knative(percent):
+    check_inference_service(isvc({"containers": [CONTAINER], "canaryTrafficPercent": percent}), None)
 
 
-def test_a_lone_container_is_renamed(sandbox_api):
-    made = dry_run(sandbox_api, {"containers": [{"name": "mine", "image": "x/y:1"}]})
-    assert made["spec"]["predictor"]["containers"][0]["name"] == "kserve-container"
+@pytest.mark.parametrize("name", ["1model", "my.model"])
+def test_the_webhook_refuses_names_that_the_api_server_takes(name):
+    assert "name must consist of lower case alphanumeric characters or '-'" in refusal(
+        isvc({"containers": [CONTAINER]}, name)
+    )
 
 
-def test_the_mode_cannot_change_once_the_status_has_it(sandbox_api):
-    custom = client.CustomObjectsApi(sandbox_api)
-    thing = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": {"name": "fixed"}}
-    custom.create_namespaced_custom_object(*GVP, thing | {"spec": {"predictor": {"containers": [CONTAINER]}}})
-    status = {"deploymentMode": "Knative", "modelStatus": {"transitionStatus": "UpToDate"}}
-    custom.patch_namespaced_custom_object_status(*GVP, "fixed", {"status": status})
-    patch = {"metadata": {"annotations": {"serving.kserve.io/deploymentMode": "Standard"}}}
-    with pytest.raises(client.ApiException, match="cannot be changed from 'Knative' to 'Standard'"):
-        custom.patch_namespaced_custom_object(*GVP, "fixed", patch)
+def test_the_webhook_refuses_an_unknown_autoscaler():
+    annotations = {"serving.kserve.io/autoscalerClass": "kpa"}
+    thing = isvc({"containers": [CONTAINER]}, annotations=annotations)
+    assert refusal(thing) == "[kpa] is not a supported autoscaler class type"
+
+
+def test_canary_specifications_need_standard_mode():
+    canary = [{"predictor": {"name": "c", "containers": [CONTAINER]}, "trafficPercent": 10}]
+    thing = isvc({"containers": [CONTAINER]}, canary=canary)
+    assert refusal(thing) == "canary is only supported in Standard deployment mode"
+
+
+def test_the_mode_cannot_change_once_the_status_has_it():
+    old = {**isvc({"containers": [CONTAINER]}), "status": {"deploymentMode": "Knative"}}
+    new = isvc({"containers": [CONTAINER]}, annotations={MODE: "Standard"})
+    assert refusal(new, old) == "update rejected: deploymentMode cannot be changed from 'Knative' to 'Standard'"
+
+
+def test_nothing_is_checked_in_what_is_being_deleted():
+    thing = isvc({})
+    thing["metadata"]["deletionTimestamp"] = "2026-11-27T00:00:00Z"
+    check_inference_service(thing, isvc({}))
+
+
+def test_a_lone_container_is_renamed_and_limited():
+    [container] = defaulted({"containers": [{"name": "mine", "image": "x/y:1"}]})["spec"]["predictor"]["containers"]
+    assert container["name"] == "kserve-container"
+    assert container["resources"] == {
+        "limits": {"cpu": "1", "memory": "2Gi"},
+        "requests": {"cpu": "1", "memory": "2Gi"},
+    }
+
+
+def test_resources_of_ones_own_stay():
+    given = {"limits": {"cpu": "4"}, "requests": {"memory": "1Gi"}}
+    [container] = defaulted({"containers": [{**CONTAINER, "resources": given}]})["spec"]["predictor"]["containers"]
+    assert container["resources"] == {
+        "limits": {"cpu": "4", "memory": "2Gi"},
+        "requests": {"cpu": "1", "memory": "1Gi"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("Serverless", "Knative"), ("RawDeployment", "Standard"), ("Knative", "Knative")]
+)
+def test_old_names_of_modes_become_new_ones(old, new):
+    assert defaulted({"containers": [CONTAINER]}, annotations={MODE: old})["metadata"]["annotations"][MODE] == new
+
+
+@pytest.mark.parametrize(
+    ("framework", "protocol"), [("lightgbm", None), ("sklearn", None), ("onnx", "v2"), ("triton", "v2")]
+)
+def test_a_framework_becomes_a_model_of_its_format(framework, protocol):
+    thing = defaulted({framework: {"storageUri": "s3://a/b/"}})
+    predictor = thing["spec"]["predictor"]
+    assert framework not in predictor
+    assert predictor["model"]["modelFormat"] == {"name": framework}
+    assert predictor["model"]["storageUri"] == "s3://a/b/"
+    assert predictor["model"].get("protocolVersion") == protocol
+    assert thing["metadata"]["annotations"]["modelFormat"] == framework

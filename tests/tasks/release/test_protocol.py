@@ -6,13 +6,12 @@ has all of it, which was the champion or has passed every step. `make prove-rele
 """
 
 import os
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sandbox.kubernetes.control.loops import Loops
 from tasks.release.inference_service import version_in
@@ -76,7 +75,7 @@ def interrupted(
         settled = here.settle()
         ended = done == "released" or "already finished" in settled
         assert_at_rest(cluster, here, "challenger" if ended else "champion")
-        assert not ended or challenger.right and challenger.loads and challenger.fails_at is None
+        assert not ended or (challenger.right and challenger.loads and challenger.fails_at is None)
     return sent
 
 

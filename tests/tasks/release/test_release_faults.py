@@ -264,4 +264,4 @@ def test_a_rollback_skips_a_model_whose_bundle_is_gone(monkeypatch):
         assert choose(models, models[2]).version == "a"
 
 
-assert SERVICE == service_name(PORTFOLIO)
+assert service_name(PORTFOLIO) == SERVICE

@@ -1,0 +1,1 @@
+"""The verbs of the API: reading requests, writing objects, lists, watches and deletions."""

@@ -1,0 +1,1 @@
+"""Other views of the API: discovery, OpenAPI, tables."""
