@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve plan deploy destroy connect lock clean
+.PHONY: help setup demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve prove-release plan deploy destroy connect lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -94,9 +94,12 @@ soak-landing: $(READY) ## fifty files in a minute, each ingested once, one train
 soak-kills: $(READY) ## flows killed at random moments and run again, a quarter of an hour: make soak-kills [KILLS=20] [SEED=7]
 	@$(BIN)/python -m benchmarks.soak.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
-soak-releases: $(READY) ## bad challengers, a good one under load, releases killed: make soak-releases [KILLS=30] [RATE=200] [SEED=7]
+prove-release: $(READY) ## the protocol of a release in many thousand histories, in simulated time (an hour)
+	@RELEASE_PROOF=thorough $(BIN)/python -m pytest -n 2 tests/tasks/release/test_protocol.py
+
+soak-releases: $(READY) ## bad challengers, faults of the cluster, kills: make soak-releases [KILLS=30] [RATE=200] [SEED=7] [DELAY=1.5]
 	@$(BIN)/python -m benchmarks.soak.releases $(if $(KILLS),--kills $(KILLS)) $(if $(RATE),--rate $(RATE)) \
-	  $(if $(SEED),--seed $(SEED))
+	  $(if $(SEED),--seed $(SEED)) $(if $(DELAY),--delay $(DELAY))
 
 bench-steady: $(READY) ## a minute at nine tenths of the server's capacity, and cold starts (needs wrk)
 	@$(BIN)/python -m benchmarks.serve.steady

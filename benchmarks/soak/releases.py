@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from prefect.client.orchestration import SyncPrefectClient
 
+from benchmarks.soak.knobs import KNOBS, Knob, drop, order, slow_loops
 from sandbox.flow_runs import now
 from sandbox.stack import Sandbox
 from tests.e2e import portfolio
@@ -106,6 +107,22 @@ class Soak:
             "a good release", fine, f"{load.rate:.0f}/s, {dict(load.answers)}, failures {dict(load.failures)}"
         )
 
+    def awkward(self, name: str, knob: Knob) -> bool:
+        """Release a good challenger while the cluster is awkward; it ends well, or it is settled by the next one."""
+        world, champion, version = self._world, self._world.serving(), register_twin(self._world)
+        with Load(world, self._rate) as load:
+            order(world, knob)
+            run = world.runs.run("release", portfolio=portfolio.NAME, version=version, limits=QUIET)
+            drop(world)
+        message = str(run.state.message) if run.state else "no state"
+        ended = run.state is not None and (run.state.is_failed() if knob.refused else run.state.is_completed())
+        fine = ended and knob.refused in message and load.failures.total() <= knob.lost
+        if knob.refused:
+            options = {"foreign_change": "take over", "limits": QUIET}
+            world.runs.completed("release", portfolio=portfolio.NAME, version=version, **options)
+        fine &= world.serving() == version and world.leftovers() == {} and set(load.answers) <= {champion, version}
+        return report(name, fine, f"{load.answers.total()} answers, failures {dict(load.failures)}; {message[:120]!r}")
+
     def kills(self, number: int) -> bool:
         """Kill `number` releases at random moments; the release after each kill must succeed."""
         died, fine = 0, True
@@ -165,12 +182,19 @@ def within(state: Path, scenario: Callable[[World], bool]) -> bool:
         return scenario(world)
 
 
+def _chosen(numbers: str) -> list[str]:
+    first, _, last = numbers.partition("-")
+    return list(KNOBS)[int(first) : int(last or first) + 1] if numbers else []
+
+
 def main() -> int:
     """Run the scenarios and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak.releases", description=__doc__)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--rate", type=float, default=200.0, help="requests per second")
     parser.add_argument("--cases", default="abcdefg+", help="letters of the bad challengers; + for the good one")
+    parser.add_argument("--knobs", default="0-99", help="numbers of the cluster's faults, as 0-3; empty for none")
+    parser.add_argument("--delay", type=float, help="seconds that each control loop waits before a round")
     parser.add_argument("--seed", type=int, default=int(datetime.now(UTC).timestamp()), help="seed of the moments")
     options = parser.parse_args()
 
@@ -178,9 +202,11 @@ def main() -> int:
         soak = Soak(world, options.rate, random.Random(options.seed))
         results = [soak.bad(name, case) for name, case in BAD.items() if name[0] in options.cases]
         results += [soak.good()] if "+" in options.cases else []
+        results += [soak.awkward(name, KNOBS[name]) for name in _chosen(options.knobs)]
         results += [soak.kills(options.kills)] if options.kills else []
         return all(results)
 
+    os.environ.update(slow_loops(options.delay) if options.delay else {})
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         fine = within(state, scenario)
