@@ -126,11 +126,23 @@ class Fault:
 
     Attributes:
         kind: `lost` (carried out, the answer does not arrive), `busy` (503, not carried out), `killed before` or
-            `killed after` (the flow's process dies), or `edit` (somebody else edits the service just before).
+            `killed after` (the flow's process dies), or one of `EDITS` (somebody else edits the service just before).
     """
 
     number: int
     kind: str
+
+
+def _with_variable(spec: Object) -> Object:
+    """Return a patch that gives the model server one more setting."""
+    [container] = spec["containers"]
+    return {"containers": [container | {"env": [*container["env"], {"name": "CREDIT_EXTRA", "value": "1"}]}]}
+
+
+EDITS: dict[str, Callable[[Object], Object]] = {
+    "edit of the share": lambda _: {"canaryTrafficPercent": 0},
+    "edit of the settings": _with_variable,
+}
 
 
 class Cluster:
@@ -140,7 +152,6 @@ class Cluster:
         behaviours: How each model version behaves.
         delays: Seconds between two runs of each loop.
         faults: What happens to which request.
-        edit: What somebody else does to `spec.predictor`, for a fault of the kind `edit`.
         request_seconds: How long a request takes.
     """
 
@@ -149,7 +160,6 @@ class Cluster:
         behaviours: Mapping[str, Behaviour],
         delays: Mapping[str, float],
         faults: tuple[Fault, ...] = (),
-        edit: Mapping[str, Any] | None = None,
         request_seconds: float = 0.01,
     ) -> None:
         self.request_seconds = request_seconds
@@ -161,7 +171,6 @@ class Cluster:
         self.documents: dict[str, Any] = {}
         self.exposed: list[tuple[float, str, str, int]] = []  # time, revision, version, percent
         self.versions: dict[str, str] = {}
-        self._edit = dict(edit or {})
         self._store = Store()
         for resource, thing in initial_objects(NAMESPACE):
             self._store.create(resource, thing)
@@ -278,8 +287,8 @@ class Cluster:
             self.die()
         if kind == "busy":
             raise ApiException(status=503, reason="Service Unavailable")
-        if kind == "edit" and self.spec():
-            self.edit(self._edit)
+        if kind in EDITS and self.spec():
+            self.edit(EDITS[kind](self.spec()))
         try:
             found = carry_out()
         except ApiError as error:

@@ -105,9 +105,9 @@ def test_lasting_gateway_errors_end_with_the_last_answer():
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_token_that_is_not_taken_is_not_the_models_fault(status):
-    with serving(Script(status)) as url, Endpoint(url) as server:
-        with pytest.raises(ReleaseError, match=r"CREDIT_SERVE_TOKEN.*Nothing was found against the model"):
-            server.ask([{}])
+    refused = pytest.raises(ReleaseError, match=r"CREDIT_SERVE_TOKEN.*Nothing was found against the model")
+    with serving(Script(status)) as url, Endpoint(url) as server, refused:
+        server.ask([{}])
 
 
 def test_nobody_there_is_no_answer_and_no_version():
@@ -202,7 +202,7 @@ def test_a_cluster_that_accepts_and_never_answers_does_not_hang_a_release(monkey
     monkeypatch.setattr(kserve, "TIMEOUT", (0.2, 0.2))
     kserve.api.cache_clear()
     try:
-        with pytest.raises(ReleaseError, match="the cluster cannot be reached.*timed out"):
+        with pytest.raises(ReleaseError, match=r"the cluster cannot be reached.*timed out"):
             kserve.read("credit-model-case")
         with pytest.raises(ReleaseError, match="the cluster cannot be reached"):
             kserve.create({"metadata": {"name": "m"}, "spec": {"predictor": {}}})

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sandbox.kubernetes.control.loops import Loops
 from tasks.release.inference_service import version_in
 from tasks.release.status import CANARY
-from tests.tasks.release.simulation import Behaviour, Cluster, Fault, World, world
+from tests.tasks.release.simulation import EDITS, Behaviour, Cluster, Fault, World, world
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +112,6 @@ class Releases(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack: Any = None
-        self.foreign = False
 
     @initialize(
         latencies=st.tuples(*[st.sampled_from(LATENCIES) for _ in Loops.NAMES]),
@@ -127,27 +126,31 @@ class Releases(RuleBasedStateMachine):
         self.here = self.stack.__enter__()
         self.behaviours = behaviours
         assert self.here.release("first") == "released"
-        self.champion = "first"
 
     def arm(self, faults) -> None:
         self.cluster.faults = {self.cluster.requests + number: kind for number, kind in faults}
-
-    def after(self, done: str, version: str) -> None:
-        if done == "released":
-            self.champion = version
-        self.cluster.faults = {}
 
     some_faults = st.lists(st.tuples(st.integers(0, 60), st.sampled_from(FAULTS)), max_size=2)
 
     @rule(version=st.sampled_from(VERSIONS), faults=some_faults)
     def release(self, version, faults) -> None:
         self.arm(faults)
-        self.after(self.here.release(version), version)
+        self.here.release(version)
+        self.cluster.faults = {}
+
+    @rule(version=st.sampled_from(VERSIONS), at=st.integers(0, 60), edit=st.sampled_from(list(EDITS)))
+    def disturbed_release(self, version, at, edit) -> None:
+        """Somebody else edits the service in mid-release; whoever takes over gets on."""
+        self.arm([(at, edit)])
+        self.here.release(version)
+        self.cluster.faults = {}
+        assert "changed by another writer" not in self.here.release(version, foreign_change="take over")
 
     @rule(version=st.sampled_from(VERSIONS), faults=some_faults)
     def rollback(self, version, faults) -> None:
         self.arm(faults)
-        self.after(self.here.rollback(version), version)
+        self.here.rollback(version)
+        self.cluster.faults = {}
 
     @rule(faults=some_faults)
     def settle(self, faults) -> None:

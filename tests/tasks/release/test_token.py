@@ -40,7 +40,7 @@ def test_it_must_last_as_long_as_the_release(monkeypatch, release_settings, last
     monkeypatch.setenv("CREDIT_SERVE_TOKEN", signed(exp=datetime.now(UTC) + timedelta(seconds=lasts)))
     settings.cache_clear()
     if refused:
-        with pytest.raises(ReleaseError, match="CREDIT_SERVE_TOKEN expires at .* use a token that lasts longer"):
+        with pytest.raises(ReleaseError, match=r"CREDIT_SERVE_TOKEN expires at .* use a token that lasts longer"):
             token.require_lasting(1800)
     else:
         token.require_lasting(1800)
