@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import httpx
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from kubernetes import client as kubernetes
@@ -136,11 +137,14 @@ class World:
         """Return the model version that each running revision has loaded or tries to load."""
         found = {}
         for process in with_variable("K_REVISION"):
-            folder = next((Path(part.partition("=")[2]) for part in process.cmdline() if "--model_dir=" in part), None)
+            try:
+                command, revision = process.cmdline(), process.environ()["K_REVISION"]
+            except psutil.Error:  # it has just ended
+                continue
+            folder = next((Path(part.partition("=")[2]) for part in command if "--model_dir=" in part), None)
             if folder is not None and folder.is_relative_to(self.state) and (folder / "manifest.json").exists():
                 # A version is the digest of the bundle's manifest.
-                digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
-                found[process.environ()["K_REVISION"]] = digest[:12]
+                found[revision] = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()[:12]
         return found
 
     def loaded(self) -> list[str]:
