@@ -109,7 +109,9 @@ class Handlers:
         options = await deletion.options_of(request)
         listed = page(self.store, self.resource, request)
         if not dry_run(request, options):
-            for thing in listed["items"]:
+            for item in listed["items"]:  # of a built-in type, an item is not the whole object
+                metadata = item["metadata"]
+                thing = self.store.get(self.resource, metadata.get("namespace", ""), metadata["name"])
                 deletion.delete_one(self.store, self.resource, thing, request, options)
         return respond(self.resource, request, listed)
 
