@@ -1,6 +1,7 @@
 """The release flow: moves the endpoint to an approved model step by step, or keeps the champion."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated
 
 from prefect import flow, get_run_logger, runtime
@@ -12,15 +13,19 @@ from tasks.errors import ReleaseError
 from tasks.release.approval import acted_upon, find_model
 from tasks.release.canary import watch
 from tasks.release.limits import ReleaseLimits
-from tasks.release.rollout import Rollout, begin, deploy_at_zero, finish, shift_traffic, undone_on_failure
+from tasks.release.record import Rollout, Way
+from tasks.release.rollout import begin, deploy_at_zero, finish, go_live, shift_traffic, try_out
 from tasks.release.shadow import shadow
 from tasks.release.smoke import smoke_test
+from tasks.release.token import require_lasting
+from tasks.release.undo import ForeignChange, settle, undone_on_failure
 from tasks.sagemaker.registry import RegisteredModel, package_number, record_release
 
 STEPS = [10, 50, 100]
 Version = Annotated[str, shown("Model version or package", min_length=1)]
 Steps = Annotated[list[int], shown("Percent of traffic, step by step", min_length=1)]
 Limits = Annotated[ReleaseLimits | None, shown("Limits of the release")]
+Foreign = Annotated[ForeignChange, shown("If somebody else has changed the service")]
 ApprovedAt = Annotated[datetime | None, shown("Approved at")]
 
 
@@ -47,7 +52,9 @@ def release(
     version: Version,
     steps: Steps = STEPS,
     limits: Limits = None,
+    *,
     approved_at: ApprovedAt = None,
+    foreign_change: Foreign = "refuse",
 ) -> ReleaseOutcome:
     """Release a registered, approved model version to KServe.
 
@@ -58,6 +65,9 @@ def release(
         limits: Watch times and tolerances that differ from the defaults.
         approved_at: Time of the approval that started this run; if the model has been released since, nothing happens.
             Empty for a release by hand, which can also bring back an older model.
+        foreign_change: What to do if somebody else has changed the service in the middle of an earlier release:
+            `refuse` and show the change, `take over` and overwrite it, or `give up`: keep it, forget that release, and
+            release nothing.
     """
     model = find_model(portfolio, version)
     if acted_upon(model, approved_at):
@@ -70,7 +80,12 @@ def release(
     if not steps or steps[0] < 1 or steps[-1] != 100 or steps != sorted(set(steps)):
         raise ReleaseError(f"steps {steps} must rise from 1 or more and end with 100")
     limits = limits or ReleaseLimits()
-    rollout = begin(model, limits.ready_seconds)
+    longest = limits.longest_seconds(steps)
+    require_lasting(longest)
+    if foreign_change == "give up":
+        get_run_logger().info("earlier release: %s", settle(portfolio, foreign_change) or "there is none")
+        return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)
+    rollout = begin(model, limits.ready_seconds, foreign_change, longest)
     if rollout is None:
         get_run_logger().info("%s already serves", model.version)
         if model.released_at is None:
@@ -84,11 +99,14 @@ def release(
 
 
 def _roll_out(rollout: Rollout, model: RegisteredModel, steps: list[int], limits: ReleaseLimits) -> str:
+    if rollout.way is not Way.CANARY:
+        smoke_test(try_out(rollout, model), model, limits)
+        smoke_test(go_live(rollout, model), model, limits)
+        return finish(rollout)
     smoke_test(deploy_at_zero(rollout, model), model, limits)
-    if rollout.champion is not None:
-        shadow(rollout, model, limits)
-        seen = None
-        for percent in steps:
-            shift_traffic(rollout, percent)
-            seen = watch(rollout, percent, limits, seen)
+    shadow(rollout, model, limits)
+    seen = None
+    for before, percent in pairwise([0, *steps]):
+        shift_traffic(rollout, percent, before)
+        seen = watch(rollout, percent, limits, seen)
     return finish(rollout)

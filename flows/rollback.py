@@ -8,12 +8,15 @@ from flows.portfolio import Portfolio, shown
 from flows.release import ReleaseOutcome
 from tasks import events
 from tasks.release.limits import ReleaseLimits
+from tasks.release.record import Rollout, Way
 from tasks.release.rollback import Withdrawal, settle_dead_release, withdraw
-from tasks.release.rollout import begin, deploy_at_zero, finish, shift_traffic, undone_on_failure
+from tasks.release.rollout import begin, deploy_at_zero, finish, go_live, shift_traffic, try_out
 from tasks.release.smoke import smoke_test
-from tasks.sagemaker.registry import record_release
+from tasks.release.undo import ForeignChange, undone_on_failure
+from tasks.sagemaker.registry import RegisteredModel, record_release
 
 Reason = Annotated[str, shown("Reason", max_length=256)]
+Foreign = Annotated[ForeignChange, shown("If somebody else has changed the service")]
 
 
 def run_name() -> str:
@@ -22,7 +25,7 @@ def run_name() -> str:
 
 
 @flow(name="rollback", flow_run_name=run_name)
-def rollback(portfolio: Portfolio, reason: Reason = "") -> ReleaseOutcome | None:
+def rollback(portfolio: Portfolio, reason: Reason = "", foreign_change: Foreign = "refuse") -> ReleaseOutcome | None:
     """Go back to the model that served before, in one run.
 
     It starts at 0 % and is smoke-tested like any other model. Then it takes all the traffic at once: it has served all
@@ -32,21 +35,31 @@ def rollback(portfolio: Portfolio, reason: Reason = "") -> ReleaseOutcome | None
     Args:
         portfolio: Name of the contract.
         reason: Reason for the registry and the event.
+        foreign_change: What to do if somebody else has changed the service in the middle of an earlier release, as in
+            the release flow.
     """
-    if undone := settle_dead_release(portfolio):
+    if undone := settle_dead_release(portfolio, foreign_change):
         get_run_logger().info("settled a release that had died half-way: %s", undone)
         return None
     swap = withdraw(portfolio, reason)
-    rollout = begin(swap.good)
+    rollout = begin(swap.good, None, foreign_change)
     url = None
     if rollout is not None:
         with undone_on_failure(rollout):
-            smoke_test(deploy_at_zero(rollout, swap.good), swap.good, ReleaseLimits())
-            shift_traffic(rollout, 100)
-            url = finish(rollout)
+            url = _roll_out(rollout, swap.good)
     record_release(swap.good)
     _announce(swap, reason, url)
     return ReleaseOutcome(portfolio=portfolio, model_version=swap.good.version, url=url, changed=rollout is not None)
+
+
+def _roll_out(rollout: Rollout, good: RegisteredModel) -> str:
+    if rollout.way is Way.CANARY:
+        smoke_test(deploy_at_zero(rollout, good), good, ReleaseLimits())
+        shift_traffic(rollout, 100)
+    else:
+        smoke_test(try_out(rollout, good), good, ReleaseLimits())
+        go_live(rollout, good)
+    return finish(rollout)
 
 
 def _announce(swap: Withdrawal, reason: str, url: str | None) -> None:

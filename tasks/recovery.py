@@ -51,10 +51,10 @@ def settle_release(portfolio: str) -> list[Leftover]:
     """
     if not s3.list_keys(layout.release(portfolio)) or _releasing():
         return []
-    from tasks.release import rollout  # noqa: PLC0415 - heavy: imported where it is used
+    from tasks.release import undo  # noqa: PLC0415 - heavy: imported where it is used
 
     try:
-        settled = rollout.settle(portfolio)
+        settled = undo.settle(portfolio)
         done = str(settled) if settled else None
     except Exception as error:
         done = f"left to the next release: {error}"

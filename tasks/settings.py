@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     serve_token: SecretStr = Field(
         SecretStr(""), description="bearer token that a release sends to model servers; empty: no token"
     )
+    ca_bundle: str = Field(
+        "",
+        description="file with the PEM certificates of the authorities of the model servers' HTTPS; empty: the usual",
+    )
     online_tables: str = Field(
         "",
         max_length=100,

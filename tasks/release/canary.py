@@ -11,7 +11,8 @@ from tasks.errors import ReleaseError
 from tasks.release import kserve
 from tasks.release.endpoint import Endpoint
 from tasks.release.limits import ReleaseLimits
-from tasks.release.rollout import Rollout
+from tasks.release.record import Rollout
+from tasks.release.status import latest_url, previous_url
 from tasks.settings import settings
 from tasks.steps import step
 
@@ -116,7 +117,7 @@ class Meter:
         """
         if self.url is not None:
             try:
-                with Endpoint(self.url) as server:
+                with Endpoint(self.url, attempts=1) as server:
                     started, tally = read_tally(server.metrics())
             except ReleaseError:
                 self._silences += 1
@@ -170,15 +171,16 @@ def watch(rollout: Rollout, percent: int, limits: ReleaseLimits, before: Tally |
     Raises:
         ReleaseError: there are too many errors, answers are too slow, or metrics cannot be read.
     """
-    service = kserve.read(rollout.service) or {}
-    challenger = Meter(kserve.latest_url(service))
-    champion = Meter(kserve.previous_url(service, rollout.previous_revision))
+    service = kserve.existing(rollout.service)
+    challenger = Meter(latest_url(service))
+    champion = Meter(previous_url(service, rollout.serving_revision))
     seconds = settings().release_dwell_seconds if limits.dwell_seconds is None else limits.dwell_seconds
     deadline = time.monotonic() + seconds
     while True:
         seen, usual = challenger.read(), (before or Tally()) + champion.read()
         if wrong := fault(seen, usual, limits):
             raise ReleaseError(f"{rollout.service} at {percent} %: {wrong}")
+        rollout.wait_seconds()
         left = deadline - time.monotonic()
         if left <= 0:
             break

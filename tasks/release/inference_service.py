@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from kubernetes.utils.quantity import parse_quantity
 
+from tasks.errors import ReleaseError
 from tasks.lake.online_table import table_name
 from tasks.naming import dashed
 from tasks.sagemaker.registry import RegisteredModel
@@ -13,7 +14,11 @@ from tasks.settings import settings
 
 GROUP, VERSION, PLURAL = "serving.kserve.io", "v1beta1", "inferenceservices"
 MODEL_NAME = "credit-model"
+# As long as MODEL_NAME, so that a name that fits for one fits for both.
+TRIAL_NAME = "credit-trial"
 PORT = 8080
+# Knative labels a revision's host `latest-NAME-predictor`, and a label has at most 63 characters.
+LONGEST_PORTFOLIO = 63 - len(f"latest-{MODEL_NAME}--predictor")
 READY, LIVE = "/v2/health/ready", "/v2/health/live"
 NODE_GROUP = "credit/node-group"
 ZONE = "topology.kubernetes.io/zone"
@@ -65,12 +70,31 @@ class Predictor(TypedDict):
 
 
 def service_name(portfolio: str) -> str:
-    """Return the InferenceService's name: `credit-model-uci-credit-card`."""
+    """Return the InferenceService's name: `credit-model-uci-credit-card`.
+
+    Raises:
+        ReleaseError: the portfolio's name is too long for the host names that Knative makes of it.
+    """
+    if len(portfolio) > LONGEST_PORTFOLIO:
+        raise ReleaseError(
+            f"portfolio {portfolio}: its name has {len(portfolio)} characters and an endpoint's at most "
+            f"{LONGEST_PORTFOLIO}, because Knative puts it into labels of 63; give the contract a shorter name"
+        )
     return f"{MODEL_NAME}-{dashed(portfolio)}"
 
 
-def predictor(model: RegisteredModel) -> Predictor:
-    """Return `spec.predictor`; a change of image, bundle or settings makes a new revision."""
+def trial_name(portfolio: str) -> str:
+    """Return the name of the service in which a model is tested that no revision can be compared with."""
+    return service_name(portfolio).replace(MODEL_NAME, TRIAL_NAME, 1)
+
+
+def predictor(model: RegisteredModel, service: str = "") -> Predictor:
+    """Return `spec.predictor`; a change of image, bundle or settings makes a new revision.
+
+    Args:
+        model: the model to serve.
+        service: name of the InferenceService, if it is not the portfolio's own.
+    """
     here = settings()
     return {
         "serviceAccountName": here.service_account,
@@ -84,7 +108,7 @@ def predictor(model: RegisteredModel) -> Predictor:
         "tolerations": [
             {"key": NODE_GROUP, "operator": "Equal", "value": here.serve_node_group, "effect": "NoSchedule"}
         ],
-        "topologySpreadConstraints": [_zones(service_name(model.portfolio))],
+        "topologySpreadConstraints": [_zones(service or service_name(model.portfolio))],
         "volumes": _volumes(),
         "containers": [_container(model)],
     }
@@ -186,13 +210,35 @@ def _amounts(resources: Mapping[str, str]) -> dict[str, Decimal]:
     return {name: parse_quantity(amount) for name, amount in resources.items()}
 
 
-def inference_service(model: RegisteredModel) -> dict[str, Any]:
-    """Return the whole object for a portfolio's first release."""
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return what two predictor specs serve differently, for people."""
+    before, after = served(one)._asdict(), served(other)._asdict()
+    return [f"{name}: {before[name]} -> {after[name]}" for name in before if before[name] != after[name]]
+
+
+def version_in(spec: Mapping[str, Any]) -> str | None:
+    """Return the model version that a predictor spec serves, None if its bundle is not one of ours.
+
+    >>> version_in({"containers": [{"env": [{"name": "STORAGE_URI", "value": "s3://b/models/case/3f1c/"}]}]})
+    '3f1c'
+    """
+    uri = served(spec).bundle_uri or ""
+    return uri.rstrip("/").rpartition("/")[2] or None
+
+
+def inference_service(model: RegisteredModel, name: str = "") -> dict[str, Any]:
+    """Return the whole object, for a first release or a trial.
+
+    Args:
+        model: the model to serve.
+        name: name of the object, if it is not the portfolio's own.
+    """
+    name = name or service_name(model.portfolio)
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "InferenceService",
         "metadata": {
-            "name": service_name(model.portfolio),
+            "name": name,
             "namespace": settings().namespace,
             "labels": {"credit/portfolio": model.portfolio},
             "annotations": {
@@ -200,5 +246,5 @@ def inference_service(model: RegisteredModel) -> dict[str, Any]:
                 "serving.kserve.io/enable-tag-routing": "true",
             },
         },
-        "spec": {"predictor": predictor(model)},
+        "spec": {"predictor": predictor(model, name)},
     }

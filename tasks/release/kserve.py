@@ -1,4 +1,4 @@
-"""InferenceServices on KServe in Knative mode: read, create, patch, delete, and wait."""
+"""InferenceServices on KServe in Knative mode: read, create, change, delete, and wait."""
 
 import json
 import time
@@ -11,27 +11,46 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
 from tasks.errors import ConflictError, ReleaseError
-from tasks.release.inference_service import GROUP, PLURAL, VERSION
+from tasks.release.inference_service import GROUP, PLURAL, VERSION, differences, served
+from tasks.release.retries import patiently
+from tasks.release.status import (
+    CANARY,
+    Check,
+    Service,
+    is_final,
+    is_ready,
+    load_failure,
+    newest_revision,
+    refusal,
+    summary,
+)
 from tasks.settings import settings
 
-Service = dict[str, Any]
 Found = TypeVar("Found")
+Spec = dict[str, Any]
+# Seconds to connect and to wait for an answer. Without them, a server that accepts and never answers hangs a release.
+TIMEOUT = (5.0, 20.0)
 # The API server is busy or restarting; any other error is final.
 BUSY = (429, 500, 502, 503, 504)
-PAUSES = (0.5, 1.0, 2.0, 4.0)
 # The controller keeps writing the status, which changes the object's version each time.
 CHANGE_ATTEMPTS = 20
-FAILED_TRANSITIONS = ("BlockedByFailedLoad", "InvalidSpec")
+# KServe repeats what failed once, for example because a webhook was away; what lasts longer is final.
+REFUSAL_SECONDS = 10.0
 
 
 @lru_cache(maxsize=1)
 def api() -> client.CustomObjectsApi:
-    """Return the client for custom objects of the cluster that `KUBECONFIG` (or the pod) names."""
+    """Return the client for custom objects of the cluster that `KUBECONFIG` (or the pod) names.
+
+    It honours `HTTPS_PROXY` and `NO_PROXY`; the certificate authority is the kubeconfig's.
+    """
+    here = client.Configuration()
     try:
-        config.load_kube_config()
+        config.load_kube_config(client_configuration=here)
     except config.ConfigException:
-        config.load_incluster_config()
-    return client.CustomObjectsApi()
+        config.load_incluster_config(client_configuration=here)
+    here.retries = False  # `patiently` is the only policy; urllib3 would repeat some requests by itself
+    return client.CustomObjectsApi(client.ApiClient(here))
 
 
 def read(name: str) -> Service | None:
@@ -40,10 +59,10 @@ def read(name: str) -> Service | None:
     Raises:
         ReleaseError: KServe is not installed, or the role may not read it.
     """
-    namespace = settings().namespace
+    place = _place()
     try:
         found: Service = _patiently(
-            lambda: api().get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name), "get", name
+            lambda: api().get_namespaced_custom_object(*place, name, _request_timeout=TIMEOUT), "get", name
         )
     except ApiException as error:
         if error.status == 404 and "not found" in str(error.body) and name in str(error.body):
@@ -52,60 +71,104 @@ def read(name: str) -> Service | None:
     return found
 
 
-def change(name: str, predictor: dict[str, Any], *, expecting: Callable[[dict[str, Any]], bool]) -> Service:
+def existing(name: str) -> Service:
+    """Return an InferenceService that must be there and stay.
+
+    Raises:
+        ReleaseError: it is gone, or about to go.
+    """
+    service = read(name)
+    if service is None:
+        raise ReleaseError(f"inferenceservice {settings().namespace}/{name} is gone; run release again")
+    if is_being_deleted(service):
+        raise ReleaseError(f"inferenceservice {settings().namespace}/{name} is being deleted; run release again")
+    return service
+
+
+def is_being_deleted(service: Service) -> bool:
+    """Return whether the object is only there until KServe has cleaned up behind it."""
+    return bool(service["metadata"].get("deletionTimestamp"))
+
+
+def change(name: str, patch: Spec, *, expecting: Callable[[Spec], bool], wanted: Spec | None = None) -> Service:
     """Merge-patch `spec.predictor` if it is as expected, so that no other writer's change is overwritten.
+
+    If the answer to a patch is lost, the next attempt meets its own change, and knows it.
 
     Args:
         name: the InferenceService.
-        predictor: fields to change; None removes a field.
+        patch: fields to change; None removes a field.
         expecting: check of the current predictor spec.
+        wanted: a spec that is expected, to show how the current one differs.
 
     Raises:
         ConflictError: another writer has changed the spec.
         ReleaseError: the object is gone, or the role may not patch it.
     """
+    tried = False
     for attempt in range(CHANGE_ATTEMPTS):
-        service = read(name)
-        if service is None:
-            raise ReleaseError(f"inferenceservice {settings().namespace}/{name} is gone; run release again")
-        if not expecting(service["spec"]["predictor"]):
-            raise ConflictError(
-                f"the predictor of inferenceservice {settings().namespace}/{name} was changed by another writer and is "
-                "left as it is; find out who else releases or edits it, then run release again"
-            )
+        service = existing(name)
+        spec = service["spec"]["predictor"]
+        if tried and _holds(spec, patch):
+            return service
+        if not expecting(spec):
+            raise ConflictError(_changed_by_others(name, spec, wanted))
+        tried = True
         try:
-            return _patch(name, {"spec": {"predictor": predictor}}, service["metadata"]["resourceVersion"])
+            return _patch(name, {"spec": {"predictor": patch}}, service["metadata"]["resourceVersion"])
         except ConflictError:
             time.sleep(0.02 * attempt)
     raise ConflictError(f"inferenceservice {name} changed at each of {CHANGE_ATTEMPTS} attempts to patch it; run again")
 
 
+def _holds(spec: Spec, patch: Spec) -> bool:
+    """Return whether a spec is as a patch leaves it."""
+    after = {name: value for name, value in {**spec, **patch}.items() if value is not None}
+    return served(spec) == served(after) and spec.get(CANARY) == after.get(CANARY)
+
+
+def _changed_by_others(name: str, spec: Spec, wanted: Spec | None) -> str:
+    found = "; ".join(differences(wanted, spec)) if wanted else f"it serves {served(spec).bundle_uri}"
+    return (
+        f"the predictor of inferenceservice {settings().namespace}/{name} was changed by another writer and is left as "
+        f"it is ({found or 'same model and sizes'}; {CANARY} {spec.get(CANARY)}). Find out who else edits it. Then "
+        "run release again with foreign_change = 'take over' to overwrite that change, or 'give up' to keep it and "
+        "forget the release"
+    )
+
+
 def _patch(name: str, body: dict[str, Any], resource_version: str) -> Service:
     """Merge-patch the InferenceService, only if it still has that version."""
     body = {**body, "metadata": {"resourceVersion": resource_version}}
-    namespace = settings().namespace
+    place = _place()
+    patched: Service = _answered(
+        lambda: api().patch_namespaced_custom_object(*place, name, body, _request_timeout=TIMEOUT), "patch", name
+    )
+    return patched
+
+
+def _place() -> tuple[str, str, str, str]:
+    return GROUP, VERSION, settings().namespace, PLURAL
+
+
+def _answered(call: Callable[[], Any], verb: str, name: str) -> Any:  # noqa: ANN401 - the client is untyped
+    """Send a request whose refusal ends the release."""
     try:
-        changed: Service = _patiently(
-            lambda: api().patch_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name, body), "patch", name
-        )
+        return _patiently(call, verb, name)
     except ApiException as error:
-        raise _refused(error, "patch", name) from error
-    return changed
+        raise _refused(error, verb, name) from error
 
 
 def _patiently(call: Callable[[], Found], verb: str, name: str) -> Found:
-    """Call, and retry while the API server is busy or unreachable: a blip must not end a release."""
-    for pause in (*PAUSES, None):
-        try:
-            return call()
-        except ApiException as error:
-            if pause is None or error.status not in BUSY:
-                raise
-        except HTTPError as error:
-            if pause is None:
-                raise ReleaseError(f"{verb} inferenceservice {name}: the cluster cannot be reached: {error}") from error
-        time.sleep(pause)
-    raise AssertionError("the last attempt returns or raises")
+    """Send a request, again while the API server is busy or unreachable: a blip must not end a release."""
+    try:
+        return patiently(call, _is_transient)
+    except HTTPError as error:
+        raise ReleaseError(f"{verb} inferenceservice {name}: the cluster cannot be reached: {error}") from error
+
+
+def _is_transient(error: BaseException) -> bool:
+    return isinstance(error, HTTPError) or (isinstance(error, ApiException) and error.status in BUSY)
 
 
 def _refused(error: ApiException, verb: str, name: str) -> ReleaseError:
@@ -124,48 +187,12 @@ def _refused(error: ApiException, verb: str, name: str) -> ReleaseError:
     return kind(f"{verb} inferenceservice {settings().namespace}/{name}: {error.status} {message}; {hint}")
 
 
-def traffic(service: Service) -> dict[str, int]:
-    """Return the share of traffic of each revision, in percent."""
-    shares: dict[str, int] = {}
-    for target in predictor_status(service).get("traffic", []):
-        shares[target["revisionName"]] = shares.get(target["revisionName"], 0) + int(target.get("percent") or 0)
-    return shares
-
-
-def latest_url(service: Service) -> str:
-    """Return the tag URL of the latest revision, whatever its share of traffic; without one, the stable URL."""
-    latest = predictor_status(service).get("latestCreatedRevision")
-    targets = predictor_status(service).get("traffic", [])
-    tagged = [t["url"] for t in targets if t.get("url") and t.get("revisionName") == latest]
-    return str(tagged[0] if tagged else service["status"]["url"])
-
-
-def previous_url(service: Service, revision: str | None) -> str | None:
-    """Return the tag URL of a revision that shares traffic with the latest, None if it has none.
-
-    KServe tags it `prev` as long as `canaryTrafficPercent` is below 100.
-    """
-    targets = predictor_status(service).get("traffic", [])
-    return next((str(t["url"]) for t in targets if t.get("url") and t.get("revisionName") == revision), None)
-
-
-def predictor_status(service: Service) -> dict[str, Any]:
-    """Return the predictor's part of the status: revisions, traffic, URL."""
-    status: dict[str, Any] = service.get("status", {}).get("components", {}).get("predictor", {})
-    return status
-
-
-def _ready(service: Service) -> bool:
-    conditions = {c["type"]: c["status"] for c in service.get("status", {}).get("conditions", [])}
-    return conditions.get("Ready") == "True"
-
-
 def wait(
     name: str,
-    reached: Callable[[Service], bool],
+    reached: Check,
     what: str,
     *,
-    patient: bool = False,
+    failing: Callable[[Service], str] = lambda _: "",
     seconds: float | None = None,
 ) -> Service:
     """Poll until `reached` returns True.
@@ -174,77 +201,112 @@ def wait(
         name: the InferenceService.
         reached: check of the object.
         what: description of the awaited state, for the error.
-        patient: whether to ignore a failed load (while undoing, the status still shows the failed revision).
+        failing: why the state cannot be reached any more, empty if it can.
         seconds: longest wait if not `CREDIT_READY_TIMEOUT_SECONDS`.
 
     Raises:
-        ReleaseError: the new revision cannot load, or the time is up.
+        ReleaseError: the state cannot be reached, or the time is up.
     """
-    here = settings()
-    seconds = seconds or here.ready_timeout_seconds
+    seconds = settings().ready_timeout_seconds if seconds is None else seconds
     deadline = time.monotonic() + seconds
     while True:
-        service = read(name)
-        if service is None:
-            raise ReleaseError(f"inferenceservice {here.namespace}/{name} is gone; was waiting for {what}")
+        service = existing(name)
         if reached(service):
             return service
-        if not patient:
-            _fail_fast(service, name)
+        if failed := failing(service):
+            raise ReleaseError(f"{name}: {failed}")
         if time.monotonic() > deadline:
-            raise ReleaseError(f"{name}: {what} not reached within {seconds:.0f} s; last seen {traffic(service)}")
-        time.sleep(min(here.poll_seconds, 2.0))
+            raise ReleaseError(f"{name}: {what} not reached within {seconds:.0f} s; {summary(service)}")
+        time.sleep(min(settings().poll_seconds, 2.0))
 
 
-def _fail_fast(service: Service, name: str) -> None:
-    status = service.get("status", {}).get("modelStatus", {})
-    created = predictor_status(service).get("latestCreatedRevision")
-    failed = _revision_failure(service, str(created))
-    if failed or status.get("transitionStatus") in FAILED_TRANSITIONS:
-        # Both go into the message: a failed image pull shows only in the condition, and KServe keeps old failures.
-        failure = status.get("lastFailureInfo", {})
-        last = f"last model failure: {failure['reason']}: {failure.get('message', '')}" if failure else ""
-        reason = "; ".join(part for part in (failed, last) if part)
-        raise ReleaseError(f"{name}: revision {created} does not load ({status.get('transitionStatus')}): {reason}")
+class Failing:
+    """Judges the revision under release alone; use one object for each wait.
 
-
-def _revision_failure(service: Service, revision: str) -> str:
-    """Return Knative's message about a failed revision, empty if there is none."""
-    conditions = service.get("status", {}).get("conditions", [])
-    said = (str(c.get("message", "")) for c in conditions if c["status"] == "False")
-    return next((text for text in said if f'Revision "{revision}" failed' in text), "")
-
-
-def new_revision_at(previous: str | None, percent: int) -> Callable[[Service], bool]:
-    """Return a check that a revision other than `previous` is ready and has `percent` of the traffic.
-
-    `Ready` alone is not enough: it stays true for the old revision.
+    Args:
+        known: revisions that are not under release.
+        complaint: what the status said before the spec was changed; it may say so for a while.
     """
 
-    def reached(service: Service) -> bool:
-        status = predictor_status(service)
-        created = str(status.get("latestCreatedRevision", ""))
-        fresh = bool(created) and created != previous and status.get("latestReadyRevision") == created
-        return fresh and _ready(service) and traffic(service).get(created, 0) == percent
+    def __init__(self, known: set[str | None], complaint: str = "") -> None:
+        self._known = known
+        self._complaint = complaint
+        self._since: float | None = None
 
-    return reached
+    def __call__(self, service: Service) -> str:
+        """Return why the revision cannot become ready, empty if it can."""
+        refused = refusal(service)
+        if refused in ("", self._complaint):
+            self._since = None
+        elif is_final(refused) or self._lasts():
+            return f"the cluster does not take the new spec: {refused}"
+        created = newest_revision(service)
+        failed = load_failure(service) if created not in self._known else ""
+        return f"revision {created} does not load {failed}" if failed else ""
+
+    def _lasts(self) -> bool:
+        self._since = time.monotonic() if self._since is None else self._since
+        return time.monotonic() - self._since >= REFUSAL_SECONDS
+
+
+def standing(name: str, seconds: float) -> Service | None:
+    """Return the InferenceService once it is ready, or as it is after `seconds`; None if there is none.
+
+    One that is being deleted is waited for to be gone.
+
+    Raises:
+        ReleaseError: its deletion does not end.
+    """
+    deadline = time.monotonic() + seconds
+    service = read(name)
+    while service is not None and (is_being_deleted(service) or not is_ready(service)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(min(settings().poll_seconds, 1.0))
+        service = read(name)
+    if service is not None and is_being_deleted(service):
+        raise ReleaseError(
+            f"inferenceservice {settings().namespace}/{name} is still being deleted after {seconds:.0f} s (finalizers "
+            f"{service['metadata'].get('finalizers')}); see whether KServe's controller runs"
+        )
+    return service
 
 
 def create(body: Service) -> None:
-    """Create an InferenceService."""
+    """Create an InferenceService; one that serves the same already is taken for the answer that was lost.
+
+    Raises:
+        ConflictError: there is another one of that name.
+    """
+    name, place = body["metadata"]["name"], _place()
     try:
-        api().create_namespaced_custom_object(GROUP, VERSION, settings().namespace, PLURAL, body)
-    except ApiException as error:
-        raise _refused(error, "create", body["metadata"]["name"]) from error
+        _answered(lambda: api().create_namespaced_custom_object(*place, body, _request_timeout=TIMEOUT), "create", name)
+    except ConflictError:
+        found = read(name)
+        if found is None or served(found["spec"]["predictor"]) != served(body["spec"]["predictor"]):
+            raise
 
 
 def delete(name: str) -> None:
-    """Delete an InferenceService if it exists."""
+    """Delete an InferenceService if it exists, and wait until it is gone.
+
+    Raises:
+        ReleaseError: its deletion does not end.
+    """
+    place = _place()
     try:
-        api().delete_namespaced_custom_object(GROUP, VERSION, settings().namespace, PLURAL, name)
+        _patiently(
+            lambda: api().delete_namespaced_custom_object(*place, name, _request_timeout=TIMEOUT), "delete", name
+        )
     except ApiException as error:
         if error.status != 404:
             raise _refused(error, "delete", name) from error
+    standing(name, settings().ready_timeout_seconds) if _is_going(name) else None
+
+
+def _is_going(name: str) -> bool:
+    service = read(name)
+    return service is not None and is_being_deleted(service)
 
 
 def require_knative(service: Service, name: str) -> None:

@@ -1,6 +1,13 @@
 """Limits of a release; each can be set per run."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.settings import settings
+
+# Longest time for smoke test and shadow together.
+TESTS_SECONDS = 1800.0
 
 
 class ReleaseLimits(BaseModel):
@@ -47,6 +54,13 @@ class ReleaseLimits(BaseModel):
         title="Largest share of 5xx answers",
         description="In addition to the champion's share at the same time.",
     )
+    max_hiccups: float = Field(
+        default=0.01,
+        ge=0,
+        lt=1,
+        title="Largest share of passing errors",
+        description="Gateway errors and lost answers of smoke and shadow requests, which are sent again; one is free.",
+    )
     max_slowdown: float = Field(
         default=3.0,
         gt=1,
@@ -62,3 +76,13 @@ class ReleaseLimits(BaseModel):
         title="Requests needed for a verdict",
         description="With fewer, latency is not judged, and errors are judged as if there were this many.",
     )
+
+    def longest_seconds(self, steps: Sequence[int]) -> float:
+        """Return how long a release with these steps may take, in seconds.
+
+        Each step is a wait for a revision and a watch. The start, the end and the tests come on top of them.
+        """
+        here = settings()
+        ready = here.ready_timeout_seconds if self.ready_seconds is None else self.ready_seconds
+        dwell = here.release_dwell_seconds if self.dwell_seconds is None else self.dwell_seconds
+        return (len(steps) + 2) * ready + len(steps) * dwell + TESTS_SECONDS

@@ -1,11 +1,13 @@
 """Chooses the model that a rollback returns to, and records the withdrawal of the other."""
 
+from prefect import get_run_logger
 from pydantic import BaseModel
 
+from tasks import s3
 from tasks.errors import ReleaseError
 from tasks.release import kserve
 from tasks.release.inference_service import served, service_name
-from tasks.release.rollout import settle
+from tasks.release.undo import ForeignChange, settle
 from tasks.sagemaker.registry import RegisteredModel, list_models, record_withdrawal
 from tasks.steps import step
 
@@ -18,9 +20,9 @@ class Withdrawal(BaseModel, frozen=True):
 
 
 @step
-def settle_dead_release(portfolio: str) -> str | None:
+def settle_dead_release(portfolio: str, foreign_change: ForeignChange = "refuse") -> str | None:
     """Undo a release that died half-way; return what was done, None if nothing had to be undone."""
-    done = settle(portfolio)
+    done = settle(portfolio, foreign_change)
     return str(done) if done and done.undone else None
 
 
@@ -66,10 +68,18 @@ def choose(models: list[RegisteredModel], bad: RegisteredModel) -> RegisteredMod
         ReleaseError: there is none.
     """
     standing = [m for m in models if m.released_at and not m.withdrawn and m.status == "Approved"]
-    others = [model for model in standing if model.version != bad.version]
+    others = [model for model in standing if model.version != bad.version and _has_bundle(model)]
     if not others:
         raise ReleaseError(
             f"portfolio {bad.portfolio}: no approved model that served before {bad.version} is left to return to; "
             "release a version of your choice"
         )
     return max(others, key=lambda model: str(model.released_at))
+
+
+def _has_bundle(model: RegisteredModel) -> bool:
+    """Return whether a model's bundle is still in the bucket; a lifecycle rule or a person may have deleted it."""
+    kept = bool(s3.list_keys(model.bundle_uri))
+    if not kept:
+        get_run_logger().warning("version %s cannot be returned to: %s is empty", model.version, model.bundle_uri)
+    return kept

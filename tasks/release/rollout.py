@@ -1,244 +1,220 @@
-"""The steps of a release and its undoing, by the failing run itself or, after a SIGKILL, by the next run."""
+"""The steps of a release."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+import time
+from typing import Any
 
 from prefect import get_run_logger
-from pydantic import BaseModel
 
-from tasks import events, layout, s3
-from tasks.errors import ReleaseError
-from tasks.release import kserve
-from tasks.release.inference_service import inference_service, predictor, served, service_name
-from tasks.release.kserve import Service, new_revision_at, wait
+from tasks.errors import ConflictError, ReleaseError
+from tasks.release import kserve, record
+from tasks.release.endpoint import answers
+from tasks.release.inference_service import inference_service, predictor, served, service_name, trial_name
+from tasks.release.kserve import Failing, wait
+from tasks.release.record import Rollout, Way
+from tasks.release.status import (
+    CANARY,
+    Check,
+    Service,
+    is_ready,
+    latest_url,
+    new_revision_at,
+    newest_revision,
+    refusal,
+    rolled_out_revision,
+    stable_url,
+    summary,
+    traffic,
+)
+from tasks.release.undo import ForeignChange, settle
 from tasks.run import context
 from tasks.sagemaker.registry import RegisteredModel
+from tasks.settings import settings
 from tasks.steps import step
 
-CANARY = "canaryTrafficPercent"
-Check = Callable[[Service], bool]
-
-
-class Rollout(BaseModel, frozen=True):
-    """A release under way.
-
-    Attributes:
-        portfolio: Name of the contract.
-        service: Name of the InferenceService.
-        bundle_uri: Bundle to release.
-        champion: Predictor spec that it replaces, None for a first release.
-        previous_revision: Newest revision before the release.
-        undone_revision: Newest revision when undoing began, None before that.
-        version: Model version to release.
-        flow_run: Id of the releasing flow run; while it is alive, no other run touches the service.
-        ready_seconds: Longest wait for a revision, None for the setting.
-    """
-
-    portfolio: str
-    service: str
-    bundle_uri: str
-    champion: dict[str, Any] | None
-    previous_revision: str | None
-    undone_revision: str | None = None
-    version: str = ""
-    flow_run: str = ""
-    ready_seconds: float | None = None
-
-
-class Settlement(NamedTuple):
-    """How an interrupted release was settled: it was undone, or it had already finished."""
-
-    undone: bool
-    bundle_uri: str
-
-    def __str__(self) -> str:
-        """Return a phrase for people."""
-        return f"{'undone' if self.undone else 'already finished'}: {self.bundle_uri}"
+Spec = dict[str, Any]
+# How long a service may be between two states before it counts as broken.
+HEALTH_SECONDS = 60.0
 
 
 @step
-def begin(model: RegisteredModel, ready_seconds: float | None = None) -> Rollout | None:
+def begin(
+    model: RegisteredModel,
+    ready_seconds: float | None = None,
+    foreign_change: ForeignChange = "refuse",
+    longest_seconds: float | None = None,
+) -> Rollout | None:
     """Settle a dead release, then record what this one is about to do.
 
     Args:
         model: Model to release.
         ready_seconds: Longest wait for a revision, None for the setting.
+        foreign_change: What to do about a change that somebody else has made to the service.
+        longest_seconds: Longest time for the whole release, None for no limit.
 
     Returns:
         The rollout, or None if this image and bundle already have all the traffic.
 
     Raises:
-        ReleaseError: another release of the portfolio is under way.
+        ReleaseError: another release of the portfolio is under way, or the model to release is what is broken.
+        ConflictError: the service is as no release leaves it.
     """
     name = service_name(model.portfolio)
-    settle(model.portfolio)
-    service = kserve.read(name)
-    champion = None
-    if service is not None:
-        kserve.require_knative(service, name)
-        champion = service["spec"]["predictor"]
-        if served(champion) == served(predictor(model)):
+    settle(model.portfolio, foreign_change)
+    service = kserve.standing(name, min(HEALTH_SECONDS, settings().ready_timeout_seconds))
+    challenger: Spec = dict(predictor(model))
+    about: dict[str, Any] = {
+        "portfolio": model.portfolio,
+        "service": name,
+        "bundle_uri": model.bundle_uri,
+        "challenger": challenger,
+        "version": model.version,
+        "flow_run": context.current(),
+        "ready_seconds": ready_seconds,
+        "ends_by": time.time() + longest_seconds if longest_seconds else None,
+    }
+    if service is None:
+        rollout = Rollout(**about, champion=None, previous_revision=None, way=Way.FIRST)
+    else:
+        rollout = Rollout(**about, **_against(service, challenger, name, foreign_change))
+        if rollout.is_champions(challenger) and not rollout.broken:
             return None
-    rollout = Rollout(
-        portfolio=model.portfolio,
-        service=name,
-        bundle_uri=model.bundle_uri,
-        champion=champion,
-        previous_revision=_newest_revision(service),
-        version=model.version,
-        flow_run=context.current(),
-        ready_seconds=ready_seconds,
-    )
-    # In S3 and not in an annotation: KServe copies annotations to the revision, so that changing one makes a new one.
-    if not s3.create_json(layout.release(model.portfolio), rollout.model_dump()):
-        raise ReleaseError(f"another release of {model.portfolio} has just begun; run this one after it")
+        _require_change(rollout)
+    record.create(rollout)
+    if rollout.broken:
+        get_run_logger().warning("%s is broken (%s); releasing over it", name, rollout.broken)
     return rollout
 
 
-def _newest_revision(service: Service | None) -> str | None:
-    return kserve.predictor_status(service).get("latestCreatedRevision") if service else None
+def _against(service: Service, challenger: Spec, name: str, foreign_change: ForeignChange) -> dict[str, Any]:
+    """Return what a release has to know about the service that it changes."""
+    kserve.require_knative(service, name)
+    champion = service["spec"]["predictor"]
+    split = champion.get(CANARY) is not None
+    if split and _shares_traffic(service) and foreign_change != "take over":
+        raise ConflictError(
+            f"{name} splits its traffic ({CANARY} {champion[CANARY]}; {summary(service)}), and no release is recorded. "
+            "Somebody set that by hand, or deleted the record of a release. Run release with foreign_change = "
+            f"'take over' to give everything to {rolled_out_revision(service)} first, or remove the field yourself"
+        )
+    again = split and served(champion) == served(challenger)  # it makes no new revision: the one there is tested again
+    broken = "" if is_ready(service) else summary(service)
+    alive = is_ready(service) or answers(stable_url(service))
+    serving = rolled_out_revision(service) if split else _with_all(service)
+    return {
+        "champion": champion,
+        "previous_revision": serving if again else newest_revision(service),
+        "serving_revision": serving,
+        "way": Way.CANARY if alive and serving else Way.REPLACEMENT,
+        "broken": broken or (f"its spec splits the traffic, {CANARY} {champion[CANARY]}" if split else ""),
+        "complaint": refusal(service),
+    }
 
 
-def settle(portfolio: str) -> Settlement | None:
-    """Undo an interrupted release; if it had finished, only remove its record.
-
-    Returns:
-        How it was settled, None if there was none.
-
-    Raises:
-        ReleaseError: that release is still under way.
-    """
-    recorded = s3.read_json(layout.release(portfolio))
-    if recorded is None:
-        return None
-    rollout = Rollout.model_validate(recorded)
-    _require_dead(rollout)
-    get_run_logger().warning("portfolio %s: an earlier release was interrupted; settling it first", portfolio)
-    service = kserve.read(rollout.service)
-    finished = service is None or _has_finished(rollout, service["spec"]["predictor"])
-    if not finished:
-        undo(rollout)
-    s3.delete([layout.release(portfolio)])
-    return Settlement(undone=not finished, bundle_uri=rollout.bundle_uri)
+def _shares_traffic(service: Service) -> bool:
+    return 0 < traffic(service).get(str(newest_revision(service)), 0) < 100
 
 
-def _require_dead(rollout: Rollout) -> None:
-    """Refuse to touch a release of a live run; a record without a run, or of this run, may be settled."""
-    if rollout.flow_run in ("", context.current()) or context.is_over(rollout.flow_run):
-        return
-    raise ReleaseError(
-        f"flow run {rollout.flow_run} is releasing {rollout.bundle_uri} for {rollout.portfolio}; wait for it to end or "
-        "cancel it, then run this again (if that run died unnoticed, set its state to Crashed in Prefect)"
-    )
+def _with_all(service: Service) -> str | None:
+    return next((name for name, share in traffic(service).items() if share == 100), None)
 
 
-def _has_finished(rollout: Rollout, spec: dict[str, Any]) -> bool:
-    return rollout.champion is not None and served(spec).bundle_uri == rollout.bundle_uri and CANARY not in spec
+def _require_change(rollout: Rollout) -> None:
+    """Refuse to release exactly what is broken: the same spec makes no new revision."""
+    champion = rollout.champion or {}
+    if rollout.broken and CANARY not in champion and rollout.is_challengers(champion):
+        raise ReleaseError(
+            f"{rollout.service} has this image, bundle and settings already, and does not work: {rollout.broken}; "
+            "release another version, or delete the service and release this one again"
+        )
 
 
-def _is_ours(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
-    """Return a check that a predictor spec is either the champion's or the release's."""
-    ours = {rollout.bundle_uri, served(rollout.champion or {}).bundle_uri}
-    return lambda spec: served(spec).bundle_uri in ours
+@step
+def try_out(rollout: Rollout, model: RegisteredModel) -> str:
+    """Start the model in a service of its own, which no client knows; return its URL."""
+    name = trial_name(rollout.portfolio)
+    kserve.delete(name)
+    kserve.create(inference_service(model, name))
+    reached = new_revision_at(None, 100)
+    found = wait(name, reached, "the trial ready", failing=Failing({None}), seconds=rollout.wait_seconds())
+    return str(found["status"]["url"])
+
+
+@step
+def go_live(rollout: Rollout, model: RegisteredModel) -> str:
+    """Put a model that has passed its trial into the endpoint, with all the traffic; return the stable URL."""
+    rollout = record.save(rollout, passed=True)
+    kserve.delete(trial_name(rollout.portfolio))
+    if rollout.champion is None:
+        kserve.create(inference_service(model))
+    else:
+        _change_spec(rollout, model, None)
+    return str(_reached(rollout, _at(rollout, 100), "all traffic on the new revision")["status"]["url"])
 
 
 @step
 def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
-    """Start the new revision without traffic, or with all of it in a first release; return the URL that reaches it."""
-    name, champion = rollout.service, rollout.champion
-    if champion is None:
-        kserve.create(inference_service(model))
-        found = _reached(rollout, new_revision_at(None, 100), "the first revision ready")
-    else:
-        new = {**dict.fromkeys(champion), **predictor(model), CANARY: 0}
-        kserve.change(name, new, expecting=lambda spec: served(spec) == served(champion))
-        ready = new_revision_at(rollout.previous_revision, 0)
-        found = _reached(rollout, ready, "the new revision ready at 0 %")
-    return kserve.latest_url(found)
+    """Start the new revision without traffic; return the URL that reaches it."""
+    _change_spec(rollout, model, 0)
+    beside: Check = lambda s: traffic(s).get(str(rollout.serving_revision)) == 100  # noqa: E731
+    ready = _at(rollout, 0)
+    return latest_url(_reached(rollout, lambda s: ready(s) and beside(s), "the new revision ready at 0 %"))
+
+
+def _change_spec(rollout: Rollout, model: RegisteredModel, percent: int | None) -> None:
+    """Write the model's spec over the champion's; what only the champion's has becomes null."""
+    champion = rollout.champion or {}
+    new = {**dict.fromkeys(champion), **predictor(model), CANARY: percent}
+    kserve.change(rollout.service, new, expecting=rollout.is_champions, wanted=champion)
+
+
+def _at(rollout: Rollout, percent: int) -> Check:
+    return new_revision_at(rollout.previous_revision, percent)
 
 
 def _reached(rollout: Rollout, check: Check, what: str) -> Service:
-    return wait(rollout.service, check, what, seconds=rollout.ready_seconds)
+    failing = Failing({rollout.previous_revision}, rollout.complaint)
+
+    def failed(service: Service) -> str:
+        return failing(service) or _astray(rollout, service)
+
+    return wait(rollout.service, check, what, failing=failed, seconds=rollout.wait_seconds())
+
+
+def _astray(rollout: Rollout, service: Service) -> str:
+    """Return an error if a third revision has traffic.
+
+    KServe gives it to the champion's predecessor if it sees 0 % before the challenger's revision (`PropagateStatus`).
+    """
+    known = {rollout.serving_revision, rollout.previous_revision, newest_revision(service)}
+    others = {name: share for name, share in traffic(service).items() if share and name not in known}
+    return f"traffic went to a revision that is neither champion nor challenger: {others}" if others else ""
 
 
 @step
-def shift_traffic(rollout: Rollout, percent: int) -> str:
-    """Give the new revision `percent` of the traffic and wait until it has it; return the stable URL."""
-    kserve.change(rollout.service, {CANARY: percent}, expecting=_brings(rollout))
-    reached = new_revision_at(rollout.previous_revision, percent)
-    service = _reached(rollout, reached, f"{percent} % on the new revision")
+def shift_traffic(rollout: Rollout, percent: int, before: int = 0) -> str:
+    """Give the new revision `percent` of the traffic and wait until it has it; return the stable URL.
+
+    Args:
+        rollout: the release.
+        percent: the new share.
+        before: the share until now; another one was set by somebody else.
+    """
+
+    def expected(spec: Spec) -> bool:
+        return rollout.is_challengers(spec) and spec.get(CANARY) == before
+
+    kserve.change(rollout.service, {CANARY: percent}, expecting=expected, wanted=rollout.challenger)
+    service = _reached(rollout, _at(rollout, percent), f"{percent} % on the new revision")
     get_run_logger().info("%s: %d %% of the traffic on %s", rollout.service, percent, rollout.bundle_uri)
     return str(service["status"]["url"])
-
-
-def _brings(rollout: Rollout) -> Callable[[dict[str, Any]], bool]:
-    return lambda spec: served(spec).bundle_uri == rollout.bundle_uri
 
 
 @step
 def finish(rollout: Rollout) -> str:
     """Drop the canary field and delete the release's record; return the stable URL."""
-    if rollout.champion is not None:
-        kserve.change(rollout.service, {CANARY: None}, expecting=_brings(rollout))
-    reached = new_revision_at(rollout.previous_revision, 100)
-    service = _reached(rollout, reached, "all traffic on the new revision")
-    s3.delete([layout.release(rollout.portfolio)])
+    rollout = record.save(rollout, passed=True)
+    if rollout.way is Way.CANARY:
+        kserve.change(rollout.service, {CANARY: None}, expecting=rollout.is_challengers, wanted=rollout.challenger)
+    service = _reached(rollout, _at(rollout, 100), "all traffic on the new revision")
+    record.forget(rollout.portfolio)
     return str(service["status"]["url"])
-
-
-@contextmanager
-def undone_on_failure(rollout: Rollout) -> Iterator[None]:
-    """Roll back on any failure, time-out, cancellation or SIGTERM; after a SIGKILL the next run finds the record."""
-    try:
-        yield
-    except BaseException as error:
-        roll_back(rollout)
-        reason = str(error) or type(error).__name__
-        failed = {"version": rollout.version, "bundle_uri": rollout.bundle_uri, "reason": reason}
-        events.announce(events.ReleaseRolledBack(portfolio=rollout.portfolio, **failed))
-        raise
-
-
-@step
-def roll_back(rollout: Rollout) -> None:
-    """Restore the champion; a failed first release is removed, because nothing served before it."""
-    get_run_logger().warning("%s: rolling back", rollout.service)
-    undo(rollout)
-    s3.delete([layout.release(rollout.portfolio)])
-
-
-def undo(rollout: Rollout) -> None:
-    """Undo a release in the safe order: 0 %, the champion's spec at 0 %, wait, drop the canary field.
-
-    The spec never names the new model without a percentage. Safe to repeat.
-
-    Raises:
-        ReleaseError: the champion does not come back in time, or another writer has changed the spec.
-    """
-    name, champion = rollout.service, rollout.champion
-    if champion is None:
-        kserve.delete(name)
-        return
-    spec = (kserve.read(name) or {}).get("spec", {}).get("predictor", {})
-    if served(spec) == served(champion) and CANARY not in spec:
-        return
-    service = kserve.change(name, {CANARY: 0}, expecting=_is_ours(rollout))
-    undone = rollout.undone_revision or _newest_revision(service)
-    s3.write_json(layout.release(rollout.portfolio), {**rollout.model_dump(), "undone_revision": undone})
-    # A merge patch keeps fields that it does not name, so fields that only the new spec has are set to null.
-    kserve.change(name, {**dict.fromkeys(spec), **champion, CANARY: 0}, expecting=_is_ours(rollout))
-    # If the new spec never became a revision, the champion's own is still the newest and has all the traffic.
-    back = _either(new_revision_at(undone, 0), _is_newest_with_all(rollout.previous_revision))
-    wait(name, back, "the champion's spec ready at 0 %", patient=True)
-    kserve.change(name, {CANARY: None}, expecting=_is_ours(rollout))
-    done = _either(new_revision_at(undone, 100), _is_newest_with_all(rollout.previous_revision))
-    wait(name, done, "all traffic on the champion", patient=True)
-
-
-def _either(one: Check, other: Check) -> Check:
-    return lambda service: one(service) or other(service)
-
-
-def _is_newest_with_all(revision: str | None) -> Check:
-    return lambda service: _newest_revision(service) == revision and kserve.traffic(service) == {revision: 100}

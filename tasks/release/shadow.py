@@ -12,8 +12,9 @@ from tasks.naming import dashed
 from tasks.release import kserve
 from tasks.release.endpoint import Answer, Endpoint, Row, percentile
 from tasks.release.limits import ReleaseLimits
-from tasks.release.rollout import Rollout
+from tasks.release.record import Rollout
 from tasks.release.smoke import golden_cases
+from tasks.release.status import latest_url
 from tasks.sagemaker.registry import RegisteredModel
 from tasks.steps import step
 
@@ -36,14 +37,20 @@ def shadow(rollout: Rollout, model: RegisteredModel, limits: ReleaseLimits) -> N
         ReleaseError: the challenger refuses what the champion answers, answers as another version, or is several times
             as slow.
     """
-    service = kserve.read(rollout.service) or {}
+    service = kserve.existing(rollout.service)
     rows = [case["row"] for case in golden_cases(model.bundle_uri)]
     rows += recent_applicants(model.portfolio, limits.shadow_applicants)
-    with Endpoint(service["status"]["url"]) as stable, Endpoint(kserve.latest_url(service)) as latest:
-        pairs = [Pair(stable.ask([row]), latest.ask([row])) for row in rows]
+    with Endpoint(service["status"]["url"]) as stable, Endpoint(latest_url(service)) as latest:
+        pairs = [_ask_both(rollout, stable, latest, row) for row in rows]
+        latest.check_hiccups(limits.max_hiccups)
     compared = compare(pairs, model.version, limits)
     create_markdown_artifact(key=f"shadow-{dashed(model.portfolio)}", markdown=_markdown(model, compared))
     get_run_logger().info("shadow: %s", ", ".join(f"{name} {value}" for name, value in compared.items()))
+
+
+def _ask_both(rollout: Rollout, champion: Endpoint, challenger: Endpoint, row: Row) -> Pair:
+    rollout.wait_seconds()
+    return Pair(champion.ask([row]), challenger.ask([row]))
 
 
 def recent_applicants(portfolio: str, number: int) -> list[Row]:

@@ -36,6 +36,7 @@ def smoke_test(url: str, model: RegisteredModel, limits: ReleaseLimits) -> None:
         times = [
             _ask_one(server, golden, number, model) for _ in range(limits.smoke_rounds) for number in range(len(golden))
         ]
+        server.check_hiccups(limits.max_hiccups)
     slow = percentile(times, 0.99)
     _require(
         slow <= limits.smoke_p99_ms,

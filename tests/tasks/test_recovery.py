@@ -18,7 +18,7 @@ from tasks.batch import DRAWN, PUBLISHED, Batch, publish
 from tasks.errors import ReleaseError
 from tasks.lake import tables
 from tasks.recovery import Leftover, settle_batches, settle_release, stop_abandoned
-from tasks.release.rollout import settle
+from tasks.release.undo import settle
 from tasks.sagemaker.jobs import RUN_TAG, TRAINING
 from tasks.settings import Settings
 from tests.tasks.test_batch import scored, write

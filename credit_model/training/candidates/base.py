@@ -30,6 +30,7 @@ MANY_ROWS = 100_000
 ALONE = Share()
 # LightGBM's numbers for the contract's monotone directions.
 DIRECTIONS = {"increasing": 1, "decreasing": -1, "none": 0}
+_BINNING = {"verbosity": -1, "deterministic": True, "force_row_wise": True, "feature_pre_filter": False}
 
 
 def silent(stage: str, fraction: float, message: str) -> None:
@@ -87,7 +88,9 @@ class Task:
             label=self.outcomes.astype(np.float64),
             feature_name=list(self.encoder.names),
             categorical_feature=self.encoder.categorical,
-            params={"verbosity": -1, "deterministic": True, "force_row_wise": True, "feature_pre_filter": False},
+            # LightGBM keeps the number of threads in one place for the whole process, and crashes if binning changes it
+            # while another thread boosts (its parameter documentation warns of it).
+            params=_BINNING | {"num_threads": self.threads},
         )
         return dataset.construct()
 

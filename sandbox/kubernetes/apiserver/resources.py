@@ -16,6 +16,12 @@ from sandbox.kubernetes.apiserver.syntax import LABEL, SUBDOMAIN, Form
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+# What deployments/kserve/knative-features.yaml switches on; a test compares the two.
+FEATURES = {
+    "kubernetes.podspec-nodeselector": "enabled",
+    "kubernetes.podspec-tolerations": "enabled",
+    "kubernetes.podspec-topologyspreadconstraints": "enabled",
+}
 
 
 def _admit_all(_new: Object, _old: Object | None) -> None:
@@ -204,7 +210,26 @@ DEFINITIONS = ResourceType(
     subresource=True,
     columns=core.DEFINITION_COLUMNS,
 )
-TYPES = (INFERENCE_SERVICES, NAMESPACES, CONFIG_MAPS, PODS, EVENTS, DEFINITIONS)
+DEPLOYMENTS = ResourceType("/apis/apps/v1", "deployments", "Deployment", "", custom=True, short_names=("deploy",))
+KNATIVE = "/apis/serving.knative.dev/v1"
+KNATIVE_SERVICES = ResourceType(KNATIVE, "services", "Service", "", custom=True, short_names=("kservice", "ksvc"))
+CONFIGURATIONS = ResourceType(
+    KNATIVE, "configurations", "Configuration", "", custom=True, short_names=("config", "cfg")
+)
+REVISIONS = ResourceType(KNATIVE, "revisions", "Revision", "", custom=True, short_names=("rev",))
+ROUTES = ResourceType(KNATIVE, "routes", "Route", "", custom=True, short_names=("rt",))
+INGRESSES = ResourceType(
+    "/apis/networking.internal.knative.dev/v1alpha1",
+    "ingresses",
+    "Ingress",
+    "",
+    custom=True,
+    short_names=("kingress", "king"),
+)
+TYPES = (
+    *(INFERENCE_SERVICES, NAMESPACES, CONFIG_MAPS, DEFINITIONS, EVENTS, PODS, DEPLOYMENTS),
+    *(KNATIVE_SERVICES, CONFIGURATIONS, REVISIONS, ROUTES, INGRESSES),
+)
 
 
 def definition() -> Object:
@@ -242,10 +267,14 @@ def definition() -> Object:
 def initial_objects(namespace: str) -> list[tuple[ResourceType, Object]]:
     """Return the objects of a new cluster with KServe installed."""
     deploy = json.dumps({"defaultDeploymentMode": "Knative"})
-    config = {"metadata": {"name": "inferenceservice-config", "namespace": "kserve"}, "data": {"deploy": deploy}}
-    spaces = ["default", "kube-system", "kserve", namespace]
+    spaces = ["default", "kube-system", "kserve", "knative-serving", namespace]
     return [
         *((NAMESPACES, {"metadata": {"name": name}, "status": {"phase": "Active"}}) for name in spaces),
-        (CONFIG_MAPS, config),
+        (CONFIG_MAPS, _config_map("kserve", "inferenceservice-config", {"deploy": deploy})),
+        (CONFIG_MAPS, _config_map("knative-serving", "config-features", FEATURES)),
         (DEFINITIONS, definition()),
     ]
+
+
+def _config_map(namespace: str, name: str, data: dict[str, str]) -> Object:
+    return {"metadata": {"name": name, "namespace": namespace}, "data": data}

@@ -2,14 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 
 import aiohttp
 from aiohttp import web
 
-from sandbox.kubernetes.kserve.revisions import Revision
+from sandbox.kubernetes.kserve.pod import Pod
 
 ACTIVATION_SECONDS = 60.0
+WAITING_SECONDS = 0.02
 # Less than the five seconds after which uvicorn closes an idle connection.
 POOL_SECONDS = 2.0
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailers", "transfer-encoding", "upgrade", "proxy-authorization"}
@@ -31,29 +33,38 @@ def client_session() -> aiohttp.ClientSession:
 
 
 class Endpoint:
-    """One URL of a service; `route` changes the target of new requests, not of those in flight."""
+    """One URL of a service; `route` changes the target of new requests, not of those in flight.
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
-        self.url = ""
+    Args:
+        http: Session for forwarded requests.
+        ready: Returns a ready pod of a revision, None while there is none.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, ready: Callable[[str], Pod | None]) -> None:
         self._http = http
-        self._revisions: list[Revision] = []
+        self._ready = ready
+        self._revisions: list[str] = []
         self._weights: list[int] = []
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None),
-            shutdown_timeout=0.2,
-        )
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.2)
+        self._opening = asyncio.create_task(self._open())
 
-    async def open(self) -> None:
-        """Listen on a free loopback port."""
+    @property
+    def url(self) -> str:
+        """The URL, which accepts connections as soon as the endpoint exists."""
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    async def _open(self) -> None:
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await web.SockSite(self._runner, self._socket).start()
 
     async def close(self) -> None:
         """Stop listening."""
+        await self._opening
         await self._runner.cleanup()
+        self._socket.close()
 
-    def route(self, shares: Sequence[tuple[Revision, int]]) -> None:
+    def route(self, shares: Sequence[tuple[str, int]]) -> None:
         """Send new requests to these revisions by weight; without revisions, answer 404 like an unrouted host."""
         self._revisions = [revision for revision, weight in shares if weight > 0]
         self._weights = [weight for _, weight in shares if weight > 0]
@@ -62,30 +73,36 @@ class Endpoint:
         if not self._revisions:
             return web.Response(status=404, text="no revision is routed here\n")
         [revision] = random.choices(self._revisions, self._weights)  # noqa: S311 - a share, not a secret
-        revision.in_flight += 1
         try:
-            # A starting revision holds its requests, as after a scale from zero.
-            await asyncio.wait_for(revision.ready.wait(), ACTIVATION_SECONDS)
-            return await self._forward(request, revision)
+            pod = await asyncio.wait_for(self._pod(revision), ACTIVATION_SECONDS)
         except TimeoutError:
-            return web.Response(status=503, text=f"revision {revision.name} is not ready\n")
+            return web.Response(status=503, text=f"revision {revision} is not ready\n")
+        pod.in_flight += 1
+        try:
+            return await self._forward(request, pod)
         except aiohttp.ClientError as error:
-            return web.Response(status=502, text=f"revision {revision.name} did not answer: {error}\n")
+            return web.Response(status=502, text=f"revision {revision} did not answer: {error}\n")
         finally:
-            revision.in_flight -= 1
+            pod.in_flight -= 1
 
-    async def _forward(self, request: web.BaseRequest, revision: Revision) -> web.StreamResponse:
+    async def _pod(self, revision: str) -> Pod:
+        """Return a ready pod; a starting revision holds its requests, as after a scale from zero."""
+        while (pod := self._ready(revision)) is None:
+            await asyncio.sleep(WAITING_SECONDS)
+        return pod
+
+    async def _forward(self, request: web.BaseRequest, pod: Pod) -> web.StreamResponse:
         small = request.content_length is not None and request.content_length <= BUFFERED_BYTES
         body = await request.read() if small else request.content
         async with self._http.request(
             request.method,
-            f"http://127.0.0.1:{revision.port}{request.raw_path}",
+            f"http://127.0.0.1:{pod.port}{request.raw_path}",
             data=body if request.body_exists else None,
             headers={k: v for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP},
             allow_redirects=False,
         ) as answer:
             headers = [(k, v) for k, v in answer.headers.items() if k.lower() not in HOP_BY_HOP]
-            headers.append((REVISION_HEADER, revision.name))
+            headers.append((REVISION_HEADER, pod.revision))
             if answer.content_length is not None and answer.content_length <= BUFFERED_BYTES:
                 return web.Response(body=await answer.read(), status=answer.status, headers=headers)
             return await _stream(request, answer, headers)

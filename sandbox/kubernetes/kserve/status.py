@@ -1,127 +1,152 @@
-"""The status of an InferenceService: conditions and `modelStatus` derived from the state of its revisions."""
+"""What KServe derives for an InferenceService's status from its Knative Service and from its pods.
+
+After KServe's `pkg/apis/serving/v1beta1/inference_service_status.go`.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from sandbox.kubernetes.apiserver.documents import Object, now
-from sandbox.kubernetes.kserve.revisions import Phase, Revision
+from sandbox.kubernetes.apiserver.admission import CONTAINER
+from sandbox.kubernetes.apiserver.documents import Object
+from sandbox.kubernetes.control.conditions import Conditions, condition
+from sandbox.kubernetes.control.pod_objects import INITIALIZER
 
-INFO = {"PredictorConfigurationReady", "PredictorRouteReady", "LatestDeploymentReady", "RoutesReady", "Stopped"}
-
-
-@dataclass(frozen=True)
-class State:
-    """The content of one condition."""
-
-    status: str
-    reason: str = ""
-    message: str = ""
+PREDICTOR, INGRESS = "PredictorReady", "IngressReady"
+CONFIGURATION, ROUTE = "PredictorConfigurationReady", "PredictorRouteReady"
+CRASHING = "CrashLoopBackOff"
 
 
-TRUE, FALSE, UNKNOWN = State("True"), State("False"), State("Unknown")
+def component(status: Object) -> Object:
+    """Return the predictor's part of a status; it is created where it is missing."""
+    found: Object = status.setdefault("components", {}).setdefault("predictor", {})
+    return found
 
 
-def configuration_state(created: Revision) -> State:
-    """Return Knative's `ConfigurationsReady`: the state of the latest created revision."""
-    if created.was_ready:
-        return TRUE
-    if created.failure is not None:
-        text = f'Revision "{created.name}" failed with message: {created.failure.message}'
-        return State("False", "RevisionFailed", text)
-    return UNKNOWN
+def propagate(status: Object, conditions: Conditions, service: Object) -> None:
+    """Take over the Knative Service's status: revisions, traffic, URL, conditions and observed generation."""
+    theirs: Object = service.get("status") or {}
+    created, ready = theirs.get("latestCreatedRevisionName", ""), theirs.get("latestReadyRevisionName", "")
+    traffic: list[Object] = theirs.get("traffic", [])
+    predictor = component(status)
+    found = {**predictor, "latestCreatedRevision": created, "latestReadyRevision": ready, "traffic": traffic}
+    found |= rolled_out(predictor, traffic, latest_ready=ready, latest_created=created)
+    own = condition(service, "Ready")
+    if own is not None and own["status"] == "True":
+        found |= {key: theirs[key] for key in ("address", "url") if key in theirs}
+    status["components"]["predictor"] = {key: value for key, value in found.items() if value not in ("", [])}
+    conditions.copy(PREDICTOR, own)
+    conditions.copy(ROUTE, condition(service, "RoutesReady"))
+    conditions.copy(CONFIGURATION, condition(service, "ConfigurationsReady"))
+    if observed := theirs.get("observedGeneration"):
+        status["observedGeneration"] = observed
 
 
-def route_state(traffic: Sequence[Object], configuration: State, created: str) -> State:
-    """Return Knative's `RoutesReady`."""
-    if traffic:
-        return TRUE
-    if configuration.status == "False":
-        return State("False", "RevisionMissing", f'Configuration "{created[:-6]}" does not have any ready Revision.')
-    text = f'Configuration "{created[:-6]}" is waiting for a Revision to become ready.'
-    return State("Unknown", "RevisionMissing", text)
+def rolled_out(before: Object, traffic: Sequence[Object], *, latest_ready: str, latest_created: str) -> Object:
+    """Return the changes of the last two revisions that had all the traffic."""
+    changes: Object = {}
+    for entry in traffic:
+        if not (entry.get("latestRevision") and entry["revisionName"] == latest_ready):
+            continue
+        known = {**before, **changes}
+        current, previous = known.get("latestRolledoutRevision", ""), known.get("previousRolledoutRevision")
+        if current != latest_ready and entry["percent"] == 100:
+            changes |= {"previousRolledoutRevision": current, "latestRolledoutRevision": latest_ready}
+        turned_back = latest_ready == latest_created and entry["percent"] < 100 and _share(traffic, latest_ready) == 100
+        # After a promotion and a rollback both targets are the same revision, so the one before it takes over.
+        if current == latest_ready and turned_back and previous:
+            changes["latestRolledoutRevision"] = previous
+    return changes
 
 
-def all_of(states: Sequence[State]) -> State:
-    """Return the state of a condition that depends on others: the first false one, else the first unknown one."""
-    for status in ("False", "Unknown"):
-        for state in states:
-            if state.status == status:
-                return state
-    return TRUE
+def _share(traffic: Sequence[Object], revision: str) -> int:
+    return sum(entry["percent"] for entry in traffic if entry["revisionName"] == revision)
 
 
-def knative_conditions(configuration: State, route: State) -> dict[str, State]:
-    """Return all conditions of Knative mode."""
-    predictor = all_of([configuration, route])
-    return {
-        **_ready_conditions(predictor),
-        "PredictorConfigurationReady": configuration,
-        "PredictorRouteReady": route,
-        "LatestDeploymentReady": _across(configuration, "PredictorConfigurationReady"),
-        "RoutesReady": _across(route, "PredictorRouteReady"),
-    }
+def propagate_across(conditions: Conditions, kind: str, of_component: str) -> None:
+    """Set `RoutesReady` or `LatestDeploymentReady` from the predictor's condition."""
+    if conditions.has(of_component, "True"):
+        conditions.mark_true(kind)
+    elif conditions.has(of_component, "False"):
+        conditions.mark_false(kind, f"{of_component} not ready")
+    else:
+        conditions.mark_unknown(kind, f"{of_component} not ready")
 
 
-def standard_conditions(configuration: State, route: State) -> dict[str, State]:
-    """Return all conditions of Standard mode, which has a Deployment and no Route."""
-    return _ready_conditions(all_of([configuration, route]))
+def propagate_model(status: Object, conditions: Conditions, pods: Sequence[Object], service: Object | None) -> bool:
+    """Set `modelStatus` from the newest pod of the latest created revision.
+
+    Args:
+        status: The status; it is changed in place.
+        conditions: Its conditions.
+        pods: The pods, newest first.
+        service: The Knative Service; None in Standard mode.
+
+    Returns:
+        Whether to go on; if not, the status stays as it is stored and the next step tries again.
+    """
+    model: Object = status.setdefault("modelStatus", {"transitionStatus": ""})
+    ready = sum(condition(pod, "Ready") is not None and _is_ready(pod) for pod in pods)
+    model["copies"] = {"failedCopies": 0, **({"totalCopies": ready} if ready else {})}
+    if not pods:
+        listed = ((service or {}).get("status") or {}).get("conditions", ())
+        update_states(model, "FailedToLoad" if any(c["status"] == "False" for c in listed) else "Pending")
+        return True
+    for container in pods[0]["status"].get("initContainerStatuses", ()):
+        if container["name"] == INITIALIZER and (verdict := _initializer(model, container)) is not None:
+            return verdict
+    latest = component(status)
+    same = latest.get("latestCreatedRevision") == latest.get("latestReadyRevision")
+    if conditions.has("Ready", "True") and (service is None or same):
+        update_states(model, "Loaded")
+        return True
+    for container in pods[0]["status"].get("containerStatuses", ()):
+        if container["name"] == CONTAINER and not _failed(model, container):
+            update_states(model, "Pending")
+    return True
 
 
-def _ready_conditions(predictor: State) -> dict[str, State]:
-    ingress = TRUE if predictor.status == "True" else State(predictor.status, "Predictor ingress not created")
-    return {
-        "PredictorReady": predictor,
-        "IngressReady": ingress,
-        "Ready": all_of([predictor, ingress]),
-        "Stopped": FALSE,
-    }
+def _is_ready(pod: Object) -> bool:
+    found = condition(pod, "Ready") or {}
+    return bool(pod["status"].get("phase") == "Running" and found.get("status") == "True")
 
 
-def _across(state: State, component: str) -> State:
-    return TRUE if state.status == "True" else State(state.status, f"{component} not ready")
+def _initializer(model: Object, container: Object) -> bool | None:
+    """Judge the storage initializer; None if it decides nothing."""
+    if "running" in container["state"]:
+        if "terminated" in container["lastState"]:
+            return False
+        update_states(model, "Loading")
+        return True
+    return True if _failed(model, container) else None
 
 
-def write_conditions(states: dict[str, State], before: Sequence[Object]) -> list[Object]:
-    """Return conditions sorted by type; an unchanged condition keeps its transition time."""
-    old = {condition["type"]: condition for condition in before}
-    written = []
-    for kind, state in sorted(states.items()):
-        content = {"reason": state.reason, "message": state.message, "severity": "Info" if kind in INFO else ""}
-        condition = {"type": kind, "status": state.status, **{k: v for k, v in content.items() if v}}
-        earlier = old.get(kind, {})
-        same = {**condition, "lastTransitionTime": earlier.get("lastTransitionTime")} == earlier
-        written.append({**condition, "lastTransitionTime": earlier["lastTransitionTime"] if same else now()})
-    return written
+def _failed(model: Object, container: Object) -> bool:
+    """Write a container's failure; return whether there is one."""
+    ended = container["state"].get("terminated")
+    if ended is None and container["state"].get("waiting", {}).get("reason") == CRASHING:
+        ended = {**container["lastState"]["terminated"], "reason": "Error"}
+    if ended is None or ended["reason"] != "Error":
+        return False
+    texts = {"reason": "ModelLoadFailed", "message": ended.get("message", ""), "exitCode": ended["exitCode"]}
+    update_states(model, "FailedToLoad", {key: value for key, value in texts.items() if value})
+    return True
 
 
-def model_status(before: Object, created: Revision, *, ready: bool, latest_ready: str) -> Object:
-    """Return `modelStatus` as KServe's `PropagateModelStatus` does; a success keeps the last failure."""
-    states: Object = {"activeModelState": "", **before.get("states", {})}
-    status: Object = {**before, "copies": {"failedCopies": 0, "totalCopies": int(created.phase is Phase.READY)}}
-    if ready and created.name == latest_ready:
-        return {**status, "transitionStatus": "UpToDate", "states": _both("Loaded")}
-    if created.failure is not None:
-        status |= {"transitionStatus": "BlockedByFailedLoad", "states": {**states, "targetModelState": "FailedToLoad"}}
-        return status | _failure_info(created)
-    target = "Loading" if created.phase is Phase.LOADING else "Pending"
-    return {**status, "transitionStatus": "InProgress", "states": {**states, "targetModelState": target}}
+TRANSITIONS = {"Loaded": "UpToDate", "FailedToLoad": "BlockedByFailedLoad"}
 
 
-def invalid_spec(before: Object, reason: str, message: str) -> Object:
-    """Return `modelStatus` for a predictor that cannot be run."""
-    states = {"activeModelState": "", **before.get("states", {}), "targetModelState": "FailedToLoad"}
+def update_states(model: Object, target: str, failure: Object | None = None) -> None:
+    """Set the target model's state and the transition that follows from it; a success keeps the last failure."""
+    states = {"activeModelState": "", **model.get("states", {}), "targetModelState": target}
+    if target == "Loaded":
+        states["activeModelState"] = target
+    model |= {"states": states, "transitionStatus": TRANSITIONS.get(target, "InProgress")}
+    if failure is not None:
+        model["lastFailureInfo"] = failure
+
+
+def invalid_spec(status: Object, reason: str, message: str) -> None:
+    """Set `modelStatus` of a predictor that no runtime supports."""
+    model = status.setdefault("modelStatus", {})
+    states = {"activeModelState": "", **model.get("states", {}), "targetModelState": "FailedToLoad"}
     info = {"reason": reason, "message": message}
-    return {**before, "transitionStatus": "InvalidSpec", "states": states, "lastFailureInfo": info}
-
-
-def _both(state: str) -> Object:
-    return {"activeModelState": state, "targetModelState": state}
-
-
-def _failure_info(created: Revision) -> Object:
-    """Return the failure's details; empty without a container, because the conditions show a failed pull."""
-    failure = created.failure
-    if failure is None or failure.exit_code is None:
-        return {}
-    info = {"reason": "ModelLoadFailed", "message": failure.message, "exitCode": failure.exit_code}
-    return {"lastFailureInfo": info}
+    model |= {"transitionStatus": "InvalidSpec", "states": states, "lastFailureInfo": info}

@@ -55,8 +55,14 @@ class Cluster:
     def patch(self, name: str, predictor: dict) -> dict:
         return self.custom.patch_namespaced_custom_object(*GVP, name, {"spec": {"predictor": predictor}})
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, seconds: float = 10) -> None:
+        """Delete a service and wait until it is gone: its finalizer keeps it for a moment."""
         self.custom.delete_namespaced_custom_object(*GVP, name)
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(client.ApiException):
+            while self.get(name):
+                assert time.monotonic() < deadline, f"{name} is still there after {seconds} s"
+                time.sleep(0.03)
 
     def wait(self, name: str, holds, seconds: float = 15) -> dict:
         """Poll until `holds(status)` is true; return the status."""

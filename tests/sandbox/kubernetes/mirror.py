@@ -39,20 +39,28 @@ class Mirror:
         for name in [name for name in self._seen if name not in there]:
             self._remove(name)
         for name, thing in there.items():
-            self._take(name, thing)
-            await self._write_status(name)
+            if self._take(name, thing):
+                await self._write_status(name)
 
     def _remove(self, name: str) -> None:
         self.store.delete(INFERENCE_SERVICES, self.store.get(INFERENCE_SERVICES, self._namespace, name))
         del self._seen[name]
         self._written.pop(name, None)
 
-    def _take(self, name: str, thing: dict) -> None:
+    def _is_ending(self, name: str) -> bool:
+        """Return whether the copy of a deleted service is still there."""
+        things = self.store.list(INFERENCE_SERVICES, self._namespace)
+        return any(t["metadata"]["name"] == name and t["metadata"].get("deletionTimestamp") for t in things)
+
+    def _take(self, name: str, thing: dict) -> bool:
+        """Copy a service to the store; return whether it is there."""
         uid, generation = thing["metadata"]["uid"], thing["metadata"]["generation"]
         before = self._seen.get(name)
         if before and before[0] != uid:
             self._remove(name)
             before = None
+        if self._is_ending(name):
+            return False
         if before is None:
             kept = {key: thing["metadata"].get(key, {}) for key in ("labels", "annotations")}
             body = {**thing, "metadata": {"name": name, "namespace": self._namespace, **kept}}
@@ -61,6 +69,7 @@ class Mirror:
             stored = self.store.get(INFERENCE_SERVICES, self._namespace, name)
             self.store.replace(INFERENCE_SERVICES, {**stored, "spec": thing["spec"]})
         self._seen[name] = (uid, generation)
+        return True
 
     async def _write_status(self, name: str) -> None:
         status = self.store.get(INFERENCE_SERVICES, self._namespace, name).get("status")

@@ -140,6 +140,9 @@ class Handlers:
 
     def _store(self, request: web.Request, thing: Object, headers: dict[str, str]) -> web.StreamResponse:
         status = request.path.endswith("/status")
+        if self.resource.subresource and not status:
+            current = self._current(request)
+            thing = {**thing, **({"status": current["status"]} if "status" in current else {})}
         stored = self.store.replace(
             self.resource, thing, status=status, dry_run=dry_run(request), manager=manager(request)
         )

@@ -1,19 +1,18 @@
-"""A revision: fetches its model, runs its image's process in a process group, probes, restarts and drains it."""
+"""One pod: fetches its model, runs its image's process in a process group, probes, restarts and drains it."""
 
 import asyncio
 import contextlib
-import enum
 import os
 import signal
 from asyncio.subprocess import Process
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from sandbox import images
 from sandbox.aws.roles import credentials
+from sandbox.kubernetes.control.pods import PodState
 from sandbox.kubernetes.kserve.podspec import MODEL_MOUNT, Template
 from sandbox.kubernetes.kserve.storage import StorageError, download
 from sandbox.ports import free_port
@@ -25,36 +24,21 @@ BACKOFF_SECONDS = (0.5, 30.0)
 TAIL_BYTES = 2048
 
 
-class Phase(enum.Enum):
-    """The phases of a revision's one pod."""
+class Pod:
+    """One process of a revision; `port` accepts requests while the state is `Ready`.
 
-    PENDING = "Pending"
-    LOADING = "Loading"
-    READY = "Ready"
-    FAILED = "Failed"
-    STOPPED = "Stopped"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a revision is not ready.
-
-    Attributes:
-        reason: Knative's reason, such as `ExitCode1` or `ProgressDeadlineExceeded`.
-        exit_code: Exit code of the container; None if there was none (the image could not be pulled).
+    Args:
+        revision: The revision's name.
+        template: What to run.
+        folder: Where the model is copied.
+        log: Where the process writes.
+        http: Session for probes.
+        changed: Is called after each change of the state.
     """
-
-    reason: str
-    message: str
-    exit_code: int | None = None
-
-
-class Revision:
-    """One revision and its process; `ready` is set while `port` accepts requests."""
 
     def __init__(
         self,
-        name: str,
+        revision: str,
         template: Template,
         *,
         folder: Path,
@@ -62,97 +46,66 @@ class Revision:
         http: aiohttp.ClientSession,
         changed: Callable[[], None],
     ) -> None:
-        self.name = name
+        self.revision = revision
         self.template = template
-        self.phase = Phase.PENDING
-        self.failure: Failure | None = None
-        self.was_ready = False
-        self.ready = asyncio.Event()
+        self.state = PodState("Pending")
         self.port = 0
         self.in_flight = 0
         self._folder = folder
         self._log = log
         self._http = http
         self._changed = changed
-        self._task: asyncio.Task[None] | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether it has been started and not stopped."""
-        return self._task is not None
-
-    def start(self) -> None:
-        """Run the process unless it is running; a failed revision does not restart."""
-        if self._task is None:
-            self._enter(Phase.PENDING)
-            self._task = asyncio.create_task(self._run(), name=self.name)
+        self._loaded = False
+        self._task = asyncio.create_task(self._run(), name=revision)
 
     async def stop(self, *, drain: float = DRAIN_SECONDS) -> None:
         """Let requests in flight finish, then end the process and its descendants."""
-        if self._task is None:
-            return
-        task, self._task = self._task, None
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._drain(), drain)
-        task.cancel()
-        await asyncio.wait([task])
-        if self.phase is not Phase.FAILED:
-            self._enter(Phase.STOPPED)
+        self._task.cancel()
+        await asyncio.wait([self._task])
 
     async def _drain(self) -> None:
         while self.in_flight:
             await asyncio.sleep(0.02)
 
-    def _enter(self, phase: Phase) -> None:
-        self.phase = phase
-        if phase is Phase.READY:
-            self.was_ready, self.failure = True, None
-            self.ready.set()
-        else:
-            self.ready.clear()
+    def _enter(self, state: PodState) -> None:
+        self.state = state
         self._changed()
-
-    def _fail(self, failure: Failure) -> None:
-        self.failure = failure
-        self._enter(Phase.FAILED)
 
     async def _run(self) -> None:
         try:
             command = images.command(self.template.image)
         except images.UnknownImageError as error:
-            self._fail(Failure("ContainerMissing", f'Unable to fetch image "{self.template.image}": {error}'))
+            self._enter(PodState("Failed", str(error), reason="ErrImagePull"))
             return
-        deadline = asyncio.get_running_loop().time() + self.template.progress_deadline
-        try:
-            # A revision that was ready once restarts without limit, like a pod.
-            async with asyncio.timeout_at(deadline) as limit:
-                await self._restart_for_ever(command, lambda: limit.reschedule(None))
-        except TimeoutError:
-            text = f"not ready within {self.template.progress_deadline:g} s. {self._tail()}".strip()
-            self._fail(self.failure or Failure("ProgressDeadlineExceeded", text, 0))
-
-    async def _restart_for_ever(self, command: list[str], on_ready: Callable[[], None]) -> None:
         pause, longest = BACKOFF_SECONDS
         while True:
-            try:
-                await self._load()
-                code = await self._serve(command, on_ready)
-                self._fail(Failure(f"ExitCode{code}", f"Container failed with: {self._tail()}", code))
-            except StorageError as error:
-                self._fail(Failure("ExitCode1", str(error), 1))
+            self._enter(await self._run_once(command))
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 
+    async def _run_once(self, command: list[str]) -> PodState:
+        """Load the model unless it is loaded, and run the process to its end; return the failure."""
+        try:
+            await self._load()
+        except StorageError as error:
+            return PodState("Failed", str(error), 1, initializing=True)
+        code = await self._serve(command)
+        return PodState("Failed", self._tail(), code)
+
     async def _load(self) -> None:
-        if self.template.storage_uri and not self.was_ready:
-            self._enter(Phase.LOADING if self.failure is None else Phase.FAILED)
+        if self.template.storage_uri and not self._loaded:
+            self._enter(self.state._replace(phase="Loading"))
             await asyncio.to_thread(self._download)
+            self._enter(PodState("Pending"))
+        self._loaded = True
 
     def _download(self) -> None:
         download(self.template.storage_uri, self._folder, role=self.template.service_account)
 
-    async def _serve(self, command: list[str], on_ready: Callable[[], None]) -> int:
-        """Run the process to its end; return its exit code (negative for a signal)."""
+    async def _serve(self, command: list[str]) -> int:
+        """Run the process to its end; return its exit code, above 128 for a signal."""
         self.port = free_port()
         self._log.parent.mkdir(parents=True, exist_ok=True)
         arguments = [arg.replace(MODEL_MOUNT, str(self._folder)) for arg in self.template.args]
@@ -160,20 +113,21 @@ class Revision:
             process = await asyncio.create_subprocess_exec(
                 *command, *arguments, env=self._environment(), stdout=log, stderr=log, start_new_session=True
             )
+        self._enter(self.state._replace(phase="Running"))
         try:
             ended = asyncio.ensure_future(process.wait())
             if await self._probe_until_ready(ended):
-                on_ready()
-                self._enter(Phase.READY)
-            return await ended
+                self._enter(self.state._replace(phase="Ready"))
+            code = await ended
+            return code if code >= 0 else 128 - code
         finally:
-            self.ready.clear()
+            self.state = self.state._replace(phase="Running")
             await _end_group(process, min(self.template.grace, GRACE_SECONDS))
 
     def _environment(self) -> dict[str, str]:
         own = {key: value.replace(MODEL_MOUNT, str(self._folder)) for key, value in self.template.env.items()}
         role = credentials(self.template.service_account)
-        return {**os.environ, **role, **own, "PORT": str(self.port), "K_REVISION": self.name}
+        return {**os.environ, **role, **own, "PORT": str(self.port), "K_REVISION": self.revision}
 
     async def _probe_until_ready(self, ended: asyncio.Future[int]) -> bool:
         """Return True when the probe succeeds, or False if the process ends first."""

@@ -1,0 +1,13 @@
+"""Names of Knative's labels and annotations (`apis/serving/register.go`)."""
+
+GROUP = "serving.knative.dev"
+SERVICE, SERVICE_UID = f"{GROUP}/service", f"{GROUP}/serviceUID"
+CONFIGURATION, CONFIGURATION_UID = f"{GROUP}/configuration", f"{GROUP}/configurationUID"
+GENERATION = f"{GROUP}/configurationGeneration"
+REVISION, REVISION_UID = f"{GROUP}/revision", f"{GROUP}/revisionUID"
+ROUTE, ROUTE_NAMESPACE = f"{GROUP}/route", f"{GROUP}/routeNamespace"
+ROUTES = f"{GROUP}/routes"
+ROUTING_STATE, ROUTING_STATE_MODIFIED = f"{GROUP}/routingState", f"{GROUP}/routingStateModified"
+ROLLOUT_DURATION = f"{GROUP}/rollout-duration"
+TAG_TO_HOST = "networking.internal.knative.dev/tag-to-host"
+INGRESS_CLASS = "networking.knative.dev/ingress.class"
