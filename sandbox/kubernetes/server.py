@@ -7,13 +7,15 @@ from aiohttp import web
 
 from sandbox.kubernetes.apiserver.api import create_app
 from sandbox.kubernetes.apiserver.garbage import Collector
-from sandbox.kubernetes.apiserver.resources import initial_objects
+from sandbox.kubernetes.apiserver.resources import CONFIG_MAPS, EVENTS, INFERENCE_SERVICES, NAMESPACES, initial_objects
 from sandbox.kubernetes.apiserver.store import Store
 from sandbox.kubernetes.disturbance import add_faults, disturbing
 from sandbox.kubernetes.faults import Faults
 from sandbox.kubernetes.kserve.controller import Controller
 
 NAMESPACE = "ml"
+# What no control loop collects: the loops collect their own objects, and end the processes behind them.
+COLLECTED = (INFERENCE_SERVICES, NAMESPACES, CONFIG_MAPS, EVENTS)
 
 
 class Cluster:
@@ -39,8 +41,8 @@ class Cluster:
             self.store.create(resource, thing)
         self.state.mkdir(parents=True, exist_ok=True)
         await self._runner.setup()
-        self._collector = Collector(self.store)
-        self._controller = Controller(self.store, state=self.state)
+        self._collector = Collector(self.store, COLLECTED)
+        self._controller = Controller(self.store, state=self.state, faults=self.faults)
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self.server = f"http://127.0.0.1:{self._runner.addresses[0][1]}"

@@ -8,13 +8,14 @@ from sandbox.kubernetes.apiserver.errors import ForbiddenError
 from sandbox.kubernetes.apiserver.isvc import defaulting
 from sandbox.kubernetes.apiserver.isvc.defaulting import (
     COMPONENTS,
-    FRAMEWORKS,
     MODE_ANNOTATION,
     implementations,
     set_defaults,
 )
 
 CONTAINER = defaulting.CONTAINER
+# The fields of a predictor that hold a model server.
+FRAMEWORKS = (*defaulting.FRAMEWORKS, "model")
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MODES = {"Knative": "Knative", "Serverless": "Knative", "Standard": "Standard", "RawDeployment": "Standard"}
 AUTOSCALER_ANNOTATION = "serving.kserve.io/autoscalerClass"
@@ -144,7 +145,7 @@ def _transformer_storage_faults(predictor: Object) -> Iterator[str]:
 
 
 def _standard_name_faults(predictor: Object) -> Iterator[str]:
-    for name in (*FRAMEWORKS, "model"):
+    for name in FRAMEWORKS:
         if isinstance(model := predictor.get(name), dict) and model.get("name"):
             yield "the 'name' field is not allowed in standard predictor"
 

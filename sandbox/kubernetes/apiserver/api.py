@@ -101,12 +101,12 @@ async def _status_objects(request: web.Request, handler: Handler) -> web.StreamR
 
 def _refusal(request: web.Request, error: web.HTTPMethodNotAllowed) -> ApiError | None:
     """Return the error for a verb that a path does not take; None where custom resources know no such path."""
-    group = request.path.split("/")[2] if request.path.startswith("/apis/") else ""
-    plural = next((each for each in TYPES if each.custom and each.group == group), None)
-    if plural is None:
+    parts = request.path.split("/")
+    resource = next((each for each in TYPES if each.custom and each.group in parts and each.plural in parts), None)
+    if resource is None:
         return MethodNotAllowedError("the server does not allow this method on the requested resource", details={})
     if not request.path.endswith("/status"):
         return None
     verb = {"POST": "create", "DELETE": "delete"}.get(error.method, error.method.lower())
-    text = f'{verb} is not supported on resources of kind "{plural.qualified}"'
-    return MethodNotAllowedError(text, details={"group": plural.group, "kind": plural.plural})
+    text = f'{verb} is not supported on resources of kind "{resource.qualified}"'
+    return MethodNotAllowedError(text, details={"group": resource.group, "kind": resource.plural})

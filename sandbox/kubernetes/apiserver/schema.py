@@ -112,6 +112,31 @@ def _required(model: type[Any]) -> list[str]:
     return names
 
 
+def described(schema: Schema, type_name: str) -> Schema:
+    """Return a copy of a schema with the official clients' texts for its fields."""
+    if match := _LIST.fullmatch(type_name):
+        return {**schema, "items": described(schema["items"], match[1])} if "items" in schema else schema
+    if match := _DICT.fullmatch(type_name):
+        extra = schema.get("additionalProperties")
+        return {**schema, "additionalProperties": described(extra, match[1])} if extra else schema
+    model = None if type_name in GIVEN else _model_class(type_name)
+    if model is None or "properties" not in schema:
+        return schema
+    names = {field: attribute for attribute, field in model.attribute_map.items()}
+    properties = {
+        field: _with_text(described(inner, model.openapi_types[names[field]]), model.__name__, names[field])
+        for field, inner in schema["properties"].items()
+        if field in names
+    }
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
+def _with_text(schema: Schema, model: str, attribute: str) -> Schema:
+    text = description(model, attribute)
+    return {"description": text, **schema} if text else schema
+
+
+@cache
 def description(type_name: str, attribute: str) -> str:
     """Return what the official client says of a model's attribute; empty for nothing."""
     model = _model_class(type_name)

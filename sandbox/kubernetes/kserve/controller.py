@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 from sandbox.kubernetes.apiserver.errors import ApiError
@@ -21,6 +22,7 @@ from sandbox.kubernetes.apiserver.resources import (
 from sandbox.kubernetes.apiserver.store import Event, Store
 from sandbox.kubernetes.control.client import Client
 from sandbox.kubernetes.control.loops import Loops
+from sandbox.kubernetes.faults import Faults
 from sandbox.kubernetes.kserve.gateway import Endpoint, client_session
 from sandbox.kubernetes.kserve.pace import Pace
 from sandbox.kubernetes.kserve.predictor import ISVC_LABEL
@@ -52,10 +54,12 @@ class Controller:
     Args:
         store: The objects.
         state: Folder for models and logs.
+        faults: What tests order to go wrong at the gateway; None for nothing.
     """
 
-    def __init__(self, store: Store, *, state: Path) -> None:
+    def __init__(self, store: Store, *, state: Path, faults: Faults | None = None) -> None:
         self._store = store
+        self._faults = faults or Faults()
         self._state = state
         self._http = client_session()
         self._pace = Pace(Client(store, time.time))
@@ -152,7 +156,8 @@ class Controller:
     def _address(self, namespace: str, route: str, tag: str) -> str:
         key = namespace, route.removesuffix("-predictor"), tag
         if key not in self._endpoints:
-            self._endpoints[key] = Endpoint(self._http, self._namespaces[namespace][1].ready)
+            fails = partial(self._faults.gateway_fails, key[1])
+            self._endpoints[key] = Endpoint(self._http, self._namespaces[namespace][1].ready, fails)
         return self._endpoints[key].url
 
     def _route(self, loops: Loops, key: Key) -> None:

@@ -38,9 +38,16 @@ class Endpoint:
     Args:
         http: Session for forwarded requests.
         ready: Returns a ready pod of a revision, None while there is none.
+        fails: Returns whether the next request is answered 503, because a test has ordered it.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, ready: Callable[[str], Pod | None]) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        ready: Callable[[str], Pod | None],
+        fails: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._fails = fails
         self._http = http
         self._ready = ready
         self._revisions: list[str] = []
@@ -70,6 +77,8 @@ class Endpoint:
         self._weights = [weight for _, weight in shares if weight > 0]
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._fails():
+            return web.Response(status=503, text="upstream connect error or disconnect/reset before headers\n")
         if not self._revisions:
             return web.Response(status=404, text="no revision is routed here\n")
         [revision] = random.choices(self._revisions, self._weights)  # noqa: S311 - a share, not a secret

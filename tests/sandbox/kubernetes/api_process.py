@@ -36,7 +36,7 @@ def serving(*, history: int = 1000, webhooks: bool = False) -> Iterator[str]:
     started, box = threading.Event(), {}
     thread = threading.Thread(target=lambda: asyncio.run(_serve(started, box, history, webhooks)))
     thread.start()
-    assert started.wait(20)
+    assert started.wait(120)
     try:
         yield box["server"]
     finally:

@@ -1,12 +1,16 @@
 """Faults that tests order: how they are chosen, counted and timed, and what clients of the API see of them."""
 
+import json
+import os
+import re
 import time
 
 import pytest
 import urllib3
+from kubernetes import client
 
 from sandbox.kubernetes.faults import Fault, FaultError, Faults
-from tests.sandbox.kubernetes import api_process
+from tests.sandbox.kubernetes import api_process, real_api
 
 PATH = "/apis/serving.kserve.io/v1beta1/namespaces/ml/inferenceservices"
 MERGE = {"Content-Type": "application/merge-patch+json"}
@@ -180,3 +184,44 @@ def test_orders_are_listed_and_dropped(http, order):
 def test_an_unknown_order_is_refused(order):
     assert order(action="explode").status == 400
     assert order(kind="lost").status == 400
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not real_api.REAL, reason="REAL_KUBECONFIG names no real API server")
+def test_a_webhook_that_is_down_reads_as_on_a_real_server(http, order):
+    """The real server (1.20) does not yet say `failed to call webhook`, and its webhook is at another address."""
+    order(action="webhook", count=1)
+    ours = http("POST", body={}).json()
+    theirs = refused_by_the_real_one()
+    address = re.compile(r'(failed to call webhook: )?Post ".*": dial tcp [0-9.:]+: ')
+    assert address.sub("", ours["message"]) == address.sub("", theirs["message"])
+    assert (ours["code"], ours["reason"]) == (theirs["code"], theirs["reason"])
+    assert [sorted(cause) for cause in ours["details"]["causes"]] == [sorted(c) for c in theirs["details"]["causes"]]
+
+
+def refused_by_the_real_one():
+    """Install a webhook behind a closed port for one request; return the answer."""
+    api = real_api.connect()
+    hooks = client.AdmissionregistrationV1Api(api)
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    hook = {
+        "name": "inferenceservice.kserve-webhook-server.defaulter",
+        "clientConfig": {"url": "https://127.0.0.1:1/mutate"},
+        "rules": [rule],
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "namespaceSelector": {"matchLabels": {"webhook": "down"}},
+    }
+    name = f"down-{os.getpid()}"
+    client.CoreV1Api(api).create_namespace({"metadata": {"name": name, "labels": {"webhook": "down"}}})
+    hooks.create_mutating_webhook_configuration({"metadata": {"name": name}, "webhooks": [hook]})
+    try:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:  # the server takes a moment to follow its configuration
+            try:
+                client.CoreV1Api(api).create_namespaced_config_map(name, {"metadata": {"generateName": "x-"}})
+            except client.ApiException as error:
+                return json.loads(error.body)
+        raise AssertionError("the webhook was never called")
+    finally:
+        hooks.delete_mutating_webhook_configuration(name)

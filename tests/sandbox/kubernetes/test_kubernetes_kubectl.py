@@ -196,6 +196,11 @@ def test_explain_lists_fields(kubectl, path, field):
     assert field in kubectl("explain", path)
 
 
+def test_explain_describes_a_field(kubectl):
+    said = " ".join(kubectl("explain", "isvc.spec.predictor.canaryTrafficPercent").split())
+    assert "defines the traffic split percentage between the candidate revision and the last ready revision" in said
+
+
 def test_auth_says_what_one_may_do(kubectl):
     assert "yes" in kubectl("auth", "can-i", "patch", "inferenceservices")
     assert "*" in kubectl("auth", "can-i", "--list")

@@ -147,4 +147,6 @@ def test_the_schema_is_published(ask, path):
     document = ask("GET", path).json()
     schemas = document.get("definitions") or document["components"]["schemas"]
     predictor = schemas["io.kserve.serving.v1beta1.InferenceService"]["properties"]["spec"]["properties"]["predictor"]
-    assert predictor["properties"]["canaryTrafficPercent"] == {"type": "integer", "format": "int64"}
+    percent = predictor["properties"]["canaryTrafficPercent"]
+    assert (percent["type"], percent["format"]) == ("integer", "int64")
+    assert "traffic split percentage" in percent["description"]

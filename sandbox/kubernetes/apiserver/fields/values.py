@@ -37,7 +37,7 @@ def element_of(item: Json, schema: Schema) -> str:
 
 
 def fields_of(value: Json, schema: Schema, path: Path = ()) -> set[Path]:
-    """Return the fields that whoever applies `value` claims."""
+    """Return the fields that a writer claims by applying `value`."""
     parts = children(value, schema)
     if parts is None:
         return {path}

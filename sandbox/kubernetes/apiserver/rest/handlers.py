@@ -109,7 +109,9 @@ class Handlers:
         options = await deletion.options_of(request)
         listed = page(self.store, self.resource, request)
         if not dry_run(request, options):
-            for thing in listed["items"]:
+            for item in listed["items"]:  # of a built-in type, an item is not the whole object
+                metadata = item["metadata"]
+                thing = self.store.get(self.resource, metadata.get("namespace", ""), metadata["name"])
                 deletion.delete_one(self.store, self.resource, thing, request, options)
         return respond(self.resource, request, listed)
 
@@ -138,6 +140,9 @@ class Handlers:
 
     def _store(self, request: web.Request, thing: Object, headers: dict[str, str]) -> web.StreamResponse:
         status = request.path.endswith("/status")
+        if self.resource.subresource and not status:
+            current = self._current(request)
+            thing = {**thing, **({"status": current["status"]} if "status" in current else {})}
         stored = self.store.replace(
             self.resource, thing, status=status, dry_run=dry_run(request), manager=manager(request)
         )

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from sandbox.kubernetes.apiserver.documents import Object
 from sandbox.kubernetes.apiserver.resources import ResourceType
-from sandbox.kubernetes.apiserver.schema import Schema
+from sandbox.kubernetes.apiserver.schema import Schema, described
 from sandbox.kubernetes.apiserver.views.gnostic import document
 
 PROTOBUF = "application/com.github.proto-openapi.spec.v2"
@@ -93,7 +93,7 @@ def _name(resource: ResourceType) -> str:
 
 
 def _definition(resource: ResourceType) -> Schema:
-    schema = resource.schema if resource.model or resource.make_schema else {"type": "object"}
+    schema = described(resource.schema, resource.model) if resource.model else {"type": "object"}
     return {**schema, "x-kubernetes-group-version-kind": [_identity(resource)]}
 
 

@@ -9,12 +9,13 @@ from typing import Any
 #   1. Faults name the item of a list: `containers[0].image`, where 1.20 says `containers.image`.
 #   2. A wrong type is a reason of its own, where 1.20 says that the value is invalid.
 #   3. `managedFields` keep the status subresource apart; 1.20 does not know it.
-#   4. Apply follows the types of the definition; 1.20 claims each parent of a custom resource's field as well.
+#   4. Apply follows the types of the definition. 1.20 gives them up where the definition has an int-or-string, as
+#      KServe's has (it keeps them in one without): it claims each parent as well, and takes each list as a whole.
 #   5. Finalizers and owners of a custom resource have owners too.
 #   6. The texts that describe a built-in column have changed.
 _INDEX = re.compile(r"\[\d+\]")
 _DECODER = "1.20's JSON decoder has words of its own for a wrong type, with the bytes around it"
-_UNTYPED = "1.20 takes each list of KServe's definition as a whole; later releases follow its list keys"
+_UNTYPED = "1.20 takes each list of a definition with an int-or-string as a whole; later releases follow the list keys"
 _RESET = "1.20 also claims what a write cannot change: the status beside the rest, and the rest beside the status"
 KNOWN: dict[str, str] = {
     "an unknown path": "the real server answers with the list of its own paths",

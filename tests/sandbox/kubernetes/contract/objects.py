@@ -221,6 +221,7 @@ REPLACE = [
     Step("replace another kind", "PUT", f"{LIST}/made", {**isvc("made"), "kind": "Deployment"}),
 ]
 
+HELD = {"name": "grip", "labels": {"grip": "yes"}, "finalizers": ["test.example.com/hold"]}
 DELETE = [
     Step("something to delete", "POST", LIST, isvc("doomed"), save="doomed"),
     Step("delete dry", "DELETE", f"{LIST}/doomed?dryRun=All"),
@@ -266,6 +267,9 @@ DELETE = [
     Step("the selection is gone", "GET", f"{LIST}?labelSelector=crowd"),
     Step("delete a selection that is empty", "DELETE", f"{LIST}?labelSelector=crowd"),
     Step("delete in all namespaces", "DELETE", f"{ISVC}/inferenceservices"),
+    Step("one held ConfigMap", "POST", MAPS, {**config_map("grip"), "metadata": HELD}),
+    Step("delete a selection of ConfigMaps", "DELETE", f"{MAPS}?labelSelector=grip"),
+    Step("what is held stays for a while", "GET", f"{MAPS}/grip"),
     Step("delete a ConfigMap", "DELETE", f"{MAPS}/values"),
     Step("delete a collection of namespaces", "DELETE", "/api/v1/namespaces"),
     Step("delete the namespace", "DELETE", f"/api/v1/namespaces/{SPACE}"),
