@@ -1,7 +1,7 @@
 """JSON documents of the API: their types, patches and time format."""
 
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import jsonpatch
 
@@ -9,6 +9,7 @@ from sandbox.kubernetes.apiserver.errors import BadRequestError, InvalidError
 
 Json: TypeAlias = Any
 Object: TypeAlias = dict[str, Any]
+Document = TypeVar("Document")
 
 # All that the API server says of a JSON patch that does not apply.
 REJECTED = "the server rejected our request due to an error in our request"
@@ -19,16 +20,20 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def copied(value: Json) -> Json:
+def copied(value: Document) -> Document:
     """Return a copy of a document that shares no object or list with it, several times as fast as `copy.deepcopy`.
 
     >>> document = {"a": [1]}
     >>> copied(document) == document and copied(document)["a"] is not document["a"]
     True
     """
+    copy: Json = value
     if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    return [copied(item) for item in value] if isinstance(value, list) else value
+        copy = {key: copied(item) for key, item in value.items()}
+    elif isinstance(value, list):
+        copy = [copied(item) for item in value]
+    found: Document = copy
+    return found
 
 
 def merge_patch(target: Json, patch: Json) -> Json:

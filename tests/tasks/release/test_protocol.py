@@ -93,7 +93,7 @@ def test_a_lost_answer_to_the_first_patch_gives_an_untested_version_no_traffic(l
 @pytest.mark.parametrize("name", CHALLENGERS)
 def test_a_release_survives_a_fault_at_any_request(name, kind):
     """Take every request, or in `make test` some, others for each challenger and each fault."""
-    every = 1 if THOROUGH else 37
+    every = 1 if THOROUGH else 67
     number = (7 * list(CHALLENGERS).index(name) + 3 * FAULTS.index(kind)) % every
     for seconds in (0.01, 0.3) if THOROUGH else (0.01 if number % 2 else 0.3,):
         at, sent = number, number + 1
@@ -186,7 +186,7 @@ class Releases(RuleBasedStateMachine):
 STEPS: list[int] = []
 TestReleases = Releases.TestCase
 TestReleases.settings = settings(
-    max_examples=2000 if THOROUGH else 12,
+    max_examples=2000 if THOROUGH else 5,
     stateful_step_count=6,
     deadline=None,
     derandomize=not THOROUGH,
