@@ -3,9 +3,9 @@
 import pytest
 
 from tests.sandbox.kubernetes import api_process, real_api
-from tests.sandbox.kubernetes.contract.__main__ import verdict
-from tests.sandbox.kubernetes.contract.known import KNOWN
-from tests.sandbox.kubernetes.contract.runner import STEPS, Server
+from tests.sandbox.kubernetes.apiserver.contract.__main__ import verdict
+from tests.sandbox.kubernetes.apiserver.contract.known import KNOWN
+from tests.sandbox.kubernetes.apiserver.contract.runner import STEPS, Server
 
 pytestmark = [
     pytest.mark.integration,

@@ -1,4 +1,4 @@
-"""Print the table of the contract: `python -m tests.sandbox.kubernetes.contract [--verbose]`.
+"""Print the table of the contract: `python -m tests.sandbox.kubernetes.apiserver.contract [--verbose]`.
 
 REAL_KUBECONFIG names the kubeconfig of a real API server; without it, only the sandbox takes the steps. KServe's own
 definition is installed there from CRD_FILE (`../shared/kube/inferenceservice-crd.json.xz` by default), if it is there.
@@ -7,8 +7,8 @@ definition is installed there from CRD_FILE (`../shared/kube/inferenceservice-cr
 import sys
 
 from tests.sandbox.kubernetes import api_process, real_api
-from tests.sandbox.kubernetes.contract.known import KNOWN, aged
-from tests.sandbox.kubernetes.contract.runner import STEPS, Answer, Server, difference
+from tests.sandbox.kubernetes.apiserver.contract.known import KNOWN, aged
+from tests.sandbox.kubernetes.apiserver.contract.runner import STEPS, Answer, Server, difference
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """Steps that patch, validate, apply, watch and ask for other forms."""
 
-from tests.sandbox.kubernetes.contract.steps import (
+from tests.sandbox.kubernetes.apiserver.contract.steps import (
     APPLY,
     ISVC,
     JSON,

@@ -16,7 +16,7 @@ from sandbox.kubernetes.apiserver.resources import (
 )
 from tests.sandbox.kubernetes.scripted import NAME, NAMESPACE, READY, Scripted, condition, message, predictor, revision
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DENIED = (
     'admission webhook "validation.webhook.serving.knative.dev" denied the request: validation failed: '
     "must not set the field(s): spec.template.spec"

@@ -8,8 +8,8 @@ from typing import Any
 import urllib3
 from kubernetes import client
 
-from tests.sandbox.kubernetes.contract import objects, writes
-from tests.sandbox.kubernetes.contract.steps import Memory, Step
+from tests.sandbox.kubernetes.apiserver.contract import objects, writes
+from tests.sandbox.kubernetes.apiserver.contract.steps import Memory, Step
 
 urllib3.disable_warnings()
 STEPS: list[Step] = [

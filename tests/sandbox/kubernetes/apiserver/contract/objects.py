@@ -1,6 +1,6 @@
 """Steps that create, read, list, replace and delete."""
 
-from tests.sandbox.kubernetes.contract.steps import (
+from tests.sandbox.kubernetes.apiserver.contract.steps import (
     EVENTS,
     ISVC,
     LIST,
