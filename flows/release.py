@@ -18,7 +18,7 @@ from tasks.release.rollout import begin, deploy_at_zero, finish, go_live, shift_
 from tasks.release.shadow import shadow
 from tasks.release.smoke import smoke_test
 from tasks.release.token import require_lasting
-from tasks.release.undo import ForeignChange, settle, undone_on_failure
+from tasks.release.undo import ForeignChange, give_up, undone_on_failure
 from tasks.sagemaker.registry import RegisteredModel, package_number, record_release
 
 STEPS = [10, 50, 100]
@@ -70,6 +70,9 @@ def release(
             release nothing.
     """
     model = find_model(portfolio, version)
+    if foreign_change == "give up":
+        get_run_logger().info("earlier release: %s", give_up(portfolio))
+        return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)
     if acted_upon(model, approved_at):
         get_run_logger().info("%s has already been released since its approval: nothing to do", model.version)
         return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)
@@ -82,9 +85,6 @@ def release(
     limits = limits or ReleaseLimits()
     longest = limits.longest_seconds(steps)
     require_lasting(longest)
-    if foreign_change == "give up":
-        get_run_logger().info("earlier release: %s", settle(portfolio, foreign_change) or "there is none")
-        return ReleaseOutcome(portfolio=portfolio, model_version=model.version, url=None, changed=False)
     rollout = begin(model, limits.ready_seconds, foreign_change, longest)
     if rollout is None:
         get_run_logger().info("%s already serves", model.version)

@@ -41,6 +41,8 @@ def rollback(portfolio: Portfolio, reason: Reason = "", foreign_change: Foreign 
     if undone := settle_dead_release(portfolio, foreign_change):
         get_run_logger().info("settled a release that had died half-way: %s", undone)
         return None
+    if foreign_change == "give up":
+        return None
     swap = withdraw(portfolio, reason)
     rollout = begin(swap.good, None, foreign_change)
     url = None

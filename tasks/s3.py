@@ -41,15 +41,20 @@ def digest(*parts: object, length: int = 16) -> str:
 
 def read_json(uri: str) -> dict[str, Any] | None:
     """Return the JSON document at `uri`, None if there is none."""
+    found = read_tagged(uri)
+    return found[0] if found else None
+
+
+def read_tagged(uri: str) -> tuple[dict[str, Any], str] | None:
+    """Return the JSON document at `uri` and its entity tag, None if there is none."""
     bucket, key = split(uri)
     try:
-        body = client().get_object(Bucket=bucket, Key=key)["Body"].read()
+        found = client().get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
             return None
         raise
-    document: dict[str, Any] = json.loads(body)
-    return document
+    return json.loads(found["Body"].read()), found["ETag"]
 
 
 def write_json(uri: str, document: dict[str, Any]) -> None:
@@ -59,12 +64,21 @@ def write_json(uri: str, document: dict[str, Any]) -> None:
 
 def create_json(uri: str, document: dict[str, Any]) -> bool:
     """Write a JSON document only if there is none yet; return whether this call wrote it."""
+    return _write_if(uri, document, IfNoneMatch="*")
+
+
+def replace_json(uri: str, document: dict[str, Any], tag: str) -> bool:
+    """Write a JSON document only over the one with that entity tag; return whether this call wrote it."""
+    return _write_if(uri, document, IfMatch=tag)
+
+
+def _write_if(uri: str, document: dict[str, Any], **condition: str) -> bool:
     bucket, key = split(uri)
     body = json.dumps(document, indent=1, sort_keys=True, default=str).encode()
     try:
-        client().put_object(Bucket=bucket, Key=key, Body=body, IfNoneMatch="*")
+        client().put_object(Bucket=bucket, Key=key, Body=body, **condition)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"):
+        if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"):
             return False
         raise
     return True

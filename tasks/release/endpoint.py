@@ -158,17 +158,6 @@ def _authorities() -> ssl.SSLContext | bool:
         raise ReleaseError(f"CREDIT_CA_BUNDLE {path} cannot be read as PEM certificates: {error}") from error
 
 
-def answers(url: str | None) -> bool:
-    """Return whether a model server behind a URL says that it is ready."""
-    if url is None:
-        return False
-    try:
-        with Endpoint(url, attempts=1) as server:
-            return server.is_ready()
-    except ReleaseError:
-        return False
-
-
 def version_at(url: str) -> str | None:
     """Return the model version that the server behind a URL has loaded, None if it does not say so now."""
     try:

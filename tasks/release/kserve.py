@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -36,6 +36,8 @@ BUSY = (429, 500, 502, 503, 504)
 CHANGE_ATTEMPTS = 20
 # KServe repeats what failed once, for example because a webhook was away; what lasts longer is final.
 REFUSAL_SECONDS = 10.0
+# What the status said before a change is not about the change, unless KServe still says it after so long.
+STALE_SECONDS = 30.0
 
 
 @lru_cache(maxsize=1)
@@ -90,7 +92,14 @@ def is_being_deleted(service: Service) -> bool:
     return bool(service["metadata"].get("deletionTimestamp"))
 
 
-def change(name: str, patch: Spec, *, expecting: Callable[[Spec], bool], wanted: Spec | None = None) -> Service:
+def change(
+    name: str,
+    patch: Spec,
+    *,
+    expecting: Callable[[Spec], bool],
+    wanted: Sequence[Spec] = (),
+    still: Check = lambda _: True,
+) -> Service:
     """Merge-patch `spec.predictor` if it is as expected, so that no other writer's change is overwritten.
 
     If the answer to a patch is lost, the next attempt meets its own change, and knows it.
@@ -99,11 +108,12 @@ def change(name: str, patch: Spec, *, expecting: Callable[[Spec], bool], wanted:
         name: the InferenceService.
         patch: fields to change; None removes a field.
         expecting: check of the current predictor spec.
-        wanted: a spec that is expected, to show how the current one differs.
+        wanted: specs that are expected, to show how the current one differs from the nearest of them.
+        still: check of the whole object, whose state the patch rests on.
 
     Raises:
         ConflictError: another writer has changed the spec.
-        ReleaseError: the object is gone, or the role may not patch it.
+        ReleaseError: the object is gone, the state is another one, or the role may not patch it.
     """
     tried = False
     for attempt in range(CHANGE_ATTEMPTS):
@@ -113,6 +123,8 @@ def change(name: str, patch: Spec, *, expecting: Callable[[Spec], bool], wanted:
             return service
         if not expecting(spec):
             raise ConflictError(_changed_by_others(name, spec, wanted))
+        if not still(service):
+            raise ReleaseError(f"inferenceservice {name} has changed its state meanwhile: {summary(service)}")
         tried = True
         try:
             return _patch(name, {"spec": {"predictor": patch}}, service["metadata"]["resourceVersion"])
@@ -123,12 +135,34 @@ def change(name: str, patch: Spec, *, expecting: Callable[[Spec], bool], wanted:
 
 def _holds(spec: Spec, patch: Spec) -> bool:
     """Return whether a spec is as a patch leaves it."""
-    after = {name: value for name, value in {**spec, **patch}.items() if value is not None}
+    after = _patched(spec, patch)
     return served(spec) == served(after) and spec.get(CANARY) == after.get(CANARY)
 
 
-def _changed_by_others(name: str, spec: Spec, wanted: Spec | None) -> str:
-    found = "; ".join(differences(wanted, spec)) if wanted else f"it serves {served(spec).bundle_uri}"
+def _patched(value: Any, patch: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return what a merge patch (RFC 7386) makes of a value."""
+    if not isinstance(patch, dict):
+        return patch
+    old = value if isinstance(value, dict) else {}
+    merged = old | {name: _patched(old.get(name), item) for name, item in patch.items()}
+    return {name: item for name, item in merged.items() if patch.get(name, item) is not None}
+
+
+def replacement(old: Any, new: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a merge patch that makes `new` of `old`: what only `old` has becomes null, at every depth.
+
+    >>> replacement({"nodeSelector": {"a": "1", "b": "2"}, "timeout": 30}, {"nodeSelector": {"a": "1"}})
+    {'nodeSelector': {'a': '1', 'b': None}, 'timeout': None}
+    """
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    kept = {name: replacement(old.get(name), item) for name, item in new.items()}
+    return {name: kept.get(name) for name in [*old, *(name for name in new if name not in old)]}
+
+
+def _changed_by_others(name: str, spec: Spec, wanted: Sequence[Spec]) -> str:
+    nearest = sorted((differences(one, spec) for one in wanted), key=len)
+    found = "; ".join(nearest[0] if nearest else [])
     return (
         f"the predictor of inferenceservice {settings().namespace}/{name} was changed by another writer and is left as "
         f"it is ({found or 'same model and sizes'}; {CANARY} {spec.get(CANARY)}). Find out who else edits it. Then "
@@ -220,6 +254,22 @@ def wait(
         time.sleep(min(settings().poll_seconds, 2.0))
 
 
+class Standing:
+    """Tells whether something has held for a number of seconds without a break."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: float | None = None
+
+    def __call__(self, holds: bool) -> bool:
+        """Return whether it holds now and has held for long enough."""
+        if not holds:
+            self._since = None
+            return False
+        self._since = time.monotonic() if self._since is None else self._since
+        return time.monotonic() - self._since >= self._seconds
+
+
 class Failing:
     """Judges the revision under release alone; use one object for each wait.
 
@@ -231,28 +281,37 @@ class Failing:
     def __init__(self, known: set[str | None], complaint: str = "") -> None:
         self._known = known
         self._complaint = complaint
-        self._since: float | None = None
+        self._found, self._since = "", 0.0
 
     def __call__(self, service: Service) -> str:
         """Return why the revision cannot become ready, empty if it can."""
-        refused = refusal(service)
-        if refused in ("", self._complaint):
-            self._since = None
-        elif is_final(refused) or self._lasts():
+        if refused := self.refused(service):
             return f"the cluster does not take the new spec: {refused}"
         created = newest_revision(service)
         failed = load_failure(service) if created not in self._known else ""
         return f"revision {created} does not load {failed}" if failed else ""
 
-    def _lasts(self) -> bool:
-        self._since = time.monotonic() if self._since is None else self._since
-        return time.monotonic() - self._since >= REFUSAL_SECONDS
+    def refused(self, service: Service, *, finally_: bool = False) -> str:
+        """Return why the cluster does not take the spec, empty if it does, or if that may pass.
+
+        Args:
+            service: the object.
+            finally_: whether only what stands until the spec changes counts.
+        """
+        found = refusal(service)
+        if found != self._found:
+            self._found, self._since = found, time.monotonic()
+        stands = time.monotonic() - self._since
+        if not found or (finally_ and not is_final(found)):
+            return ""
+        needed = STALE_SECONDS if found == self._complaint else 0.0 if is_final(found) else REFUSAL_SECONDS
+        return found if stands >= needed else ""
 
 
 def standing(name: str, seconds: float) -> Service | None:
     """Return the InferenceService once it is ready, or as it is after `seconds`; None if there is none.
 
-    One that is being deleted is waited for to be gone.
+    One that is being deleted is waited for to be gone, for `CREDIT_READY_TIMEOUT_SECONDS` more.
 
     Raises:
         ReleaseError: its deletion does not end.
@@ -260,13 +319,14 @@ def standing(name: str, seconds: float) -> Service | None:
     deadline = time.monotonic() + seconds
     service = read(name)
     while service is not None and (is_being_deleted(service) or not is_ready(service)):
-        if time.monotonic() > deadline:
+        longest = deadline if not is_being_deleted(service) else deadline + settings().ready_timeout_seconds
+        if time.monotonic() >= longest:
             break
         time.sleep(min(settings().poll_seconds, 1.0))
         service = read(name)
     if service is not None and is_being_deleted(service):
         raise ReleaseError(
-            f"inferenceservice {settings().namespace}/{name} is still being deleted after {seconds:.0f} s (finalizers "
+            f"inferenceservice {settings().namespace}/{name} is still being deleted (finalizers "
             f"{service['metadata'].get('finalizers')}); see whether KServe's controller runs"
         )
     return service
@@ -301,12 +361,9 @@ def delete(name: str) -> None:
     except ApiException as error:
         if error.status != 404:
             raise _refused(error, "delete", name) from error
-    standing(name, settings().ready_timeout_seconds) if _is_going(name) else None
-
-
-def _is_going(name: str) -> bool:
     service = read(name)
-    return service is not None and is_being_deleted(service)
+    if service is not None and is_being_deleted(service):
+        standing(name, 0.0)
 
 
 def require_knative(service: Service, name: str) -> None:

@@ -93,15 +93,17 @@ class Rollout(BaseModel, frozen=True):
 
 
 class Settlement(NamedTuple):
-    """How an interrupted release was settled: undone, already finished, or forgotten."""
+    """How an interrupted release was settled.
+
+    Attributes:
+        done: What was done, for people.
+        bundle_uri: The bundle that was under release.
+        finished: Whether it had passed every step, and was ended instead of undone.
+    """
 
     done: str
     bundle_uri: str
-
-    @property
-    def undone(self) -> bool:
-        """Whether the endpoint went back to what it served before."""
-        return self.done == "undone"
+    finished: bool = False
 
     def __str__(self) -> str:
         """Return a phrase for people."""
@@ -110,19 +112,70 @@ class Settlement(NamedTuple):
 
 def load(portfolio: str) -> Rollout | None:
     """Return the record of a portfolio's release, None if there is none."""
-    recorded = s3.read_json(layout.release(portfolio))
-    if recorded is None:
+    found = _tagged(portfolio)
+    return found[0] if found else None
+
+
+def _tagged(portfolio: str) -> tuple[Rollout, str] | None:
+    found = s3.read_tagged(layout.release(portfolio))
+    if found is None:
         return None
+    recorded, tag = found
+    # Records of the version before this one.
     old = {"challenger_revision": recorded["undone_revision"]} if recorded.get("undone_revision") else {}
     way = {"way": Way.FIRST} if recorded["champion"] is None else {}
-    return Rollout.model_validate({**way, **old, **recorded})
+    return Rollout.model_validate({**way, **old, **recorded}), tag
+
+
+def claim(portfolio: str) -> Rollout | None:
+    """Make the record of a dead run this run's own, so that no other run settles it as well.
+
+    Returns:
+        The record, None if there is none.
+
+    Raises:
+        ReleaseError: the run that it belongs to is alive, or another run has just claimed it.
+    """
+    found = _tagged(portfolio)
+    if found is None:
+        return None
+    rollout, tag = found
+    _require_dead(rollout)
+    claimed = rollout.model_copy(update={"flow_run": context.current()})
+    if not s3.replace_json(layout.release(portfolio), claimed.model_dump(mode="json"), tag):
+        raise ReleaseError(f"another run has just begun to settle the release of {portfolio}; run this one after it")
+    return claimed
 
 
 def save(rollout: Rollout, **changes: Any) -> Rollout:  # noqa: ANN401 - fields of the record
-    """Write changes of the record and return it."""
-    changed = rollout.model_copy(update=changes)
-    s3.write_json(layout.release(rollout.portfolio), changed.model_dump(mode="json"))
+    """Write changes of the record and return it.
+
+    Raises:
+        ReleaseError: the record is no longer this run's.
+    """
+    found, changed = _tagged(rollout.portfolio), rollout.model_copy(update=changes)
+    mine = found is not None and found[0].flow_run == rollout.flow_run
+    uri = layout.release(rollout.portfolio)
+    if not (mine and found and s3.replace_json(uri, changed.model_dump(mode="json"), found[1])):
+        raise ReleaseError(_LOST.format(portfolio=rollout.portfolio))
     return changed
+
+
+_LOST = (
+    "the record of the release of {portfolio} is no longer this run's: another run has settled it, because this run "
+    "counted as ended. This run leaves the service as it is"
+)
+
+
+def require_own(rollout: Rollout) -> None:
+    """Refuse to go on with a release that another run has settled.
+
+    Raises:
+        ReleaseError: the record is gone, or another run's.
+    """
+    found = load(rollout.portfolio)
+    if found is None or found.flow_run != rollout.flow_run:
+        raise ReleaseError(_LOST.format(portfolio=rollout.portfolio))
 
 
 def create(rollout: Rollout) -> None:
@@ -133,24 +186,25 @@ def create(rollout: Rollout) -> None:
     Raises:
         ReleaseError: another release has just begun.
     """
-    if not s3.create_json(layout.release(rollout.portfolio), rollout.model_dump(mode="json")):
+    if s3.create_json(layout.release(rollout.portfolio), rollout.model_dump(mode="json")):
+        return
+    found = load(rollout.portfolio)  # the answer to one's own write may have been lost
+    if found is None or found.flow_run != rollout.flow_run or not rollout.flow_run:
         raise ReleaseError(f"another release of {rollout.portfolio} has just begun; run this one after it")
 
 
-def forget(portfolio: str) -> None:
+def forget(rollout: Rollout) -> None:
     """Delete the record: the release has ended, well or badly."""
-    s3.delete([layout.release(portfolio)])
+    require_own(rollout)
+    s3.delete([layout.release(rollout.portfolio)])
 
 
-def require_dead(rollout: Rollout) -> None:
-    """Refuse to touch a release of a live run; a record without a run, or of this run, may be settled.
-
-    Raises:
-        ReleaseError: that release is still under way.
-    """
+def _require_dead(rollout: Rollout) -> None:
+    """Refuse to touch a release of a live run; a record without a run, or of this run, may be settled."""
     if rollout.flow_run in ("", context.current()) or context.is_over(rollout.flow_run):
         return
     raise ReleaseError(
-        f"flow run {rollout.flow_run} is releasing {rollout.bundle_uri} for {rollout.portfolio}; wait for it to end or "
-        "cancel it, then run this again (if that run died unnoticed, set its state to Crashed in Prefect)"
+        f"flow run {rollout.flow_run} is releasing {rollout.bundle_uri} for {rollout.portfolio}, or settling that "
+        "release; wait for it to end or cancel it, then run this again. If that run died unnoticed, set its state to "
+        f"Crashed in Prefect; if Prefect has deleted it, delete {layout.release(rollout.portfolio)}"
     )

@@ -7,6 +7,7 @@ from tasks import s3
 from tasks.errors import ReleaseError
 from tasks.release import kserve
 from tasks.release.inference_service import served, service_name
+from tasks.release.status import CANARY, summary
 from tasks.release.undo import ForeignChange, settle
 from tasks.sagemaker.registry import RegisteredModel, list_models, record_withdrawal
 from tasks.steps import step
@@ -21,9 +22,9 @@ class Withdrawal(BaseModel, frozen=True):
 
 @step
 def settle_dead_release(portfolio: str, foreign_change: ForeignChange = "refuse") -> str | None:
-    """Undo a release that died half-way; return what was done, None if nothing had to be undone."""
+    """Undo a release that died half-way; return what was done, None if there was none or it had finished."""
     done = settle(portfolio, foreign_change)
-    return str(done) if done and done.undone else None
+    return str(done) if done and not done.finished else None
 
 
 @step
@@ -54,6 +55,11 @@ def serving(portfolio: str, models: list[RegisteredModel]) -> RegisteredModel:
         ReleaseError: there is no service, or it serves none of them.
     """
     service = kserve.read(service_name(portfolio))
+    if service and CANARY in service["spec"]["predictor"]:
+        raise ReleaseError(
+            f"portfolio {portfolio}: the InferenceService's spec is not what serves ({summary(service)}); run release "
+            "with the version of your choice and foreign_change = 'take over'"
+        )
     uri = served(service["spec"]["predictor"]).bundle_uri if service else None
     found = next((model for model in models if model.bundle_uri == uri), None)
     if found is None:

@@ -7,7 +7,6 @@ from prefect import get_run_logger
 
 from tasks.errors import ConflictError, ReleaseError
 from tasks.release import kserve, record
-from tasks.release.endpoint import answers
 from tasks.release.inference_service import inference_service, predictor, served, service_name, trial_name
 from tasks.release.kserve import Failing, wait
 from tasks.release.record import Rollout, Way
@@ -16,12 +15,12 @@ from tasks.release.status import (
     Check,
     Service,
     is_ready,
+    is_unroutable,
     latest_url,
     new_revision_at,
     newest_revision,
     refusal,
     rolled_out_revision,
-    stable_url,
     summary,
     traffic,
 )
@@ -94,17 +93,16 @@ def _against(service: Service, challenger: Spec, name: str, foreign_change: Fore
         raise ConflictError(
             f"{name} splits its traffic ({CANARY} {champion[CANARY]}; {summary(service)}), and no release is recorded. "
             "Somebody set that by hand, or deleted the record of a release. Run release with foreign_change = "
-            f"'take over' to give everything to {rolled_out_revision(service)} first, or remove the field yourself"
+            f"'take over' to give everything to {rolled_out_revision(service)} first, or set the field to 0 yourself"
         )
     again = split and served(champion) == served(challenger)  # it makes no new revision: the one there is tested again
     broken = "" if is_ready(service) else summary(service)
-    alive = is_ready(service) or answers(stable_url(service))
     serving = rolled_out_revision(service) if split else _with_all(service)
     return {
         "champion": champion,
         "previous_revision": serving if again else newest_revision(service),
         "serving_revision": serving,
-        "way": Way.CANARY if alive and serving else Way.REPLACEMENT,
+        "way": Way.CANARY if serving and not is_unroutable(service) else Way.REPLACEMENT,
         "broken": broken or (f"its spec splits the traffic, {CANARY} {champion[CANARY]}" if split else ""),
         "complaint": refusal(service),
     }
@@ -163,8 +161,8 @@ def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
 def _change_spec(rollout: Rollout, model: RegisteredModel, percent: int | None) -> None:
     """Write the model's spec over the champion's; what only the champion's has becomes null."""
     champion = rollout.champion or {}
-    new = {**dict.fromkeys(champion), **predictor(model), CANARY: percent}
-    kserve.change(rollout.service, new, expecting=rollout.is_champions, wanted=champion)
+    new = {**kserve.replacement(champion, predictor(model)), CANARY: percent}
+    kserve.change(rollout.service, new, expecting=rollout.is_champions, wanted=[champion])
 
 
 def _at(rollout: Rollout, percent: int) -> Check:
@@ -185,9 +183,19 @@ def _astray(rollout: Rollout, service: Service) -> str:
 
     KServe gives it to the champion's predecessor if it sees 0 % before the challenger's revision (`PropagateStatus`).
     """
-    known = {rollout.serving_revision, rollout.previous_revision, newest_revision(service)}
+    newest = newest_revision(service)
+    known = {rollout.serving_revision, rollout.previous_revision, newest}
     others = {name: share for name, share in traffic(service).items() if share and name not in known}
-    return f"traffic went to a revision that is neither champion nor challenger: {others}" if others else ""
+    if not others:
+        return ""
+    return (
+        f"traffic is on {others}, which is neither the champion's revision nor the newest ({newest}): KServe has gone "
+        "back to an older one, or somebody else has changed the service"
+    )
+
+
+def _specs(rollout: Rollout) -> list[Spec]:
+    return [spec for spec in (rollout.challenger, rollout.champion) if spec]
 
 
 @step
@@ -203,7 +211,7 @@ def shift_traffic(rollout: Rollout, percent: int, before: int = 0) -> str:
     def expected(spec: Spec) -> bool:
         return rollout.is_challengers(spec) and spec.get(CANARY) == before
 
-    kserve.change(rollout.service, {CANARY: percent}, expecting=expected, wanted=rollout.challenger)
+    kserve.change(rollout.service, {CANARY: percent}, expecting=expected, wanted=_specs(rollout))
     service = _reached(rollout, _at(rollout, percent), f"{percent} % on the new revision")
     get_run_logger().info("%s: %d %% of the traffic on %s", rollout.service, percent, rollout.bundle_uri)
     return str(service["status"]["url"])
@@ -214,7 +222,7 @@ def finish(rollout: Rollout) -> str:
     """Drop the canary field and delete the release's record; return the stable URL."""
     rollout = record.save(rollout, passed=True)
     if rollout.way is Way.CANARY:
-        kserve.change(rollout.service, {CANARY: None}, expecting=rollout.is_challengers, wanted=rollout.challenger)
+        kserve.change(rollout.service, {CANARY: None}, expecting=rollout.is_challengers, wanted=_specs(rollout))
     service = _reached(rollout, _at(rollout, 100), "all traffic on the new revision")
-    record.forget(rollout.portfolio)
+    record.forget(rollout)
     return str(service["status"]["url"])

@@ -7,25 +7,26 @@ from typing import Any, Literal
 from prefect import get_run_logger
 
 from tasks import events
-from tasks.errors import ConflictError, ReleaseError
+from tasks.errors import ConflictError, ReleaseError, TaskError
 from tasks.release import kserve, record
 from tasks.release.endpoint import version_at
 from tasks.release.inference_service import trial_name, version_in
-from tasks.release.kserve import Failing, wait
+from tasks.release.kserve import STALE_SECONDS, Failing, wait
 from tasks.release.record import Rollout, Settlement, Way
 from tasks.release.status import (
     CANARY,
     Check,
     Service,
     has_no_traffic,
-    is_final,
+    is_ready,
     is_unroutable,
     latest_url,
     new_revision_at,
     newest_revision,
-    refusal,
     rolled_out_revision,
+    stable_url,
 )
+from tasks.sagemaker.registry import get_model, record_release
 from tasks.steps import step
 
 Spec = dict[str, Any]
@@ -47,25 +48,33 @@ def settle(portfolio: str, foreign_change: ForeignChange = "refuse") -> Settleme
         ReleaseError: that release is still under way.
         ConflictError: somebody else has changed the service, and `foreign_change` is `refuse`.
     """
-    rollout = record.load(portfolio)
+    rollout = record.claim(portfolio)
     if rollout is None:
         return None
-    record.require_dead(rollout)
     get_run_logger().warning("portfolio %s: an earlier release was interrupted; settling it first", portfolio)
     try:
-        done = _ended(rollout) or undo(rollout)
+        if url := _ended(rollout):
+            _announce(rollout, url)
+            record.forget(rollout)
+            return Settlement("already finished", rollout.bundle_uri, finished=True)
+        done = undo(rollout)
     except ConflictError:
         if foreign_change == "refuse":
             raise
         take_over = foreign_change == "take over"
         done = undo(rollout, expecting=lambda _: True) if take_over else "forgotten, and another writer's change kept"
-    record.forget(portfolio)
+    record.forget(rollout)
     return Settlement(done, rollout.bundle_uri)
 
 
 def _ended(rollout: Rollout) -> str | None:
-    """Do the last step of a release that has passed all others; None if it has not, or if that fails."""
-    if not _has_passed(rollout):
+    """Do the last step of a release that has passed all others, and return its URL; None if it has not, or that fails.
+
+    Raises:
+        ConflictError: another writer has changed the spec.
+    """
+    service = kserve.read(rollout.service)
+    if not rollout.passed or service is None or not rollout.is_challengers(service["spec"]["predictor"]):
         return None
     try:
         return _end(rollout)
@@ -76,21 +85,19 @@ def _ended(rollout: Rollout) -> str | None:
         return None
 
 
-def _has_passed(rollout: Rollout) -> bool:
-    """Return whether the spec is the challenger's and it has passed every step."""
-    service = kserve.read(rollout.service)
-    return rollout.passed and service is not None and rollout.is_challengers(service["spec"]["predictor"])
-
-
-def _end(rollout: Rollout) -> str:
-    """Do the last step of a release that has passed all others."""
-    kserve.delete(trial_name(rollout.portfolio))
+def _end(rollout: Rollout) -> str | None:
     kserve.change(rollout.service, {CANARY: None}, expecting=rollout.is_challengers)
     known = {rollout.previous_revision}
-    reached = new_revision_at(known, 100)
     failing = Failing(known, rollout.complaint)
-    wait(rollout.service, reached, "all traffic on the new revision", failing=failing, seconds=rollout.ready_seconds)
-    return "already finished"
+    what = "all traffic on the new revision"
+    return stable_url(wait(rollout.service, new_revision_at(known, 100), what, failing=failing))
+
+
+def _announce(rollout: Rollout, url: str) -> None:
+    """Do what the dead run could not any more: record the release, and tell."""
+    if rollout.version:
+        record_release.fn(get_model.fn(rollout.portfolio, rollout.version))
+        events.announce(events.ModelReleased(portfolio=rollout.portfolio, version=rollout.version, url=url))
 
 
 @contextmanager
@@ -109,17 +116,24 @@ def undone_on_failure(rollout: Rollout) -> Iterator[None]:
 def _roll_back_after(rollout: Rollout, reason: str) -> None:
     try:
         roll_back(rollout)
-    except ReleaseError as error:
-        text = f"{reason}; undoing that failed as well: {error}. The next run of the portfolio tries again"
-        raise type(error)(text) from error
+    except TaskError as error:
+        again = "" if isinstance(error, ConflictError) else ". The next run of the portfolio tries again"
+        raise type(error)(f"{reason}; undoing that failed as well: {error}{again}") from error
 
 
 @step
 def roll_back(rollout: Rollout) -> None:
     """Restore the champion; a failed first release is removed, because nothing served before it."""
     get_run_logger().warning("%s: rolling back", rollout.service)
+    rollout = record.save(rollout, passed=False)  # whoever goes on after a crash must undo it, and not end it
     undo(rollout)
-    record.forget(rollout.portfolio)
+    record.forget(rollout)
+
+
+@step
+def give_up(portfolio: str) -> str:
+    """Forget an interrupted release that somebody else has disturbed, and keep their change; return what was done."""
+    return str(settle(portfolio, "give up") or "there is none")
 
 
 def undo(rollout: Rollout, *, expecting: Callable[[Spec], bool] | None = None) -> str:
@@ -136,13 +150,29 @@ def undo(rollout: Rollout, *, expecting: Callable[[Spec], bool] | None = None) -
         ReleaseError: the champion does not come back in time.
         ConflictError: another writer has changed the spec.
     """
+    if rollout.way is not Way.CANARY:
+        return _withdraw(rollout)
+    service = kserve.standing(rollout.service, 0.0)
+    if service is None:
+        return "undone: somebody has deleted the service"
+    return _Undoing(rollout, expecting or rollout.is_ours).run(service["spec"]["predictor"])
+
+
+def _withdraw(rollout: Rollout) -> str:
+    """Remove a first release, or its trial. A broken service that was to be replaced has nothing to go back to."""
+    service = kserve.read(rollout.service)
+    done = "undone"
+    if service is not None and rollout.is_challengers(service["spec"]["predictor"]):
+        if rollout.way is Way.FIRST:
+            kserve.delete(rollout.service)
+        else:
+            done = "left in place of a broken one, because it passed its tests"
     kserve.delete(trial_name(rollout.portfolio))
-    undoing = _Undoing(rollout, expecting or rollout.is_ours)
-    return undoing.run() if rollout.way is Way.CANARY else undoing.withdraw()
+    return done
 
 
 class _Undoing:
-    """One attempt to undo a release.
+    """One attempt to undo a release beside a champion.
 
     The order keeps every untested revision off the traffic, and gives it back as soon as possible: 0 % on the
     challenger, which goes to the revision that still runs; the champion's spec at 0 %; all traffic; no canary field.
@@ -155,36 +185,29 @@ class _Undoing:
         self._rollout = rollout
         self._name = rollout.service
         self._expecting = expecting
+        self._failing = Failing({rollout.previous_revision}, rollout.complaint)
 
-    def withdraw(self) -> str:
-        """Remove a first release. A broken service that was to be replaced has nothing to go back to."""
-        service = kserve.read(self._name)
-        if service is None or not self._rollout.is_challengers(service["spec"]["predictor"]):
+    def run(self, spec: Spec) -> str:
+        """Undo it; `spec` is what the service has now."""
+        rollout = self._rollout
+        if rollout.is_champions(spec) and CANARY not in spec:
             return "undone"
-        if self._rollout.way is Way.FIRST:
-            kserve.delete(self._name)
-            return "undone"
-        return "left in place of a broken one, because it passed its tests"
-
-    def run(self) -> str:
-        """Undo a release beside a champion."""
-        spec = kserve.existing(self._name)["spec"]["predictor"]
-        if self._rollout.is_champions(spec) and CANARY not in spec:
-            return "undone"
-        restoring = self._rollout.is_champions(spec) and not self._rollout.is_challengers(spec)
+        restoring = rollout.is_champions(spec) and (rollout.challenger is None or not rollout.is_challengers(spec))
         taken = restoring or self._shift_back()
-        if self._rollout.broken:
+        if not taken and CANARY not in (rollout.champion or {}):
+            return self._withdraw_spec()
+        if rollout.broken:
             get_run_logger().warning("%s: what served before was broken and is not restored", self._name)
-            return f"undone, but its spec is not restored, because it was broken before ({self._rollout.broken})"
-        return self._restore() if taken else self._withdraw_spec()
+            return f"undone, but its spec is not restored, because it was broken before ({rollout.broken})"
+        return self._restore()
 
     def _shift_back(self) -> bool:
         """Give the traffic back to the revision that still runs; return whether the cluster took the challenger."""
         rollout = self._rollout
-        kserve.change(self._name, {CANARY: 0}, expecting=self._expecting, wanted=rollout.champion)
+        kserve.change(self._name, {CANARY: 0}, expecting=self._expecting, wanted=self._wanted())
         off = has_no_traffic(rollout.previous_revision)
         reached: Check = lambda s: off(s) or is_unroutable(s) or self._is_refused(s)  # noqa: E731
-        service = wait(self._name, reached, "no traffic on the challenger", seconds=rollout.ready_seconds)
+        service = wait(self._name, reached, "no traffic on the challenger")
         newest = newest_revision(service)
         if newest == rollout.previous_revision:
             return not self._is_refused(service)
@@ -192,8 +215,9 @@ class _Undoing:
         return True
 
     def _is_refused(self, service: Service) -> bool:
-        refused = refusal(service)
-        return is_final(refused) and refused != self._rollout.complaint
+        """Return whether the challenger's spec never became a revision, and never will."""
+        unchanged = newest_revision(service) == self._rollout.previous_revision
+        return bool(self._failing.refused(service, finally_=True)) and unchanged
 
     def _withdraw_spec(self) -> str:
         """Bring back the spec of a champion that never lost its revision, because the cluster refused the challenger's.
@@ -201,24 +225,39 @@ class _Undoing:
         Without a canary field: 0 % of the only revision would send KServe back to the one before it. There is nothing
         to wait for: the cluster may go on refusing, for example while a feature is off that both specs need.
         """
-        self._change(self._champion(None))
+        kserve.change(
+            self._name,
+            self._champion(None),
+            expecting=self._expecting,
+            wanted=self._wanted(),
+            still=self._is_refused,
+        )
         return "undone"
 
     def _restore(self) -> str:
         """Bring the champion's spec back as a revision of its own, with no traffic until it is ready."""
         share = self._first_share(kserve.existing(self._name))
-        self._change(self._champion(share))
+        patch = self._champion(share)
+        kserve.change(self._name, patch, expecting=self._expecting, wanted=self._wanted())
         self._wait(share, "the champion's spec ready")
         if share == 0:
-            self._change({CANARY: 100})
+            self._give({CANARY: 100})
             self._wait(100, "all traffic on the champion")
-        self._change({CANARY: None})
+        self._give({CANARY: None})
         return "undone"
+
+    def _give(self, patch: Spec) -> None:
+        """Change the share, of the champion's spec only: another run may have begun another release."""
+        kserve.change(self._name, patch, expecting=self._rollout.is_champions, wanted=self._wanted())
+
+    def _wanted(self) -> list[Spec]:
+        return [spec for spec in (self._rollout.champion, self._rollout.challenger) if spec]
 
     def _champion(self, share: int | None) -> Spec:
         """Return a patch to the champion's spec; it sets to null what only the spec in the cluster has."""
         spec = kserve.existing(self._name)["spec"]["predictor"]
-        return {**dict.fromkeys(spec), **(self._rollout.champion or {}), CANARY: share}
+        patch: Spec = kserve.replacement(spec, self._rollout.champion or {})
+        return {**patch, CANARY: share}
 
     def _first_share(self, service: Service) -> int:
         """Return the champion's share to begin with.
@@ -229,13 +268,20 @@ class _Undoing:
         dead = is_unroutable(service) and rolled_out_revision(service) == self._rollout.challenger_revision
         return 100 if dead else 0
 
-    def _change(self, patch: Spec) -> None:
-        kserve.change(self._name, patch, expecting=self._expecting, wanted=self._rollout.champion)
-
     def _wait(self, share: int, what: str) -> None:
         """Wait for the champion's new revision to be ready, to have the share, and to answer as the champion."""
         fresh = new_revision_at({self._rollout.previous_revision, self._rollout.challenger_revision}, share)
-        wait(self._name, lambda s: fresh(s) and self._answers(s), what)
+        same = self._unchanged()
+        wait(self._name, lambda s: (fresh(s) or same(s)) and self._answers(s), what)
+
+    def _unchanged(self) -> Check:
+        """Return a check that the champion's own revision is still the newest, for records of older releases.
+
+        They did not wait for the challenger's revision, so there may be none; the state must stand for a while.
+        """
+        stands = kserve.Standing(STALE_SECONDS)
+        old, known = self._rollout.challenger is None, self._rollout.previous_revision
+        return lambda s: old and stands(newest_revision(s) == known and is_ready(s))
 
     def _answers(self, service: Service) -> bool:
         """Return whether the newest revision is the champion's, as its server says."""

@@ -292,6 +292,8 @@ class Cluster:
         try:
             found = carry_out()
         except ApiError as error:
+            if kind == "killed after":
+                self.die()
             raise _exception(error) from error
         if kind == "killed after":
             self.die()
@@ -321,21 +323,24 @@ class Documents:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def read_json(self, uri: str) -> Any:
-        """Return a document."""
+    def read_tagged(self, uri: str) -> Any:
+        """Return a document and its entity tag."""
         self._cluster.alive()
         found = self._cluster.documents.get(uri)
-        return json.loads(found) if found else None
+        return (json.loads(found), found) if found else None
 
     def create_json(self, uri: str, document: Any) -> bool:
         """Write a document unless there is one."""
         self._cluster.alive()
         return self._cluster.documents.setdefault(uri, written := json.dumps(document)) is written
 
-    def write_json(self, uri: str, document: Any) -> None:
-        """Write a document."""
+    def replace_json(self, uri: str, document: Any, tag: str) -> bool:
+        """Write a document over the one with that entity tag."""
         self._cluster.alive()
+        if self._cluster.documents.get(uri) != tag:
+            return False
         self._cluster.documents[uri] = json.dumps(document)
+        return True
 
     def delete(self, uris: list[str]) -> None:
         """Delete documents."""
@@ -355,11 +360,13 @@ class World:
     def __init__(self, cluster: Cluster, behaviours: Mapping[str, Behaviour]) -> None:
         self.cluster = cluster
         self.behaviours = behaviours
-        self.tested: set[str] = set()
-        self.passed: set[str] = set()
+        self.tested: set[str] = set()  # passed the smoke test, and has not failed since
+        self.passed: set[str] = set()  # passed every step, and has not failed since
+        self.recorded: list[str] = []
         self.limits = ReleaseLimits()
         self._runs = count(1)
         self.run = ""
+        self.live: set[str] = set()  # as Prefect sees it
 
     def release(self, version: str, **options: Any) -> str:
         """Run the release flow; return `released`, `unchanged`, `killed`, or why it failed."""
@@ -372,7 +379,6 @@ class World:
             return "unchanged"
         with undo.undone_on_failure(started):
             flows.release._roll_out(started, model, [10, 50, 100], self.limits)
-        self.passed.add(version)
         return "released"
 
     def rollback(self, version: str) -> str:
@@ -380,14 +386,15 @@ class World:
         return self._attempt(lambda: self._rollback(version))
 
     def _rollback(self, version: str) -> str:
-        if (done := undo.settle(PORTFOLIO)) and done.undone:
+        if version not in self.passed:
+            return "unchanged"  # a rollback goes to a version that has served before
+        if (done := undo.settle(PORTFOLIO)) and not done.finished:
             return "undone"
         started = rollout.begin.fn(self.model(version))
         if started is None:
             return "unchanged"
         with undo.undone_on_failure(started):
             flows.rollback._roll_out(started, self.model(version))
-        self.passed.add(version)
         return "released"
 
     def give_up(self) -> str:
@@ -400,13 +407,17 @@ class World:
 
     def _attempt(self, work: Callable[[], str]) -> str:
         self.cluster.dead = False
-        self.run = f"run-{next(self._runs)}"
+        outer, self.run = self.run, f"run-{next(self._runs)}"
+        self.live.add(self.run)
         try:
             return work()
         except KilledError:
             return "killed"
         except ReleaseError as error:
             return f"failed: {error}"
+        finally:
+            self.live.discard(self.run)
+            self.run = outer
 
     def model(self, version: str) -> RegisteredModel:
         """Return a registered model."""
@@ -422,15 +433,21 @@ class World:
         """Check the version that a URL reaches, and whether it answers as its bundle says."""
         self.cluster.clock.sleep(0.5)
         found = self.version_at(url)
+        self.tested.discard(model.version)
         if found != model.version or not self.behaviours[found].right:
             raise ReleaseError(f"smoke test: {url} serves {found}, wrong or not {model.version}")
         self.tested.add(model.version)
+        if TRIAL in url:
+            self.passed.add(model.version)
 
     def watch(self, release: Rollout, percent: int, _limits: object, _before: object) -> None:
         """Watch one step of traffic."""
         self.cluster.clock.sleep(settings().release_dwell_seconds)
         if self.behaviours[release.version].fails_at == percent:
+            self.passed.discard(release.version)
             raise ReleaseError(f"{release.service} at {percent} %: answers are 5xx")
+        if percent == 100:
+            self.passed.add(release.version)
 
     def version_at(self, url: str) -> str | None:
         """Return the model version of the server that a URL leads to now."""
@@ -468,13 +485,15 @@ def world(cluster: Cluster, behaviours: Mapping[str, Behaviour]) -> Iterator[Wor
             patch.setattr(module, "time", cluster.clock)
         patch.setattr(record, "s3", documents)
         patch.setattr(context, "current", lambda: found.run)
-        patch.setattr(context, "is_over", lambda _: True)
+        patch.setattr(context, "is_over", lambda run: run not in found.live)
         for module in (rollout, undo, shadow, smoke):
             patch.setattr(module, "get_run_logger", lambda: logger)
-        patch.setattr(undo, "events", SimpleNamespace(announce=lambda _: None, ReleaseRolledBack=lambda **_: None))
+        told = dict.fromkeys(("ModelReleased", "ReleaseRolledBack"), lambda **_: None)
+        patch.setattr(undo, "events", SimpleNamespace(announce=lambda _: None, **told))
+        patch.setattr(undo, "get_model", SimpleNamespace(fn=lambda _, version: found.model(version)))
+        patch.setattr(undo, "record_release", SimpleNamespace(fn=lambda model: found.recorded.append(model.version)))
         patch.setattr(undo, "roll_back", undo.roll_back.fn)
         patch.setattr(undo, "version_at", found.version_at)
-        patch.setattr(rollout, "answers", lambda url: found.version_at(url) is not None)
         for flow in (flows.release, flows.rollback):
             for step in ("deploy_at_zero", "finish", "go_live", "shift_traffic", "try_out"):
                 patch.setattr(flow, step, getattr(rollout, step).fn)

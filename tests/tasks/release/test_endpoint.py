@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from tasks.errors import ReleaseError
 from tasks.release import kserve, retries
-from tasks.release.endpoint import Endpoint, answers, version_at
+from tasks.release.endpoint import Endpoint, version_at
 from tasks.settings import settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("release_settings")]
@@ -113,8 +113,6 @@ def test_a_token_that_is_not_taken_is_not_the_models_fault(status):
 def test_nobody_there_is_no_answer_and_no_version():
     with serving(Script()) as url:
         pass
-    assert not answers(url)
-    assert not answers(None)
     assert version_at(url) is None
 
 
