@@ -335,7 +335,8 @@ def test_a_run_that_counted_as_ended_leaves_what_another_run_has_released():
         def overtaken(*given) -> None:
             if not done:
                 here.live.discard(here.run)  # somebody sets its state to Crashed
-                done.append(here.release("challenger"))
+                done.append("")
+                done[0] = here.release("challenger")
             watch(*given)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -355,7 +356,8 @@ def test_two_runs_do_not_settle_one_release():
 
         def overtaken(name: str, *given, **options):
             if not second:
-                second.append(here.release("challenger"))
+                second.append("")
+                second[0] = here.release("challenger")
             return wait(name, *given, **options)
 
         with pytest.MonkeyPatch.context() as patch:
