@@ -43,14 +43,25 @@ def install_kserves_own(api: client.ApiClient, *namespaces: str) -> None:
     _install(api, kserves_own(), namespaces)
 
 
-def _install(api: client.ApiClient, thing: dict, namespaces: tuple[str, ...]) -> None:
-    extensions = client.ApiextensionsV1Api(api)
+def _define(extensions: client.ApiextensionsV1Api, thing: dict) -> None:
+    name = thing["metadata"]["name"]
     try:
         extensions.create_custom_resource_definition(thing)
-    except client.ApiException:
-        current = extensions.read_custom_resource_definition(thing["metadata"]["name"])
+    except client.ApiException as error:
+        if error.status != 409:
+            raise
+        current = extensions.read_custom_resource_definition(name)
         metadata = {**thing["metadata"], "resourceVersion": current.metadata.resource_version}
-        extensions.replace_custom_resource_definition(thing["metadata"]["name"], {**thing, "metadata": metadata})
+        extensions.replace_custom_resource_definition(name, {**thing, "metadata": metadata})
+
+
+def _install(api: client.ApiClient, thing: dict, namespaces: tuple[str, ...]) -> None:
+    extensions = client.ApiextensionsV1Api(api)
+    for _ in range(20):  # another test process may be installing it at the same time
+        with contextlib.suppress(client.ApiException):
+            _define(extensions, thing)
+            break
+        time.sleep(0.1)
     custom = client.CustomObjectsApi(api)
     for _ in range(50):  # the API server takes a moment to serve the definition
         try:

@@ -20,6 +20,11 @@ def model(
     return RegisteredModel(**known, released_at=days[0], withdrawn_at=days[1])
 
 
+@pytest.fixture(autouse=True)
+def _kept(monkeypatch) -> None:
+    monkeypatch.setattr("tasks.release.rollback.s3.list_keys", lambda uri: [uri])
+
+
 @pytest.mark.parametrize(
     ("others", "chosen"),
     [
