@@ -99,12 +99,15 @@ def read_tally(text: str) -> tuple[float, Tally]:
 class Meter:
     """Counts a revision's answers since the meter was created; start times distinguish its pods.
 
+    A pod that has started since then counts from its first answer: one that crashes and restarts hides nothing.
+
     Args:
         url: tag URL of the revision; None to read nothing.
     """
 
     def __init__(self, url: str | None) -> None:
         self.url = url
+        self._began = time.time()
         self._first: dict[float, Tally] = {}
         self._last: dict[float, Tally] = {}
         self._silences = 0
@@ -125,7 +128,7 @@ class Meter:
                     raise
             else:
                 self._silences = 0
-                self._first.setdefault(started, tally)
+                self._first.setdefault(started, tally if started < self._began else Tally())
                 self._last[started] = tally
         return _sum(self._last[pod] - self._first[pod] for pod in self._last)
 

@@ -1,6 +1,7 @@
 """A challenger under traffic is judged by what the servers count, pod by pod, and only where there is enough of it."""
 
 import bisect
+import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -116,6 +117,14 @@ def pods() -> Iterator[Pods]:
 
 def answered(number: int, started: float) -> str:
     return server_text([("predict", 200, 0.001)] * number, started)
+
+
+def test_a_pod_that_restarts_hides_no_answers(pods: Pods, platform: Settings):
+    assert platform
+    later = time.time() + 60
+    pods.texts = [answered(100, 1.0), answered(50, later), answered(50, later + 1)]
+    meter = Meter(pods.url)
+    assert [meter.read().requests for _ in range(3)] == [0, 50, 100]
 
 
 def test_pods_are_told_apart_and_counted_from_the_first_look(pods: Pods, platform: Settings):
