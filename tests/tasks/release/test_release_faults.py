@@ -15,6 +15,8 @@ from tasks.release.rollback import choose
 from tasks.release.status import CANARY
 from tests.tasks.release.simulation import PORTFOLIO, SERVICE, Behaviour, Cluster, Fault, World, world
 
+pytestmark = pytest.mark.slow
+
 # Seconds between two runs of each loop, as on a busy cluster.
 DELAYS = dict(zip(Loops.NAMES, (0.4, 0.2, 0.2, 0.3, 0.3, 0.4), strict=True))
 RECORD = f"s3://lake/releases/{PORTFOLIO}.json"
