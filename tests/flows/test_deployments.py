@@ -15,6 +15,9 @@ from tasks import events
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 TRIGGER_FIELDS = set(DeploymentEventTrigger.model_fields)
+# The first schedule of a process imports croniter, which starts a process to ask for the machine's word size. Here, and
+# not in a test, because a unit test may start none.
+CronSchedule(cron="0 0 * * *")
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])
