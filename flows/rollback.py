@@ -5,18 +5,17 @@ from typing import Annotated
 from prefect import flow, get_run_logger, runtime
 
 from flows.portfolio import Portfolio, shown
-from flows.release import ReleaseOutcome
+from flows.release import Foreign, ReleaseOutcome
 from tasks import events
 from tasks.release.limits import ReleaseLimits
 from tasks.release.record import Rollout, Way
 from tasks.release.rollback import Withdrawal, settle_dead_release, withdraw
 from tasks.release.rollout import begin, deploy_at_zero, finish, go_live, shift_traffic, try_out
 from tasks.release.smoke import smoke_test
-from tasks.release.undo import ForeignChange, undone_on_failure
+from tasks.release.undo import undone_on_failure
 from tasks.sagemaker.registry import RegisteredModel, record_release
 
 Reason = Annotated[str, shown("Reason", max_length=256)]
-Foreign = Annotated[ForeignChange, shown("If somebody else has changed the service")]
 
 
 def run_name() -> str:

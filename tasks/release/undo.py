@@ -125,7 +125,7 @@ def _roll_back_after(rollout: Rollout, reason: str) -> None:
 def roll_back(rollout: Rollout) -> None:
     """Restore the champion; a failed first release is removed, because nothing served before it."""
     get_run_logger().warning("%s: rolling back", rollout.service)
-    rollout = record.save(rollout, passed=False)  # whoever goes on after a crash must undo it, and not end it
+    rollout = record.save(rollout, passed=False)  # a run that goes on after a crash must undo it, and not end it
     undo(rollout)
     record.forget(rollout)
 
@@ -227,7 +227,7 @@ class _Undoing:
         """
         kserve.change(
             self._name,
-            self._champion(None),
+            self._champion(kserve.existing(self._name), None),
             expecting=self._expecting,
             wanted=self._wanted(),
             still=self._is_refused,
@@ -236,8 +236,9 @@ class _Undoing:
 
     def _restore(self) -> str:
         """Bring the champion's spec back as a revision of its own, with no traffic until it is ready."""
-        share = self._first_share(kserve.existing(self._name))
-        patch = self._champion(share)
+        found = kserve.existing(self._name)
+        share = self._first_share(found)
+        patch = self._champion(found, share)
         kserve.change(self._name, patch, expecting=self._expecting, wanted=self._wanted())
         self._wait(share, "the champion's spec ready")
         if share == 0:
@@ -253,10 +254,9 @@ class _Undoing:
     def _wanted(self) -> list[Spec]:
         return [spec for spec in (self._rollout.champion, self._rollout.challenger) if spec]
 
-    def _champion(self, share: int | None) -> Spec:
+    def _champion(self, found: Service, share: int | None) -> Spec:
         """Return a patch to the champion's spec; it sets to null what only the spec in the cluster has."""
-        spec = kserve.existing(self._name)["spec"]["predictor"]
-        patch: Spec = kserve.replacement(spec, self._rollout.champion or {})
+        patch: Spec = kserve.replacement(found["spec"]["predictor"], self._rollout.champion or {})
         return {**patch, CANARY: share}
 
     def _first_share(self, service: Service) -> int:

@@ -140,7 +140,7 @@ class Releases(RuleBasedStateMachine):
 
     @rule(version=st.sampled_from(VERSIONS), at=st.integers(0, 60), edit=st.sampled_from(list(EDITS)))
     def disturbed_release(self, version, at, edit) -> None:
-        """Somebody else edits the service in mid-release; whoever takes over gets on."""
+        """Somebody else edits the service in mid-release; a run that takes over gets on."""
         self.arm([(at, edit)])
         self.here.release(version)
         self.cluster.faults = {}
