@@ -18,6 +18,7 @@ from sandbox.aws.events.bus import publish
 from sandbox.aws.events.sources import event
 from sandbox.aws.logs import LogStream
 from sandbox.aws.roles import access_key, credentials
+from sandbox.containers import Limits, Mount
 
 STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.1
@@ -35,6 +36,7 @@ class _Run:
     definition: dict[str, Any]
     task_role: str | None
     execution_role: str | None
+    size: dict[str, Any]
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
@@ -63,6 +65,7 @@ class RunningTasks:
             definition.container_definitions[0],
             task_role=getattr(definition, "task_role_arn", None),
             execution_role=getattr(definition, "execution_role_arn", None),
+            size={name: getattr(definition, name, None) for name in ("cpu", "memory")},
         )
         _move(task, "PROVISIONING")
         self._runs[task.id] = run
@@ -97,6 +100,8 @@ class RunningTasks:
                 folder=self._app(),
                 on_line=log.line if log else lambda _: None,
                 foreign=FOREIGN,
+                mounts=self._mounts(run),
+                limits=_limits(run),
             )
         except JobError as error:
             task.stopped_reason = f"CannotPullContainerError: {error}"
@@ -137,7 +142,6 @@ class RunningTasks:
         given = {entry["name"]: entry["value"] for entry in _override(run, "environment") or []}
         # What the ECS agent and the region give a container: credentials of the task role, and the AWS endpoint.
         agent = {
-            "HOME": str(self._context.folder("ecs", run.task.id)),
             "AWS_ENDPOINT_URL": self._context.endpoint,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
@@ -147,6 +151,13 @@ class RunningTasks:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
         return agent | own | given
+
+    def _mounts(self, run: _Run) -> tuple[Mount, ...]:
+        """Return the home folder, and the kubeconfig that stands for access to EKS."""
+        home = Mount("/home/credit", self._context.folder("ecs", run.task.id), variable="HOME")
+        home.source.chmod(0o777)  # the image's user is not this process's
+        config = self._environment(run).get("KUBECONFIG")
+        return (home, Mount(config, Path(config), read_only=True)) if config else (home,)
 
     def _log(self, run: _Run) -> LogStream | None:
         logging = run.definition.get("logConfiguration") or {}
@@ -162,6 +173,17 @@ class RunningTasks:
 def _override(run: _Run, name: str) -> Any:  # noqa: ANN401 - JSON of the request
     overrides = (run.task.overrides or {}).get("containerOverrides") or []
     return next((o.get(name) for o in overrides if o.get("name") == run.definition["name"]), None)
+
+
+def _limits(run: _Run) -> Limits:
+    """Return the container's limits: cpu in 1/1024 of a core and memory in MiB, of the container or its task."""
+    sources = (run.definition, run.task.overrides or {}, run.size)
+    cpus, memory = (float(next(filter(None, (at.get(n) for at in sources)), 0)) for n in ("cpu", "memory"))
+    return Limits(
+        cpus=cpus / 1024 or None,
+        memory=int(memory * 2**20) or None,
+        read_only_root=bool(run.definition.get("readonlyRootFilesystem")),
+    )
 
 
 def _move(task: Any, status: str) -> None:  # noqa: ANN401 - moto's
