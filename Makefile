@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve prove-release plan deploy destroy connect lock clean
+.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve prove-release plan deploy destroy connect lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -104,6 +104,9 @@ soak-landing: $(READY) ## fifty files in a minute, each ingested once, one train
 
 soak-kills: $(READY) ## flows killed at random moments and run again, a quarter of an hour: make soak-kills [KILLS=20] [SEED=7]
 	@$(BIN)/python -m benchmarks.soak.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+soak-sigterm: $(READY) ## SIGTERM at 20 moments of each built image's life (needs make images): make soak-sigterm [MOMENTS=20]
+	@$(BIN)/python -m benchmarks.soak.sigterm --engine $(or $(notdir $(RUNNER)),podman) $(if $(MOMENTS),--moments $(MOMENTS))
 
 prove-release: $(READY) ## the protocol of a release in many thousand histories, in simulated time (an hour)
 	@RELEASE_PROOF=thorough $(BIN)/python -m pytest -n 2 tests/tasks/release/test_protocol.py
