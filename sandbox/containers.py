@@ -19,6 +19,7 @@ _LABEL = "credit.sandbox"
 # What every image gets here and not on AWS: the sandbox's endpoints, and no proxy on the way to them.
 _HERE = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED", "NO_PROXY", "no_proxy")
 _ENGINES = ("podman", "docker")
+_RUN = ("run", "--rm", "--network", "host", "--pull", "never", "--no-healthcheck", "--log-driver", "none")
 
 
 class ContainerSetupError(RuntimeError):
@@ -114,7 +115,7 @@ def command(
 
 
 def check() -> None:
-    """Check that the engine and all images are there.
+    """Check that the engine runs containers, and that all images are there.
 
     Raises:
         ContainerSetupError: One is missing.
@@ -129,6 +130,9 @@ def check() -> None:
             raise ContainerSetupError(f"{engine} is not installed: install it, or run without CONTAINERS") from error
         if found.returncode:
             raise ContainerSetupError(f"there is no image {images.built(name)}: run `make images` first")
+    tried = _ask(*_RUN, "--entrypoint", "true", images.built(name))
+    if tried.returncode:
+        raise ContainerSetupError(f"{engine} cannot run a container here: {tried.stderr.strip()[-500:]}")
 
 
 def remove_all() -> None:
@@ -143,8 +147,7 @@ def _run(
     image: str, arguments: list[str], environment: Mapping[str, str], mounts: tuple[Mount, ...], limits: Limits
 ) -> Command:
     name = f"credit-{uuid.uuid4().hex[:12]}"
-    words = [os.environ[ENGINE], "run", "--rm", "--name", name, "--label", f"{_LABEL}={_owner()}", "--network", "host"]
-    words += ["--pull", "never", "--no-healthcheck", "--log-driver", "none"]
+    words = [os.environ[ENGINE], *_RUN, "--name", name, "--label", f"{_LABEL}={_owner()}"]
     for mount in mounts:
         words += ["--volume", f"{mount.source}:{mount.target}{':ro' * mount.read_only}"]
     for variable in environment:
