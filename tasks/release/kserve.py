@@ -121,8 +121,7 @@ def change(
         spec = service["spec"]["predictor"]
         if tried and _holds(spec, patch):
             return service
-        if not expecting(spec):
-            raise ConflictError(_changed_by_others(name, spec, wanted))
+        require_spec(service, expecting, wanted)
         if not still(service):
             raise ReleaseError(f"inferenceservice {name} has changed its state meanwhile: {summary(service)}")
         tried = True
@@ -131,6 +130,17 @@ def change(
         except ConflictError:
             time.sleep(0.02 * attempt)
     raise ConflictError(f"inferenceservice {name} changed at each of {CHANGE_ATTEMPTS} attempts to patch it; run again")
+
+
+def require_spec(service: Service, expecting: Callable[[Spec], bool], wanted: Sequence[Spec] = ()) -> None:
+    """Refuse a predictor spec that another writer has changed; `change` describes the arguments.
+
+    Raises:
+        ConflictError: it is not as expected.
+    """
+    spec = service["spec"]["predictor"]
+    if not expecting(spec):
+        raise ConflictError(_changed_by_others(service["metadata"]["name"], spec, wanted))
 
 
 def _holds(spec: Spec, patch: Spec) -> bool:

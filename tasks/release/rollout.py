@@ -146,7 +146,7 @@ def go_live(rollout: Rollout, model: RegisteredModel) -> str:
         kserve.create(inference_service(model))
     else:
         _change_spec(rollout, model, None)
-    return str(_reached(rollout, _at(rollout, 100), "all traffic on the new revision")["status"]["url"])
+    return str(_reached(rollout, _at(rollout, 100), "all traffic on the new revision", None)["status"]["url"])
 
 
 @step
@@ -155,7 +155,7 @@ def deploy_at_zero(rollout: Rollout, model: RegisteredModel) -> str:
     _change_spec(rollout, model, 0)
     beside: Check = lambda s: traffic(s).get(str(rollout.serving_revision)) == 100  # noqa: E731
     ready = _at(rollout, 0)
-    return latest_url(_reached(rollout, lambda s: ready(s) and beside(s), "the new revision ready at 0 %"))
+    return latest_url(_reached(rollout, lambda s: ready(s) and beside(s), "the new revision ready at 0 %", 0))
 
 
 def _change_spec(rollout: Rollout, model: RegisteredModel, percent: int | None) -> None:
@@ -169,10 +169,15 @@ def _at(rollout: Rollout, percent: int) -> Check:
     return new_revision_at(rollout.previous_revision, percent)
 
 
-def _reached(rollout: Rollout, check: Check, what: str) -> Service:
+def _reached(rollout: Rollout, check: Check, what: str, percent: int | None) -> Service:
+    """Wait for what the last change leads to; `percent` is the share that its spec has, None for no such field."""
     failing = Failing({rollout.previous_revision}, rollout.complaint)
 
+    def ours(spec: Spec) -> bool:
+        return rollout.is_challengers(spec) and spec.get(CANARY) == percent
+
     def failed(service: Service) -> str:
+        kserve.require_spec(service, ours, _specs(rollout))
         return failing(service) or _astray(rollout, service)
 
     return wait(rollout.service, check, what, failing=failed, seconds=rollout.wait_seconds())
@@ -212,7 +217,7 @@ def shift_traffic(rollout: Rollout, percent: int, before: int = 0) -> str:
         return rollout.is_challengers(spec) and spec.get(CANARY) == before
 
     kserve.change(rollout.service, {CANARY: percent}, expecting=expected, wanted=_specs(rollout))
-    service = _reached(rollout, _at(rollout, percent), f"{percent} % on the new revision")
+    service = _reached(rollout, _at(rollout, percent), f"{percent} % on the new revision", percent)
     get_run_logger().info("%s: %d %% of the traffic on %s", rollout.service, percent, rollout.bundle_uri)
     return str(service["status"]["url"])
 
@@ -223,6 +228,6 @@ def finish(rollout: Rollout) -> str:
     rollout = record.save(rollout, passed=True)
     if rollout.way is Way.CANARY:
         kserve.change(rollout.service, {CANARY: None}, expecting=rollout.is_challengers, wanted=_specs(rollout))
-    service = _reached(rollout, _at(rollout, 100), "all traffic on the new revision")
+    service = _reached(rollout, _at(rollout, 100), "all traffic on the new revision", None)
     record.forget(rollout)
     return str(service["status"]["url"])

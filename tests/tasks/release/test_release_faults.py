@@ -9,7 +9,7 @@ import pytest
 import flows.release
 from sandbox.kubernetes.control.loops import Loops
 from tasks.errors import ReleaseError
-from tasks.release import undo
+from tasks.release import rollout, undo
 from tasks.release.inference_service import service_name, version_in
 from tasks.release.rollback import choose
 from tasks.release.status import CANARY
@@ -237,6 +237,23 @@ def test_a_share_that_somebody_else_sets_ends_the_release():
         done = InTheMiddle(here, cluster, {CANARY: 3}).release("challenger")
         assert "changed by another writer" in done
         assert_alone(cluster, "champion")  # the spec was still the release's own, so undoing it was safe
+
+
+def test_a_share_that_somebody_else_sets_while_a_revision_starts_ends_the_release_at_once():
+    """It waited for its own 0 % until the time was up: seen on the sandbox with loops of 1.5 s."""
+    with released(**THREE) as (here, cluster):
+        change = rollout._change_spec
+
+        def and_an_edit(*given) -> None:
+            change(*given)
+            cluster.edit({CANARY: 7})
+
+        began = cluster.clock.seconds
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rollout, "_change_spec", and_an_edit)
+            assert "changed by another writer" in here.release("challenger")
+        assert cluster.clock.seconds - began < 30
+        assert_alone(cluster, "champion")
 
 
 def test_a_canary_without_a_record_is_no_finished_release():
