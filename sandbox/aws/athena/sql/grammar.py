@@ -1,0 +1,179 @@
+"""Parses Athena's DML: sqlglot's parser of Trino, kept from what Trino's grammar does not have."""
+
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.dialects.trino import Trino
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.parsers.trino import TrinoParser
+from sqlglot.tokens import Token, TokenType
+
+from sandbox.aws.athena.sql.bound import place
+from sandbox.aws.errors import QueryError
+
+_KEPT = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "LISTAGG")
+RESERVED = frozenset(
+    "alter and as between by case cast constraint create cross cube current_catalog current_date current_path "
+    "current_role current_schema current_time current_timestamp current_user deallocate delete describe distinct drop "
+    "else end escape except execute exists extract false for from full group grouping having in inner insert intersect "
+    "into is join left like listagg localtime localtimestamp natural normalize not null on or order outer prepare "
+    "recursive right rollup select skip table then trim true uescape union unnest using values when where with".split()
+)
+# What sqlglot reads and Trino's grammar does not have.
+_FOREIGN = frozenset(
+    {
+        "DCOLON", "ILIKE", "RLIKE", "GLOB", "SIMILAR_TO", "DOUBLE_SLASH", "DIV", "CARET", "AMP", "PIPE", "TILDE", "HASH",
+        "DAT", "PARAMETER", "NULLSAFE_EQ", "COLON_EQ", "LT_AT", "AT_GT", "DAMP", "QUALIFY", "LLRR_ANGLE", "HEREDOC_STRING",
+        "NATIONAL_STRING", "RAW_STRING", "BYTE_STRING", "BIT_STRING", "L_BRACE", "R_BRACE", "DOLLAR", "BACKSLASH",
+        "ANTI", "SEMI", "ASOF", "SESSION_PARAMETER", "OPERATOR", "IRLIKE", "HASH_ARROW", "DARROW", "DHASH_ARROW",
+        "COLON", "PIVOT", "UNPIVOT", "STRAIGHT_JOIN", "PREWHERE", "CLUSTER_BY", "DISTRIBUTE_BY", "SORT_BY", "FORCE",
+        "SETTINGS", "LOCK",
+    }
+)  # fmt: skip
+
+
+class _Parser(TrinoParser):
+    """Keeps calls as they are written, and marks what the tree does not tell."""
+
+    FUNCTIONS: Any = {}
+    FUNCTION_PARSERS: Any = {name: TrinoParser.FUNCTION_PARSERS[name] for name in _KEPT}
+
+    def _parse_cast(self, strict: bool, safe: bool | None = None) -> Any:  # noqa: ANN401 - sqlglot's own signature
+        found = super()._parse_cast(strict, safe)
+        found.meta["call"] = True
+        return found
+
+    def _parse_types(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        word = self._curr.text if self._curr else ""
+        found = super()._parse_types(*arguments, **options)
+        if isinstance(found, exp.DataType):
+            found.meta["written"] = word
+        return found
+
+    def _parse_join(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        comma = self._curr is not None and self._curr.token_type == TokenType.COMMA
+        found = super()._parse_join(*arguments, **options)
+        if found is not None and not comma:
+            found.meta["word"] = True
+        return found
+
+
+class _Dialect(Trino):
+    """Trino with the parser above and subscripts as written."""
+
+    INDEX_OFFSET = 0
+    Parser = _Parser
+
+
+def parse(sql: str) -> exp.Expr:
+    """Parse one statement of Athena's DML.
+
+    Raises:
+        QueryError: Trino's grammar does not have it; the message begins with `SYNTAX_ERROR`.
+    """
+    dialect = _Dialect()
+    try:
+        tokens = dialect.tokenize(sql)
+        _check_tokens(tokens)
+        found = dialect.parser().parse(tokens, sql)
+    except TokenError as error:
+        raise syntax_error("line 1:1", f"{error}".split("\n", maxsplit=1)[0]) from error
+    except ParseError as error:
+        raise _explained(error, sql) from error
+    trees = [tree for tree in found if tree is not None]
+    if len(trees) != 1:
+        second = next(token for token in tokens if token.token_type == TokenType.SEMICOLON) if tokens else None
+        raise _mismatched(second, "Only one sql statement is allowed; ") if second else syntax_error(
+            "line 1:1", "mismatched input '<EOF>'"
+        )
+    _check_names(trees[0])
+    _check_tree(trees[0])
+    return trees[0]
+
+
+def syntax_error(where: str, what: str) -> QueryError:
+    """Return Trino's error of its parser."""
+    return QueryError(f"SYNTAX_ERROR: {where}: {what}")
+
+
+def _place(token: Token) -> str:
+    return f"line {token.line}:{max(token.col - len(token.text) + 1, 1)}"
+
+
+def _mismatched(token: Token, note: str = "") -> QueryError:
+    return syntax_error(_place(token), f"{note}mismatched input '{token.text}'. Expecting: <expression>")
+
+
+def _check_tokens(tokens: list[Token]) -> None:
+    for position, token in enumerate(tokens):
+        following = tokens[position + 1] if position + 1 < len(tokens) else None
+        name = token.token_type.name
+        if name in _FOREIGN and not _is_name(token, following):
+            raise _mismatched(token)
+        if token.text == "`":
+            raise syntax_error(_place(token), "backquoted identifiers are not supported; use double quotes to quote identifiers")
+        if name in ("EQ", "NEQ") and token.text not in ("=", "<>", "!="):
+            raise _mismatched(token)
+        if name == "STRING" and following is not None and following.token_type.name == "STRING":
+            raise _mismatched(following)
+        _check_order(token, following, tokens[position:])
+
+
+def _is_name(token: Token, following: Token | None) -> bool:
+    """Return whether a word of another dialect is a plain name here."""
+    if not token.text.isidentifier():
+        return False
+    name = token.token_type.name
+    starts = following is not None and following.token_type.name in ("VAR", "STRING", "L_PAREN", "NUMBER", "JOIN", "ROW_NUMBER")
+    return not (name in ("ILIKE", "RLIKE", "QUALIFY", "DIV", "GLOB", "SIMILAR_TO", "IRLIKE", "PIVOT", "UNPIVOT", "ASOF", "ANTI",
+                         "SEMI", "STRAIGHT_JOIN", "PREWHERE") and starts)  # fmt: skip
+
+
+def _check_order(token: Token, following: Token | None, rest: list[Token]) -> None:
+    """Refuse `LIMIT … OFFSET …` and `LIMIT a, b`: in Trino OFFSET comes first."""
+    if token.token_type.name == "LIMIT" and len(rest) > 2 and following is not None:
+        after = rest[2]
+        if after.token_type.name in ("OFFSET", "COMMA") and following.token_type.name in ("NUMBER", "ALL"):
+            raise _mismatched(after)
+
+
+_SELECT = {
+    "expressions", "from_", "joins", "where", "group", "having", "windows", "order", "limit", "offset", "distinct",
+    "with_", "laterals", "sample",
+}  # fmt: skip
+
+
+def _check_tree(tree: exp.Expr) -> None:
+    """Refuse what sqlglot's tree has room for and Trino's grammar has not."""
+    for node in tree.walk():
+        if isinstance(node, exp.Select):
+            strange = [key for key, value in node.args.items() if value and key not in _SELECT]
+            if strange:
+                raise syntax_error(place(node), f"mismatched input '{strange[0].strip('_').upper()}'")
+        elif isinstance(node, exp.Star) and any(node.args.values()):
+            raise syntax_error(place(node), "mismatched input 'EXCEPT'. Expecting: ',', 'FROM', <EOF>")
+        elif isinstance(node, exp.Is) and not isinstance(node.expression, exp.Null):
+            raise syntax_error(place(node), f"mismatched input '{node.expression.sql('trino')}'. Expecting: 'NULL'")
+        elif isinstance(node, (exp.ILike, exp.RegexpLike, exp.IntDiv, exp.Glob, exp.SimilarTo, exp.JSONExtract)):
+            raise syntax_error(place(node), f"mismatched input in {node.sql('trino')[:60]}. Expecting: <expression>")
+
+
+def _check_names(tree: exp.Expr) -> None:
+    for identifier in tree.find_all(exp.Identifier):
+        name = str(identifier.this)
+        if not identifier.args.get("quoted") and (name.lower() in RESERVED or not name[:1].isalpha() and name[:1] != "_"):
+            where = identifier.meta
+            column = int(where.get("col", 8)) - len(name) + 1
+            raise syntax_error(
+                f"line {where.get('line', 1)}:{max(column, 1)}", f"mismatched input '{name}'. Expecting: <identifier>"
+            )
+
+
+def _explained(error: ParseError, sql: str) -> QueryError:
+    found: Any = error.errors[0] if error.errors else {}
+    near = str(found.get("highlight") or "<EOF>")
+    line, column = int(found.get("line") or 1), int(found.get("col") or 1)
+    at_end = not sql.strip() or str(found.get("end_context") or "") == "" and near.strip() == sql.strip()[-len(near.strip()) :]
+    if at_end and "Expected" in str(found.get("description")):
+        near = "<EOF>"
+    return syntax_error(f"line {line}:{max(column - len(near) + 1, 1)}", f"mismatched input '{near}'. Expecting: <expression>")

@@ -1,0 +1,21 @@
+"""The database and the tables that probes read."""
+
+from typing import Any
+
+from tests.sandbox.fidelity.sql.runner import Prober
+
+DATABASE = "probes"
+_TABLES = {
+    "base": "SELECT * FROM (VALUES (BIGINT '1', 'a', 1.5e0, TIMESTAMP '2020-01-01 10:00:00.123'), "
+    "(BIGINT '2', 'b', nan(), TIMESTAMP '2020-01-02 00:00:00.000'), "
+    "(BIGINT '3', CAST(NULL AS varchar), CAST(NULL AS double), CAST(NULL AS timestamp))) AS t(id, name, v, ts)",
+}
+
+
+def furnish(session: Any, endpoint: str, bucket: str) -> str:  # noqa: ANN401 - boto3 is untyped
+    """Make the database and the tables of the probes; return the database's name."""
+    session.client("glue", endpoint_url=endpoint).create_database(DatabaseInput={"Name": DATABASE})
+    prober = Prober(session.client("athena", endpoint_url=endpoint), f"s3://{bucket}/tables/", DATABASE)
+    for name, query in _TABLES.items():
+        prober.ask(f"CREATE TABLE {name} WITH (external_location = 's3://{bucket}/{name}/') AS {query}")
+    return DATABASE
