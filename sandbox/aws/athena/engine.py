@@ -1,6 +1,5 @@
 """One query in DuckDB: stage its tables, translate it, and return typed record batches."""
 
-import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,7 +77,8 @@ class Run:
         for table in described.values():
             self._attach(table, translation.tree)
         columns = [
-            Column(name, _SHOWN.get(kind.name) or duck(kind), kind.name == "unknown") for name, kind in translation.columns
+            Column(name, _SHOWN.get(kind.name) or duck(kind), kind.name == "unknown")
+            for name, kind in translation.columns
         ]
         return translation.sql, columns
 

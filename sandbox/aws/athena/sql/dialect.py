@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from sandbox.aws.athena.sql import grammar, kinds
-from sandbox.aws.athena.sql.bound import place
+from sandbox.aws.athena.sql.binding.bound import place
+from sandbox.aws.athena.sql.binding.queries import QueryBinder
 from sandbox.aws.athena.sql.kinds import Kind
-from sandbox.aws.athena.sql.queries import QueryBinder
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
 _CATALOG = "awsdatacatalog"
@@ -91,9 +91,9 @@ def _is_cte(table: exp.Table) -> bool:
     inside: exp.Expr = table
     while node is not None:
         clause = node.args.get("with_")
-        if clause is not None and inside is not clause:
-            if any(cte.alias.lower() == name for cte in clause.expressions):
-                return True
+        visible = clause is not None and inside is not clause
+        if visible and any(cte.alias.lower() == name for cte in clause.expressions):
+            return True
         if isinstance(node, exp.With):
             for cte in node.expressions:
                 if cte is inside and not node.args.get("recursive"):

@@ -6,16 +6,16 @@ import duckdb
 
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
-_OURS = re.compile(r"(?:'~|Failure: )([A-Z_]{6,}: .*?)(?:' to INT64|$)", re.DOTALL)
+_OURS = re.compile(r"(?:'~|FunctionError: )([A-Z_]{6,}: .*?)(?:' to INT64|$)", re.DOTALL)
 # The first pattern that DuckDB's message has gives the code and the text.
-_MESSAGES = [
-    (r"must appear in the GROUP BY|must be part of the GROUP BY", "EXPRESSION_NOT_AGGREGATE: line 1:8: expression must be an "
-     "aggregate expression or appear in GROUP BY clause"),
-    (r"Division by zero|division by zero", "DIVISION_BY_ZERO: Division by zero"),
-    (r"More than one row returned by a subquery", "SUBQUERY_MULTIPLE_ROWS: Scalar sub-query has returned multiple rows"),
-    (r"aggregate function calls cannot be nested", "NESTED_AGGREGATION: line 1:8: Cannot nest aggregations"),
-    (r"WHERE clause cannot contain", "EXPRESSION_NOT_SCALAR: line 1:8: WHERE clause cannot contain aggregations"),
-]  # fmt: skip
+_MESSAGES = {
+    r"must (appear in|be part of) the GROUP BY": "EXPRESSION_NOT_AGGREGATE: line 1:8: expression must be "
+    "an aggregate expression or appear in GROUP BY clause",
+    r"[Dd]ivision by zero": "DIVISION_BY_ZERO: Division by zero",
+    r"More than one row returned by a sub": "SUBQUERY_MULTIPLE_ROWS: Scalar sub-query has returned multiple rows",
+    r"aggregate function calls cannot be nested": "NESTED_AGGREGATION: line 1:8: Cannot nest aggregations",
+    r"WHERE clause cannot contain": "EXPRESSION_NOT_SCALAR: line 1:8: WHERE clause cannot contain aggregations",
+}
 _RANGE = re.compile(r"out of range|Overflow|overflow", re.IGNORECASE)
 
 
@@ -25,7 +25,7 @@ def translated(error: duckdb.Error) -> QueryError:
     ours = _OURS.search(message)
     if ours:
         return QueryError(ours[1].strip())
-    for pattern, answer in _MESSAGES:
+    for pattern, answer in _MESSAGES.items():
         if re.search(pattern, message):
             return QueryError(answer)
     if isinstance(error, (duckdb.OutOfRangeException, duckdb.ConversionException)):

@@ -1,42 +1,43 @@
 """Parses Athena's DML: sqlglot's parser of Trino, kept from what Trino's grammar does not have."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.trino import TrinoParser
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
-from sandbox.aws.athena.sql.bound import place
+from sandbox.aws.athena.sql.binding.bound import place
 from sandbox.aws.errors import QueryError
 
 _KEPT = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "LISTAGG")
-RESERVED = frozenset(
-    "alter and as between by case cast constraint create cross cube current_catalog current_date current_path "
-    "current_role current_schema current_time current_timestamp current_user deallocate delete describe distinct drop "
-    "else end escape except execute exists extract false for from full group grouping having in inner insert intersect "
-    "into is join left like listagg localtime localtimestamp natural normalize not null on or order outer prepare "
-    "recursive right rollup select skip table then trim true uescape union unnest using values when where with".split()
-)
+_RESERVED_WORDS = """
+alter and as between by case cast constraint create cross cube current_catalog current_date current_path
+current_role current_schema current_time current_timestamp current_user deallocate delete describe distinct
+drop else end escape except execute exists extract false for from full group grouping having in inner insert
+intersect into is join left like listagg localtime localtimestamp natural normalize not null on or order
+outer prepare recursive right rollup select skip table then trim true uescape union unnest using values when
+where with
+"""
+RESERVED = frozenset(_RESERVED_WORDS.split())
 # What sqlglot reads and Trino's grammar does not have.
-_FOREIGN = frozenset(
-    {
-        "DCOLON", "ILIKE", "RLIKE", "GLOB", "SIMILAR_TO", "DOUBLE_SLASH", "DIV", "CARET", "AMP", "PIPE", "TILDE", "HASH",
-        "DAT", "PARAMETER", "NULLSAFE_EQ", "COLON_EQ", "LT_AT", "AT_GT", "DAMP", "QUALIFY", "LLRR_ANGLE", "HEREDOC_STRING",
-        "NATIONAL_STRING", "RAW_STRING", "BYTE_STRING", "BIT_STRING", "L_BRACE", "R_BRACE", "DOLLAR", "BACKSLASH",
-        "ANTI", "SEMI", "ASOF", "SESSION_PARAMETER", "OPERATOR", "IRLIKE", "HASH_ARROW", "DARROW", "DHASH_ARROW",
-        "COLON", "PIVOT", "UNPIVOT", "STRAIGHT_JOIN", "PREWHERE", "CLUSTER_BY", "DISTRIBUTE_BY", "SORT_BY", "FORCE",
-        "SETTINGS", "LOCK",
-    }
-)  # fmt: skip
+_FOREIGN_WORDS = """
+DCOLON ILIKE RLIKE GLOB SIMILAR_TO DOUBLE_SLASH DIV CARET AMP
+PIPE TILDE HASH DAT PARAMETER NULLSAFE_EQ COLON_EQ LT_AT AT_GT
+DAMP QUALIFY LLRR_ANGLE HEREDOC_STRING NATIONAL_STRING RAW_STRING BYTE_STRING BIT_STRING L_BRACE
+R_BRACE DOLLAR BACKSLASH ANTI SEMI ASOF SESSION_PARAMETER OPERATOR IRLIKE
+HASH_ARROW DARROW DHASH_ARROW COLON PIVOT UNPIVOT STRAIGHT_JOIN PREWHERE CLUSTER_BY
+DISTRIBUTE_BY SORT_BY FORCE SETTINGS LOCK
+"""
+_FOREIGN = frozenset(_FOREIGN_WORDS.split())
 
 
 class _Parser(TrinoParser):
     """Keeps calls as they are written, and marks what the tree does not tell."""
 
-    FUNCTIONS: Any = {}
-    FUNCTION_PARSERS: Any = {name: TrinoParser.FUNCTION_PARSERS[name] for name in _KEPT}
+    FUNCTIONS: ClassVar[Any] = {}
+    FUNCTION_PARSERS: ClassVar[Any] = {name: TrinoParser.FUNCTION_PARSERS[name] for name in _KEPT}
 
     def _parse_cast(self, strict: bool, safe: bool | None = None) -> Any:  # noqa: ANN401 - sqlglot's own signature
         found = super()._parse_cast(strict, safe)
@@ -79,12 +80,14 @@ def parse(sql: str) -> exp.Expr:
     except TokenError as error:
         raise syntax_error("line 1:1", f"{error}".split("\n", maxsplit=1)[0]) from error
     except ParseError as error:
-        raise _explained(error, sql) from error
+        raise _explained(error, tokens) from error
     trees = [tree for tree in found if tree is not None]
     if len(trees) != 1:
         second = next(token for token in tokens if token.token_type == TokenType.SEMICOLON) if tokens else None
-        raise _mismatched(second, "Only one sql statement is allowed; ") if second else syntax_error(
-            "line 1:1", "mismatched input '<EOF>'"
+        raise (
+            _mismatched(second, "Only one sql statement is allowed; ")
+            if second
+            else syntax_error("line 1:1", "mismatched input '<EOF>'")
         )
     _check_names(trees[0])
     _check_tree(trees[0])
@@ -111,7 +114,7 @@ def _check_tokens(tokens: list[Token]) -> None:
         if name in _FOREIGN and not _is_name(token, following):
             raise _mismatched(token)
         if token.text == "`":
-            raise syntax_error(_place(token), "backquoted identifiers are not supported; use double quotes to quote identifiers")
+            raise syntax_error(_place(token), "backquoted identifiers are not supported; use double quotes")
         if name in ("EQ", "NEQ") and token.text not in ("=", "<>", "!="):
             raise _mismatched(token)
         if name == "STRING" and following is not None and following.token_type.name == "STRING":
@@ -124,7 +127,14 @@ def _is_name(token: Token, following: Token | None) -> bool:
     if not token.text.isidentifier():
         return False
     name = token.token_type.name
-    starts = following is not None and following.token_type.name in ("VAR", "STRING", "L_PAREN", "NUMBER", "JOIN", "ROW_NUMBER")
+    starts = following is not None and following.token_type.name in (
+        "VAR",
+        "STRING",
+        "L_PAREN",
+        "NUMBER",
+        "JOIN",
+        "ROW_NUMBER",
+    )
     return not (name in ("ILIKE", "RLIKE", "QUALIFY", "DIV", "GLOB", "SIMILAR_TO", "IRLIKE", "PIVOT", "UNPIVOT", "ASOF", "ANTI",
                          "SEMI", "STRAIGHT_JOIN", "PREWHERE") and starts)  # fmt: skip
 
@@ -161,7 +171,9 @@ def _check_tree(tree: exp.Expr) -> None:
 def _check_names(tree: exp.Expr) -> None:
     for identifier in tree.find_all(exp.Identifier):
         name = str(identifier.this)
-        if not identifier.args.get("quoted") and (name.lower() in RESERVED or not name[:1].isalpha() and name[:1] != "_"):
+        if not identifier.args.get("quoted") and (
+            name.lower() in RESERVED or (not name[:1].isalpha() and name[:1] != "_")
+        ):
             where = identifier.meta
             column = int(where.get("col", 8)) - len(name) + 1
             raise syntax_error(
@@ -169,11 +181,28 @@ def _check_names(tree: exp.Expr) -> None:
             )
 
 
-def _explained(error: ParseError, sql: str) -> QueryError:
+def _explained(error: ParseError, tokens: list[Token]) -> QueryError:
     found: Any = error.errors[0] if error.errors else {}
     near = str(found.get("highlight") or "<EOF>")
     line, column = int(found.get("line") or 1), int(found.get("col") or 1)
-    at_end = not sql.strip() or str(found.get("end_context") or "") == "" and near.strip() == sql.strip()[-len(near.strip()) :]
-    if at_end and "Expected" in str(found.get("description")):
-        near = "<EOF>"
-    return syntax_error(f"line {line}:{max(column - len(near) + 1, 1)}", f"mismatched input '{near}'. Expecting: <expression>")
+    last = tokens[-1] if tokens else None
+    if last is not None and (line, column) == (last.line, last.col) and not _ends(last):
+        return syntax_error(f"line {line}:{column + 1}", "mismatched input '<EOF>'. Expecting: <expression>")
+    return syntax_error(
+        f"line {line}:{max(column - len(near) + 1, 1)}", f"mismatched input '{near}'. Expecting: <expression>"
+    )
+
+
+def _ends(token: Token) -> bool:
+    """Return whether an expression can end with a token; if not, the statement is cut off after it."""
+    return token.token_type.name in (
+        "NUMBER",
+        "STRING",
+        "IDENTIFIER",
+        "VAR",
+        "R_PAREN",
+        "R_BRACKET",
+        "STAR",
+        "NULL",
+        "END",
+    )

@@ -102,10 +102,8 @@ def as_decimal(kind: Kind) -> Kind:
 
 def common(left: Kind, right: Kind) -> Kind | None:
     """Return the type to which Trino converts both, or None if there is none."""
-    if left == right or right == UNKNOWN:
-        return left
-    if left == UNKNOWN:
-        return right
+    if right in (left, UNKNOWN) or left == UNKNOWN:
+        return right if left == UNKNOWN else left
     if left.name in NUMBERS and right.name in NUMBERS:
         return _common_number(left, right)
     if left.name in TIMES and right.name in TIMES:

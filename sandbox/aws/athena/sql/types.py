@@ -33,6 +33,8 @@ _SIMPLE = {
     "TIMESTAMP WITH TIME ZONE": ("timestamp with time zone", "timestamp", 3, 0),
     "BLOB": ("varbinary", "binary", 1073741824, 0),
 }
+
+
 def split_top_level(text: str) -> list[str]:
     """Split on commas outside brackets.
 

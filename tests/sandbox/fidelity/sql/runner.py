@@ -26,7 +26,7 @@ class Prober:
         database: The database of unqualified tables.
     """
 
-    def __init__(self, athena: Any, output: str, database: str | None = None) -> None:  # noqa: ANN401 - boto3 is untyped
+    def __init__(self, athena: Any, output: str, database: str | None = None) -> None:
         self._athena = athena
         self._output = output
         self._context = {"Database": database} if database else {}

@@ -12,7 +12,7 @@ _TABLES = {
 }
 
 
-def furnish(session: Any, endpoint: str, bucket: str) -> str:  # noqa: ANN401 - boto3 is untyped
+def furnish(session: Any, endpoint: str, bucket: str) -> str:
     """Make the database and the tables of the probes; return the database's name."""
     session.client("glue", endpoint_url=endpoint).create_database(DatabaseInput={"Name": DATABASE})
     prober = Prober(session.client("athena", endpoint_url=endpoint), f"s3://{bucket}/tables/", DATABASE)

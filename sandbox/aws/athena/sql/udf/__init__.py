@@ -7,6 +7,7 @@ import duckdb
 
 from sandbox.aws.athena.sql.udf import documents, formats, numbers, patterns, texts, times
 
+_SPECIAL: Any = "special"
 Function = tuple[Callable[..., Any], list[str], str]
 _ALL: dict[str, Function] = {
     **documents.FUNCTIONS,
@@ -23,20 +24,25 @@ def install(connection: duckdb.DuckDBPyConnection) -> None:
     for name, (function, parameters, result) in _ALL.items():
         types: Any = parameters
         kept: Any = _strict(function, len(parameters))
-        connection.create_function(f"athena_{name}", kept, types, result, null_handling="special")  # type: ignore[arg-type]
+        connection.create_function(f"athena_{name}", kept, types, result, null_handling=_SPECIAL)
 
 
 def _strict(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
     """Return NULL if an argument is NULL; DuckDB's own such handling forbids other NULLs."""
 
-    def call(*arguments: Any) -> Any:  # noqa: ANN401 - values of any type
-        return None if None in arguments else function(*arguments)
+    # ruff: noqa: ANN401 - values of any type
+    def one(a: Any) -> Any:
+        return None if a is None else function(a)
+
+    def two(a: Any, b: Any) -> Any:
+        return None if a is None or b is None else function(a, b)
+
+    def three(a: Any, b: Any, c: Any) -> Any:
+        return None if a is None or b is None or c is None else function(a, b, c)
+
+    def four(a: Any, b: Any, c: Any, d: Any) -> Any:
+        return None if None in (a, b, c, d) else function(a, b, c, d)
 
     # DuckDB counts the parameters of what it is given.
-    shapes: dict[int, Callable[..., Any]] = {
-        1: lambda a: call(a),
-        2: lambda a, b: call(a, b),
-        3: lambda a, b, c: call(a, b, c),
-        4: lambda a, b, c, d: call(a, b, c, d),
-    }
-    return shapes[arity]
+    shapes: list[Callable[..., Any]] = [one, two, three, four]
+    return shapes[arity - 1]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from sandbox.aws.athena.sql.udf.failure import Failure, invalid
+from sandbox.aws.athena.sql.udf.failure import FunctionError, invalid
 from sandbox.aws.athena.sql.udf.numbers import scientific
 
 _STEP = re.compile(r"\.(?P<name>[\w:\-]+)|\[\s*(?P<bare>[\w\-]+)\s*\]|\[\s*\"(?P<quoted>(?:[^\"\\]|\\.)*)\"\s*\]")
@@ -177,7 +177,7 @@ def text_of(document: str) -> str | None:
     """Return the text of a cast of a scalar to varchar."""
     value = _read(document)
     if isinstance(value, list):
-        raise Failure(f"INVALID_CAST_ARGUMENT: Cannot cast '{document}' to varchar")
+        raise FunctionError(f"INVALID_CAST_ARGUMENT: Cannot cast '{document}' to varchar")
     if isinstance(value, Number):
         return _number(value)
     return scalar_text(value)

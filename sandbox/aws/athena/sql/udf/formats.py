@@ -1,11 +1,15 @@
 """The function `format`: Java's format strings."""
 
 import re
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
-from sandbox.aws.athena.sql.udf.failure import Failure, invalid
+from sandbox.aws.athena.sql.udf.failure import invalid, unsupported
 
-_SPECIFIER = re.compile(r"%(?P<index>\d+\$)?(?P<flags>[-#+ 0,(]*)(?P<width>\d+)?(?:\.(?P<digits>\d+))?(?P<kind>[a-zA-Z%])")
+_SPECIFIER = re.compile(
+    r"%(?P<index>\d+\$)?(?P<flags>[-#+ 0,(]*)(?P<width>\d+)?(?:\.(?P<digits>\d+))?(?P<kind>[a-zA-Z%])"
+)
 _INTEGERS = ("tinyint", "smallint", "integer", "bigint")
 
 
@@ -57,7 +61,7 @@ def _converted(found: re.Match[str], value: str | None, kind: str, shape: str) -
     if letter == "f" and kind in ("double", "real", "decimal"):
         return _fixed(found, value)
     if letter in "eEgGaAcChH" or letter in "tT":
-        raise Failure(f"NOT_SUPPORTED: format {found[0]} (Athena may accept this; the sandbox cannot reproduce it)")
+        raise unsupported(f"format {found[0]}")
     raise invalid(f"Invalid format string: {shape} ({letter} != {kind})")
 
 
@@ -84,4 +88,6 @@ def _signed(text: str, *, negative: bool, flags: str) -> str:
     return f"+{text}" if "+" in flags else f" {text}" if " " in flags else text
 
 
-FUNCTIONS = {"format": (formatted, ["VARCHAR", "VARCHAR[]", "VARCHAR[]"], "VARCHAR")}
+FUNCTIONS: dict[str, tuple[Callable[..., Any], list[str], str]] = {
+    "format": (formatted, ["VARCHAR", "VARCHAR[]", "VARCHAR[]"], "VARCHAR")
+}

@@ -2,11 +2,13 @@
 
 import decimal
 import math
+from collections.abc import Callable
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
-from sandbox.aws.athena.sql.udf.failure import Failure, invalid
+from sandbox.aws.athena.sql.udf.failure import FunctionError, invalid
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _EXACT = decimal.Context(prec=120, rounding=decimal.ROUND_HALF_UP)
@@ -43,21 +45,21 @@ def real_text(value: float) -> str:
 def _shown(value: decimal.Decimal, scale: int) -> str:
     found = value.quantize(decimal.Decimal(1).scaleb(-scale), context=_EXACT)
     if len(found.as_tuple().digits) > 38:
-        raise Failure("NUMERIC_VALUE_OUT_OF_RANGE: Decimal overflow")
+        raise FunctionError("NUMERIC_VALUE_OUT_OF_RANGE: Decimal overflow")
     return format(found, "f")
 
 
 def decimal_divide(left: str, right: str, scale: int) -> str:
     """Divide two decimals and round half up."""
     if decimal.Decimal(right) == 0:
-        raise Failure("DIVISION_BY_ZERO: Division by zero")
+        raise FunctionError("DIVISION_BY_ZERO: Division by zero")
     return _shown(_EXACT.divide(decimal.Decimal(left), decimal.Decimal(right)), scale)
 
 
 def decimal_modulo(left: str, right: str, scale: int) -> str:
     """Return the remainder, with the sign of the dividend."""
     if decimal.Decimal(right) == 0:
-        raise Failure("DIVISION_BY_ZERO: Division by zero")
+        raise FunctionError("DIVISION_BY_ZERO: Division by zero")
     return _shown(_EXACT.remainder(decimal.Decimal(left), decimal.Decimal(right)), scale)
 
 
@@ -116,7 +118,9 @@ def bit_count(value: int, bits: int) -> int:
     if not 2 <= bits <= 64:
         raise invalid(f"Bits specified in bit_count must be between 2 and 64, got {bits}")
     if not -(1 << (bits - 1)) <= value < (1 << (bits - 1)):
-        raise invalid(f"Number must be representable with the bits specified. {value} cannot be represented with {bits} bits")
+        raise invalid(
+            f"Number must be representable with the bits specified. {value} cannot be represented with {bits} bits"
+        )
     return (value & ((1 << bits) - 1)).bit_count()
 
 
@@ -136,7 +140,7 @@ def inverse_normal_cdf(mean: float, deviation: float, share: float) -> float:
     return NormalDist(mean, deviation).inv_cdf(share)
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Callable[..., Any], list[str], str]] = {
     "double_text": (double_text, ["DOUBLE"], "VARCHAR"),
     "real_text": (real_text, ["FLOAT"], "VARCHAR"),
     "decimal_divide": (decimal_divide, ["VARCHAR", "VARCHAR", "INTEGER"], "VARCHAR"),

@@ -1,9 +1,11 @@
 """Regular expressions in Java's dialect."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
-from sandbox.aws.athena.sql.udf.failure import Failure, invalid
+from sandbox.aws.athena.sql.udf.failure import invalid, unsupported
 
 _NAMED = re.compile(r"\(\?<(?![=!])")
 _FLAGS = re.compile(r"^\(\?([imsx]+)\)")
@@ -14,7 +16,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """Compile a pattern of Java's dialect, where it says the same in Python's."""
     translated = _NAMED.sub("(?P<", pattern)
     if re.search(r"\\p\{|\\P\{|\[[^\]]*&&|\\[QEGXR]|\\h", translated):
-        raise Failure(f"NOT_SUPPORTED: regular expression {pattern} (Athena may accept this; the sandbox cannot reproduce it)")
+        raise unsupported(f"regular expression {pattern}")
     translated = re.sub(r"\\z", r"\\Z", translated)
     try:
         return re.compile(translated, re.ASCII if re.search(r"\\[dwsDWSbB]", translated) else 0)
@@ -101,7 +103,7 @@ def position(text: str, pattern: str, start: int, occurrence: int) -> int:
     return matches[occurrence - 1] if len(matches) >= occurrence else -1
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Callable[..., Any], list[str], str]] = {
     "regexp_like": (lambda text, pattern: compiled(pattern).search(text) is not None, ["VARCHAR"] * 2, "BOOLEAN"),
     "regexp_extract": (extract, ["VARCHAR", "VARCHAR", "BIGINT"], "VARCHAR"),
     "regexp_extract_all": (extract_all, ["VARCHAR", "VARCHAR", "BIGINT"], "VARCHAR[]"),

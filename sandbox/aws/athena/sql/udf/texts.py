@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import unicodedata
 import zlib
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import parse_qsl, quote_plus, unquote_plus, urlsplit
 
 from sandbox.aws.athena.sql.udf.failure import invalid
@@ -130,7 +132,7 @@ def url_part(part: str, url: str) -> str | None:
         found = urlsplit(url)
         values = {
             "host": found.hostname, "path": found.path, "protocol": found.scheme, "query": found.query,
-            "fragment": found.fragment, "port": found.port and str(found.port),
+            "fragment": found.fragment, "port": str(found.port) if found.port else None,
         }  # fmt: skip
     except ValueError:
         return None
@@ -148,7 +150,7 @@ def url_parameter(url: str, name: str) -> str | None:
     return next((value for key, value in pairs if key == name), None)
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Callable[..., Any], list[str], str]] = {
     "upper_unicode": (upper, ["VARCHAR"], "VARCHAR"),
     "lower_unicode": (lower, ["VARCHAR"], "VARCHAR"),
     "reverse_unicode": (lambda text: text[::-1], ["VARCHAR"], "VARCHAR"),

@@ -4,12 +4,26 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sandbox.aws.athena.sql.udf.failure import Failure, invalid
+from sandbox.aws.athena.sql.udf.failure import invalid, unsupported
 
-_MONTHS = "January February March April May June July August September October November December".split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _MYSQL: dict[str, Callable[[datetime], str]] = {
     "a": lambda t: _DAYS[t.weekday()][:3],
     "b": lambda t: _MONTHS[t.month - 1][:3],
@@ -77,7 +91,7 @@ def _reader(shape: str) -> re.Pattern[str]:
         piece = _READ.get(letter, re.escape(letter)) if special else re.escape(letter)
         names = set(re.findall(r"\?P<(\w)>", piece))
         if names & seen:
-            raise Failure(f"NOT_SUPPORTED: date format {shape} (Athena may accept this; the sandbox cannot reproduce it)")
+            raise unsupported(f"date format {shape}")
         seen |= names
         parts.append(piece)
     return re.compile("".join(parts), re.IGNORECASE)
@@ -87,7 +101,7 @@ def date_parse(text: str, shape: str) -> datetime:
     """Read a time in a format of MySQL."""
     found = _reader(shape).fullmatch(text)
     if not found:
-        raise invalid(f"Invalid format: \"{text}\" does not match {shape}")
+        raise invalid(f'Invalid format: "{text}" does not match {shape}')
     given = {name: value for name, value in found.groupdict().items() if value is not None}
     try:
         return _assembled(given)
@@ -109,14 +123,16 @@ def _assembled(given: dict[str, str]) -> datetime:
             raise ValueError("Value for clockhourOfHalfday must be in the range [1,12]")
         hour = int(given["h"]) % 12 + (12 if given.get("p", "am").lower() == "pm" else 0)
     fraction = int(given.get("f", "0").ljust(6, "0")[:6]) // 1000 * 1000
-    found = datetime(year, month, int(given.get("d", 1)), hour, int(given.get("i", 0)), int(given.get("s", 0)), fraction)  # noqa: DTZ001
+    found = datetime(
+        year, month, int(given.get("d", 1)), hour, int(given.get("i", 0)), int(given.get("s", 0)), fraction
+    )
     return found + timedelta(days=int(given["j"]) - 1) if "j" in given and "m" not in given else found
 
 
 def zone(name: str) -> str:
     """Return the canonical name of a zone: `UTC`, `+02:00` or a region."""
     if name.upper() in ("UTC", "Z", "GMT", "UT", "GREENWICH", "ZULU", "ETC/UTC", "+00:00", "-00:00"):
-        return "UTC" if name.upper() not in ("GMT", "GREENWICH") else "UTC"
+        return "UTC"
     found = re.fullmatch(r"([+-])(\d{1,2})(?::?(\d{2}))?", name)
     if found:
         hours, minutes = int(found[2]), int(found[3] or 0)
@@ -194,32 +210,34 @@ def format_datetime(value: datetime, shape: str, name: str) -> str:
 def _joda(value: datetime, letter: str, count: int, name: str) -> str:
     numbers = {
         "y": value.year, "Y": value.year, "x": value.isocalendar().year, "w": value.isocalendar().week,
-        "e": value.isoweekday(), "D": value.timetuple().tm_yday, "d": value.day, "H": value.hour,
-        "h": (value.hour - 1) % 12 + 1, "K": value.hour % 12, "k": value.hour or 24, "m": value.minute, "s": value.second,
+        "e": value.isoweekday(), "D": value.timetuple().tm_yday, "d": value.day, "H": value.hour, "m": value.minute,
+        "h": (value.hour - 1) % 12 + 1, "K": value.hour % 12, "k": value.hour or 24, "s": value.second,
     }  # fmt: skip
-    if letter in "yYx" and count == 2:
-        return f"{numbers[letter] % 100:02d}"
     if letter in numbers:
-        return str(numbers[letter]).zfill(count)
+        short = letter in "yYx" and count == 2
+        return f"{numbers[letter] % 100:02d}" if short else str(numbers[letter]).zfill(count)
     if letter == "M":
         month = _MONTHS[value.month - 1]
         return month if count > 3 else month[:3] if count == 3 else str(value.month).zfill(count)
-    if letter == "E":
-        day = _DAYS[value.weekday()]
-        return day if count > 3 else day[:3]
-    if letter == "S":
-        return f"{value.microsecond:06d}".ljust(count, "0")[:count]
-    if letter == "a":
-        return "AM" if value.hour < 12 else "PM"
     if letter == "Z" and (count > 2 or name == "UTC" or name[0] in "+-"):
         offset = "+00:00" if name == "UTC" else name
         return name if count > 2 else offset if count == 2 else offset.replace(":", "")
-    raise Failure(f"NOT_SUPPORTED: format letter {letter} (Athena may accept this; the sandbox cannot reproduce it)")
+    words = {
+        "E": _DAYS[value.weekday()] if count > 3 else _DAYS[value.weekday()][:3],
+        "S": f"{value.microsecond:06d}".ljust(count, "0")[:count],
+        "a": "AM" if value.hour < 12 else "PM",
+    }
+    if letter not in words:
+        raise unsupported(f"format letter {letter}")
+    return words[letter]
 
 
 def parse_datetime(text: str, shape: str) -> str:
     """Read a time in a pattern of Joda; return it as a timestamp literal with a zone."""
-    given, pattern = {"y": "Y", "Y": "Y", "M": "m", "d": "d", "H": "H", "h": "h", "m": "i", "s": "s", "S": "f", "a": "p"}, ""
+    given, pattern = (
+        {"y": "Y", "Y": "Y", "M": "m", "d": "d", "H": "H", "h": "h", "m": "i", "s": "s", "S": "f", "a": "p"},
+        "",
+    )
     for letter, count in _joda_tokens(shape):
         if not count:
             pattern += re.escape(letter)
@@ -229,7 +247,7 @@ def parse_datetime(text: str, shape: str) -> str:
             piece = {"p": "[AaPp][Mm]", "f": r"\d{1,9}", "Y": r"\d{4}"}.get(given[letter], r"\d{1,2}")
             pattern += f"(?P<{given[letter]}>{piece})"
         else:
-            raise Failure(f"NOT_SUPPORTED: format {shape} (Athena may accept this; the sandbox cannot reproduce it)")
+            raise unsupported(f"format {shape}")
     found = re.fullmatch(pattern, text)
     try:
         if not found:
@@ -256,7 +274,7 @@ def teradata_parse(text: str, shape: str) -> datetime:
 
 def human_seconds(value: float) -> str:
     """Return seconds as weeks, days, hours, minutes and seconds."""
-    rest, parts = int(value), []
+    rest, parts = int(value), list[str]()
     for size, name in ((604800, "week"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
         amount, rest = divmod(rest, size)
         if amount or (name == "second" and not parts):
@@ -264,7 +282,7 @@ def human_seconds(value: float) -> str:
     return ", ".join(parts)
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Callable[..., Any], list[str], str]] = {
     "date_format": (date_format, ["TIMESTAMP", "VARCHAR"], "VARCHAR"),
     "date_parse": (date_parse, ["VARCHAR", "VARCHAR"], "TIMESTAMP"),
     "format_datetime": (format_datetime, ["TIMESTAMP", "VARCHAR", "VARCHAR"], "VARCHAR"),

@@ -3,7 +3,7 @@
 In a text `#` is where DISTINCT goes, `~` where ORDER BY or IGNORE NULLS goes, and `@` where FILTER and OVER go.
 """
 
-from sandbox.aws.athena.sql.signatures import parse_table
+from sandbox.aws.athena.sql.functions.signatures import parse_table
 
 _AGGREGATES = """
 count(E) -> bigint = count(#{0})@
@@ -97,18 +97,18 @@ lead(E, bigint, E) -> E = lead({0}, CAST({1} AS BIGINT), {2}~)@
 AGGREGATES = parse_table(_AGGREGATES)
 WINDOWS = parse_table(_WINDOWS)
 # Functions that Trino has and the sandbox does not reproduce.
-UNSUPPORTED = frozenset(
-    """
-    approx_most_frequent approx_set array_histogram bing_tile bing_tile_at char2hexint classify color combinations
-    contains_sequence convex_hull_agg cosine_distance current_groups empty_approx_set evaluate_classifier_predictions
-    features format_number from_base32 from_base64url from_big_endian_32 from_big_endian_64 from_ieee754_32
-    from_ieee754_64 from_iso8601_timestamp_nanos from_unixtime_nanos great_circle_distance hash_counts index
-    intersection_cardinality inverse_beta_cdf beta_cdf jaccard_index json_array json_exists json_object json_query
-    json_value json_table learn_classifier line_interpolate_point make_set_digest map_zip_with merge merge_set_digest
-    multimap_from_entries murmur3 ngrams numeric_histogram parse_data_size parse_duration qdigest_agg reduce_agg regress
-    render rgb bar shuffle spooky_hash_v2_32 spooky_hash_v2_64 split_to_multimap tdigest_agg timestamp_objectid to_base32
-    to_big_endian_32 to_big_endian_64 to_ieee754_32 to_ieee754_64 to_geometry value_at_quantile values_at_quantiles
-    version wilson_interval_lower wilson_interval_upper word_stem xxhash64 entropy approx_most_frequent timezone
-    array_last_n cast_to_json theta_sketch_union localtime
-    """.split()
-)
+_UNSUPPORTED_WORDS = """
+approx_most_frequent approx_set array_histogram bing_tile bing_tile_at char2hexint classify color
+combinations contains_sequence convex_hull_agg cosine_distance current_groups empty_approx_set
+evaluate_classifier_predictions features format_number from_base32 from_base64url from_big_endian_32
+from_big_endian_64 from_ieee754_32 from_ieee754_64 from_iso8601_timestamp_nanos from_unixtime_nanos
+great_circle_distance hash_counts index intersection_cardinality inverse_beta_cdf beta_cdf jaccard_index
+json_array json_exists json_object json_query json_value json_table learn_classifier line_interpolate_point
+make_set_digest map_zip_with merge merge_set_digest multimap_from_entries murmur3 ngrams numeric_histogram
+parse_data_size parse_duration qdigest_agg reduce_agg regress render rgb bar shuffle spooky_hash_v2_32
+spooky_hash_v2_64 split_to_multimap tdigest_agg timestamp_objectid to_base32 to_big_endian_32
+to_big_endian_64 to_ieee754_32 to_ieee754_64 to_geometry value_at_quantile values_at_quantiles version
+wilson_interval_lower wilson_interval_upper word_stem xxhash64 entropy approx_most_frequent timezone
+array_last_n cast_to_json theta_sketch_union localtime
+"""
+UNSUPPORTED = frozenset(_UNSUPPORTED_WORDS.split())

@@ -3,7 +3,7 @@
 from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
-from sandbox.aws.athena.sql.bound import Bound, coerced, mismatch, place
+from sandbox.aws.athena.sql.binding.bound import Bound, coerced, mismatch, place
 from sandbox.aws.athena.sql.kinds import BOOLEAN, INTERVAL_DAY, INTERVAL_YEAR, Kind
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 

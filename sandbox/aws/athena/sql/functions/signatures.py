@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sandbox.aws.athena.sql import kinds
-from sandbox.aws.athena.sql.bound import Argument, Bound, Lambda, coerced
+from sandbox.aws.athena.sql.binding.bound import Argument, Bound, Lambda, coerced
 from sandbox.aws.athena.sql.kinds import Kind
 from sandbox.aws.athena.sql.types import split_top_level
 
@@ -152,7 +152,7 @@ def _unify(wanted: Pattern, given: Kind, variables: Variables) -> bool:
         return same and all(_unify(a, b, variables) for a, b in zip(wanted.parts, given.parts, strict=True))
     if wanted.name == "char" and given.name != "char":
         return False
-    if wanted.sizes and wanted.name == given.name:
+    if wanted.sizes and wanted.name == given.name and not wanted.sizes[0].isdigit():
         variables[wanted.sizes[0]] = given
     return kinds.common(given, substitute(wanted, variables)) is not None
 
@@ -191,7 +191,7 @@ def _sized(wanted: Pattern, variables: Variables) -> Kind:
         return kinds.decimal(sizes[0], sizes[1])
     if wanted.name in ("timestamp", "timestamptz"):
         return Kind(wanted.name, (int(wanted.sizes[0]) if wanted.sizes[0].isdigit() else 3,))
-    return Kind("varchar")
+    return Kind("varchar", tuple(int(size) for size in wanted.sizes if size.isdigit()))
 
 
 def best(signatures: list[Signature], arguments: list[Argument]) -> Match | None:

@@ -4,13 +4,14 @@ from typing import Any
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql import kinds, operators, special
-from sandbox.aws.athena.sql.aggregates import AGGREGATES, UNSUPPORTED, WINDOWS
-from sandbox.aws.athena.sql.bound import Argument, Bound, coerced, mismatch, place
-from sandbox.aws.athena.sql.collections_times import COLLECTIONS, TIMES
-from sandbox.aws.athena.sql.expressions import Binder, register, row
-from sandbox.aws.athena.sql.scalars import SCALARS
-from sandbox.aws.athena.sql.signatures import Match, Signature, best
+from sandbox.aws.athena.sql import kinds
+from sandbox.aws.athena.sql.binding import operators, special
+from sandbox.aws.athena.sql.binding.bound import Argument, Bound, coerced, mismatch, place
+from sandbox.aws.athena.sql.binding.expressions import Binder, register, row
+from sandbox.aws.athena.sql.functions.aggregates import AGGREGATES, UNSUPPORTED, WINDOWS
+from sandbox.aws.athena.sql.functions.collections_times import COLLECTIONS, TIMES
+from sandbox.aws.athena.sql.functions.scalars import SCALARS
+from sandbox.aws.athena.sql.functions.signatures import Match, Signature, best
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
 _FUNCTIONS: dict[str, list[Signature]] = {**SCALARS, **COLLECTIONS, **TIMES}
@@ -27,7 +28,8 @@ def bind_call(binder: Binder, node: Any) -> Bound:  # noqa: ANN401 - sqlglot's n
         if isinstance(item, (exp.Distinct, exp.Order, exp.Star)):
             known = name in _FUNCTIONS or name in special.SPECIAL
             raise _unregistered(node, name) if not known else QueryError(
-                f"FUNCTION_NOT_AGGREGATE: {place(node)}: DISTINCT and ORDER BY are not supported for non-aggregation functions"
+                f"FUNCTION_NOT_AGGREGATE: {place(node)}: DISTINCT and ORDER BY are not supported for "
+                "non-aggregation functions"
             )  # fmt: skip
     rule = special.SPECIAL.get(name)
     if rule is not None:
@@ -49,10 +51,10 @@ def apply(node: exp.Expr, name: str, arguments: list[Argument]) -> Bound:
     found = best(forms, arguments)
     if found is None:
         raise unexpected(node, name, arguments, forms)
-    return filled(node, found)
+    return filled(found)
 
 
-def filled(node: exp.Expr, found: Match) -> Bound:
+def filled(found: Match) -> Bound:
     """Return the text of a call."""
     template = found.signature.template
     if template.startswith("@"):
@@ -122,7 +124,9 @@ def _placed(node: exp.Expr, found: Match, distinct: str, order: str, tail: str) 
             raise UnsupportedSqlError(f"DISTINCT in {found.signature.name}")
     _check_orderable(node, found)
     texts = [item.sql for item in found.arguments]
-    marked = template.replace("#", distinct).replace("~", order).replace("@", tail.replace("{", "{{").replace("}", "}}"))
+    marked = (
+        template.replace("#", distinct).replace("~", order).replace("@", tail.replace("{", "{{").replace("}", "}}"))
+    )
     return Bound(found.result, marked.format(*texts, result=kinds.duck(found.result)))
 
 
@@ -133,7 +137,7 @@ def _check_orderable(node: exp.Expr, found: Match) -> None:
     kind = found.arguments[key].kind
     if not kinds.orderable(kind):
         raise unexpected(node, found.signature.name, list(found.arguments), [found.signature])
-    if kind.parts or kind.name == "timestamptz" and len(found.arguments) > 1:
+    if kind.parts or (kind.name == "timestamptz" and len(found.arguments) > 1):
         raise UnsupportedSqlError(f"{found.signature.name} of {kind}")
 
 
@@ -254,7 +258,7 @@ def _extract(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     found = best(_FUNCTIONS[field], [value])
     if found is None or value.kind.name == "varchar":
         raise mismatch(node, f"Cannot extract {field.upper()} from {value.kind}")
-    return filled(node, found)
+    return filled(found)
 
 
 def _trim(binder: Binder, node: Any) -> Bound:  # noqa: ANN401

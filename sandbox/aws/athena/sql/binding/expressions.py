@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql import casts, kinds, operators
-from sandbox.aws.athena.sql.bound import Argument, Bound, Lambda, coerced, mismatch, place, text, unified
+from sandbox.aws.athena.sql import kinds
+from sandbox.aws.athena.sql.binding import casts, literals, operators
+from sandbox.aws.athena.sql.binding.bound import Argument, Bound, Lambda, coerced, mismatch, place, unified
+from sandbox.aws.athena.sql.binding.written import literal_kind, written_kind
 from sandbox.aws.athena.sql.kinds import BOOLEAN, Kind
-from sandbox.aws.athena.sql.written import literal_kind, written_kind
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
 _SIGNS: dict[type[exp.Expr], str] = {
@@ -134,8 +134,10 @@ def dereferenced(node: exp.Expr, value: Bound, name: str) -> Bound:
     """Return a field of a row."""
     fields = [field.lower() if field else None for field in value.kind.fields]
     if value.kind.name != "row" or name not in fields:
-        raise column_not_found(node, name) if value.kind.name == "row" else mismatch(
-            node, f"Expression {node.sql('athena')} is not of type ROW"
+        raise (
+            column_not_found(node, name)
+            if value.kind.name == "row"
+            else mismatch(node, f"Expression {node.sql('athena')} is not of type ROW")
         )
     position = fields.index(name)
     return Bound(value.kind.parts[position], f'({value.sql})."{kinds.field_name(value.kind, position)}"')
@@ -147,19 +149,6 @@ def column_not_found(node: exp.Expr, name: str) -> QueryError:
         f"COLUMN_NOT_FOUND: {place(node)}: Column '{name}' cannot be resolved or requester is not authorized to access "
         "requested resources"
     )
-
-
-def _number(_: Binder, node: Any) -> Bound:  # noqa: ANN401 - sqlglot's nodes differ
-    if node.is_string:
-        return Bound(kinds.varchar(len(node.this)), text(node.this), node.this)
-    digits = node.this.replace("_", "")
-    if not digits.isdigit():
-        # In Athena a number with a point is a double; Trino itself makes it a decimal.
-        return Bound(kinds.DOUBLE, digits if "e" in digits.lower() else f"{digits}e0")
-    kind = kinds.INTEGER if int(digits) < 2**31 else kinds.BIGINT
-    if int(digits) >= 2**63:
-        raise QueryError(f"SYNTAX_ERROR: {place(node)}: Invalid numeric literal: {digits}")
-    return Bound(kind, f"CAST({digits} AS {kinds.duck(kind)})", digits)
 
 
 def _negative(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
@@ -198,7 +187,7 @@ def _quantified(binder: Binder, node: Any, sign: str) -> Bound:  # noqa: ANN401
     if kind.name in kinds.FLOATS or kind.parts or kind.name == "timestamptz":
         raise UnsupportedSqlError(f"quantified comparison of {kind}")
     word = "ANY" if isinstance(node.expression, exp.Any) else "ALL"
-    cast = f"(SELECT CAST(c0 AS {kinds.duck(kind)}) FROM ({sql}))"
+    cast = f"(SELECT CAST(c0 AS {kinds.duck(kind)}) FROM ({sql}))"  # noqa: S608 - SQL is what is translated here
     return Bound(BOOLEAN, f"({coerced(value, kind).sql} {sign} {word} {cast})")
 
 
@@ -343,23 +332,12 @@ def _exists(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     return Bound(BOOLEAN, f"(EXISTS ({binder.queries.subquery(node.this, binder.names)[0]}))")
 
 
-def _interval(_: Binder, node: Any) -> Bound:  # noqa: ANN401
-    negated = isinstance(node.this, exp.Neg)
-    value = node.this.this if negated else node.this
-    if not (isinstance(value, exp.Literal) and value.is_string):
-        raise QueryError(f"SYNTAX_ERROR: {place(node)}: mismatched input '{value.sql('athena')}'. Expecting: <string>")
-    unit = node.args.get("unit")
-    if unit is None:
-        raise QueryError(f"SYNTAX_ERROR: {place(node)}: mismatched input. Expecting: 'DAY', 'HOUR', 'MINUTE', 'MONTH'")
-    if not isinstance(unit, exp.Var):
-        raise UnsupportedSqlError(f"interval {node.sql('athena')}")
-    return operators.interval(node, value.this, unit.name.upper(), negated=negated)
-
-
 def _zone(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     value, zone = binder.bind(node.this), binder.bind(node.args["zone"])
     if value.kind.name not in ("timestamp", "timestamptz") or zone.kind.name != "varchar":
-        raise mismatch(node, f"Type of value must be a time or timestamp with or without time zone (actual {value.kind})")
+        raise mismatch(
+            node, f"Type of value must be a time or timestamp with or without time zone (actual {value.kind})"
+        )
     zoned = coerced(value, Kind("timestamptz", value.kind.sizes))
     return Bound(zoned.kind, f"athena_zoned(({zoned.sql}).u, athena_zone({zone.sql}))")
 
@@ -368,21 +346,9 @@ def _joined(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     return operators.joined(node, binder.bind(node.this), binder.bind(node.expression))
 
 
-def _unicode(_: Binder, node: Any) -> Bound:  # noqa: ANN401
-    if node.args.get("escape"):
-        raise UnsupportedSqlError("UESCAPE")
-    escapes = re.compile(r"\\\\|\\\+([0-9A-Fa-f]{6})|\\([0-9A-Fa-f]{4})")
-    value = escapes.sub(lambda m: chr(int(m[1] or m[2], 16)) if m[1] or m[2] else "\\", node.this)
-    return Bound(kinds.varchar(len(value)), text(value), value)
-
-
-def _hex(_: Binder, node: Any) -> Bound:  # noqa: ANN401
-    return Bound(kinds.VARBINARY, f"unhex({text(node.this)})")
-
-
 _RULES: dict[type[exp.Expr], Callable[[Binder, Any], Bound]] = {
     **dict.fromkeys(_SIGNS, _binary),
-    exp.Literal: _number,
+    exp.Literal: lambda _, node: literals.number(node),
     exp.Column: _column,
     exp.Identifier: _column,
     exp.Dot: _dot,
@@ -407,16 +373,16 @@ _RULES: dict[type[exp.Expr], Callable[[Binder, Any], Bound]] = {
     exp.Bracket: _bracket,
     exp.Subquery: _scalar,
     exp.Exists: _exists,
-    exp.Interval: _interval,
+    exp.Interval: lambda _, node: literals.interval(node),
     exp.AtTimeZone: _zone,
     exp.DPipe: _joined,
-    exp.HexString: _hex,
-    exp.UnicodeString: _unicode,
-    exp.Null: lambda _, node: Bound(kinds.UNKNOWN, "NULL"),
+    exp.HexString: lambda _, node: literals.hex_bytes(node),
+    exp.UnicodeString: lambda _, node: literals.unicode_text(node),
+    exp.Null: lambda *_: Bound(kinds.UNKNOWN, "NULL"),
     exp.Boolean: lambda _, node: Bound(BOOLEAN, "true" if node.this else "false"),
-    exp.CurrentDate: lambda _, node: Bound(kinds.DATE, "CAST(current_timestamp AS DATE)"),
-    exp.CurrentTimestamp: lambda _, node: Bound(kinds.TIMESTAMPTZ, "athena_now()"),
-    exp.Localtimestamp: lambda _, node: Bound(kinds.TIMESTAMP, "(athena_now()).u"),
+    exp.CurrentDate: lambda *_: Bound(kinds.DATE, "CAST(current_timestamp AS DATE)"),
+    exp.CurrentTimestamp: lambda *_: Bound(kinds.TIMESTAMPTZ, "athena_now()"),
+    exp.Localtimestamp: lambda *_: Bound(kinds.TIMESTAMP, "(athena_now()).u"),
 }
 
 

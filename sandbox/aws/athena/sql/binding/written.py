@@ -1,12 +1,14 @@
 """Types and typed literals as they are written in a query."""
 
+import calendar
 import re
 from typing import Any
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql import casts, kinds
-from sandbox.aws.athena.sql.bound import Bound, place, text
+from sandbox.aws.athena.sql import kinds
+from sandbox.aws.athena.sql.binding import casts
+from sandbox.aws.athena.sql.binding.bound import Bound, place, text
 from sandbox.aws.athena.sql.kinds import Kind
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
@@ -17,10 +19,11 @@ _SIMPLE = {
     exp.DType.VARBINARY: kinds.VARBINARY, exp.DType.UUID: kinds.UUID,
 }  # fmt: skip
 # Words that sqlglot takes for a type and Trino does not know.
-STRANGE = frozenset(
-    "string text float long byte short bool int2 int4 int8 int64 float4 float8 float64 datetime binary bytes number "
-    "numeric nvarchar blob clob struct object variant list tinytext mediumint uint".split()
-)
+_STRANGE_WORDS = """
+string text float long byte short bool int2 int4 int8 int64 float4 float8 float64 datetime binary bytes
+number numeric nvarchar blob clob struct object variant list tinytext mediumint uint
+"""
+STRANGE = frozenset(_STRANGE_WORDS.split())
 _ZONE = r" ?(?:[A-Za-z]+(?:/[A-Za-z_+\-0-9]+)*|[+-]\d{1,2}(?::?\d{2})?)"
 _DATE = r"[+-]?\d{4,}-\d{1,2}-\d{1,2}"
 _CLOCK = r"(?: \d{1,2}:\d{1,2}(?::\d{1,2}(?:\.(?P<digits>\d+))?)?)?"
@@ -41,7 +44,8 @@ def written_kind(node: exp.DataType) -> Kind:
     rule = _SIZED.get(node.this)
     if rule is None:
         raise UnsupportedSqlError(f"type {node.sql('athena')}")
-    return rule(node)
+    found: Kind = rule(node)
+    return found
 
 
 def _sizes(node: exp.DataType) -> tuple[int, ...]:
@@ -95,15 +99,24 @@ def literal_kind(node: exp.Cast) -> Bound:
     if target in (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ):
         return _timestamp_literal(node, value)
     kind = written_kind(node.args["to"])
+    if kind.name == "date" and not _is_date(value):
+        raise QueryError(f"INVALID_LITERAL: {place(node)}: '{value}' is not a valid date literal")
     if kind.name == "varchar" or (kind.name == "char" and not node.args["to"].expressions):
         return Bound(Kind(kind.name, (len(value),)), text(value), value)
     return Bound(kind, casts.converted(text(value), kinds.varchar(len(value)), kind))
 
 
+def _is_date(value: str) -> bool:
+    if not re.fullmatch(r"\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}\s*", value):
+        return False
+    year, month, day = (int(part) for part in value.strip().lstrip("+-").split("-"))
+    return 1 <= month <= 12 and 1 <= day <= calendar.monthrange(min(year, 9999), month)[1] if year else False
+
+
 def _decimal_literal(node: exp.Cast, value: str) -> Bound:
     found = re.fullmatch(r"[+-]?(\d*)(?:\.(\d*))?", value.strip())
     if not found or not (found[1] or found[2]):
-        raise QueryError(f"INVALID_LITERAL: {place(node)}: '{value}' is not a valid DECIMAL literal")
+        raise QueryError(f"INVALID_LITERAL: {place(node)}: '{value}' is not a valid decimal literal")
     scale = len(found[2] or "")
     kind = kinds.decimal(max(len(found[1].lstrip("0")) + scale, 1), scale)
     return Bound(kind, f"CAST({text(value.strip())} AS {kinds.duck(kind)})")
@@ -112,7 +125,7 @@ def _decimal_literal(node: exp.Cast, value: str) -> Bound:
 def _timestamp_literal(node: exp.Cast, value: str) -> Bound:
     found = _TIMESTAMP.fullmatch(value)
     if not found:
-        raise QueryError(f"INVALID_LITERAL: {place(node)}: '{value}' is not a valid TIMESTAMP literal")
+        raise QueryError(f"INVALID_LITERAL: {place(node)}: '{value}' is not a valid timestamp literal")
     digits = len(found["digits"] or "")
     if digits > 6:
         raise UnsupportedSqlError("a timestamp literal finer than microseconds")

@@ -5,17 +5,19 @@ from typing import Any
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql import kinds, operators
-from sandbox.aws.athena.sql.bound import Bound, coerced, place, text
-from sandbox.aws.athena.sql.expressions import Binder, row, same_type
+from sandbox.aws.athena.sql import kinds
+from sandbox.aws.athena.sql.binding import operators
+from sandbox.aws.athena.sql.binding.bound import Bound, coerced, place, text
+from sandbox.aws.athena.sql.binding.expressions import Binder, row, same_type
+from sandbox.aws.athena.sql.functions.signatures import Match
 from sandbox.aws.athena.sql.kinds import Kind
-from sandbox.aws.athena.sql.signatures import Match
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
-FIELDS = frozenset(
-    "year quarter month week day day_of_month day_of_week dow day_of_year doy year_of_week yow hour minute second "
-    "timezone_hour timezone_minute".split()
-)
+_FIELDS_WORDS = """
+year quarter month week day day_of_month day_of_week dow day_of_year doy year_of_week yow hour minute second
+timezone_hour timezone_minute
+"""
+FIELDS = frozenset(_FIELDS_WORDS.split())
 _UNITS = ("millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _MILLISECONDS = {
@@ -66,7 +68,7 @@ def _typeof(binder: Binder, node: Any, items: Items) -> Bound:  # noqa: ANN401
     return Bound(kinds.VARCHAR, text(shown))
 
 
-def _row(binder: Binder, node: Any, items: Items) -> Bound:  # noqa: ANN401
+def _row(binder: Binder, _: Any, items: Items) -> Bound:  # noqa: ANN401
     return row([binder.bind(item) for item in items])
 
 
@@ -90,9 +92,9 @@ def _extreme(binder: Binder, node: Any, items: Items) -> Bound:  # noqa: ANN401
 
 def _concat(binder: Binder, node: Any, items: Items) -> Bound:  # noqa: ANN401
     if len(items) < 2:
-        raise QueryError(
-            f"INVALID_FUNCTION_ARGUMENT: {place(node)}: There must be two or more concatenation arguments"
-        )
+        raise QueryError(f"INVALID_FUNCTION_ARGUMENT: {place(node)}: There must be two or more concatenation arguments")
+    if len(items) > 127:
+        raise QueryError(f"TOO_MANY_ARGUMENTS: {place(node)}: Too many arguments for function call concat()")
     found = binder.bind(items[0])
     for item in items[1:]:
         found = operators.joined(node, found, binder.bind(item))

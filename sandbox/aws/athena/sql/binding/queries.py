@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql import calls, grouping, kinds
-from sandbox.aws.athena.sql.bound import Bound, mismatch, place
-from sandbox.aws.athena.sql.expressions import Binder, Names
+from sandbox.aws.athena.sql import kinds
+from sandbox.aws.athena.sql.binding import calls, grouping
+from sandbox.aws.athena.sql.binding.bound import Bound, mismatch, place
+from sandbox.aws.athena.sql.binding.expressions import Binder, Names
+from sandbox.aws.athena.sql.binding.names import Output, Sources
+from sandbox.aws.athena.sql.binding.sources import Cte, FromBinder, sampling, values
 from sandbox.aws.athena.sql.kinds import Kind
-from sandbox.aws.athena.sql.names import Output, Sources
-from sandbox.aws.athena.sql.relations_bound import Cte, FromBinder, sampling, values
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
 Columns = list[tuple[str | None, Kind]]
@@ -100,9 +101,7 @@ class QueryBinder:
         word = "WITH RECURSIVE " if recursive else "WITH "
         return f"{word}{', '.join(parts)} ", QueryBinder(self._schema, self._database, known, self._numbers)
 
-    def _cte(
-        self, cte: exp.CTE, name: str, inner: str, outer: Names | None, *, recursive: bool
-    ) -> tuple[str, Columns]:
+    def _cte(self, cte: exp.CTE, name: str, inner: str, outer: Names | None, *, recursive: bool) -> tuple[str, Columns]:
         given = [item.name.lower() for item in cte.args["alias"].args.get("columns") or []]
         body = cte.this
         if recursive and isinstance(body, exp.SetOperation) and _mentions(body.expression, name):
@@ -183,9 +182,7 @@ class QueryBinder:
         sides = [self.query(side, outer) for side in (node.this, node.expression)]
         left, right = sides[0][1], sides[1][1]
         if len(left) != len(right):
-            raise mismatch(
-                node, f"{word} query has different number of fields: {len(left)}, {len(right)}"
-            )
+            raise mismatch(node, f"{word} query has different number of fields: {len(left)}, {len(right)}")
         columns: Columns = []
         for position, ((name, one), (_, other)) in enumerate(zip(left, right, strict=True), start=1):
             kind = kinds.common(one, other)

@@ -1,6 +1,6 @@
 """Trino's scalar functions: each form of each function, and the DuckDB text with its result."""
 
-from sandbox.aws.athena.sql.signatures import parse_table
+from sandbox.aws.athena.sql.functions.signatures import parse_table
 
 _NUMBERS = """
 abs(tinyint) -> tinyint = abs({0})
@@ -138,7 +138,7 @@ position(varchar, varchar) -> bigint = strpos({1}, {0})
 starts_with(varchar, varchar) -> boolean = starts_with({0}, {1})
 ends_with(varchar, varchar) -> boolean = ends_with({0}, {1})
 chr(bigint) -> varchar(1) = athena_chr({0})
-codepoint(varchar(x)) -> integer = athena_codepoint({0})
+codepoint(varchar(1)) -> integer = athena_codepoint({0})
 translate(varchar, varchar, varchar) -> varchar = athena_translate({0}, {1}, {2})
 concat_ws(varchar, array(varchar)) -> varchar = array_to_string(list_filter({1}, lambda e: e IS NOT NULL), {0})
 concat_ws(varchar, varchar...) -> varchar = concat_ws({*})

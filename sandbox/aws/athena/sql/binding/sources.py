@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql import kinds, operators
-from sandbox.aws.athena.sql.bound import Bound, coerced, mismatch, place, unified
-from sandbox.aws.athena.sql.expressions import Binder, Names
+from sandbox.aws.athena.sql import kinds
+from sandbox.aws.athena.sql.binding import operators
+from sandbox.aws.athena.sql.binding.bound import Bound, coerced, mismatch, place, unified
+from sandbox.aws.athena.sql.binding.expressions import Binder, Names
+from sandbox.aws.athena.sql.binding.names import Column, Sources
 from sandbox.aws.athena.sql.kinds import Kind
-from sandbox.aws.athena.sql.names import Column, Sources
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
-
 
 # The text of a list, and the fields of its elements: name in DuckDB (None for a plain value) and type.
 Unnested = tuple[str, list[tuple[str | None, Kind]]]

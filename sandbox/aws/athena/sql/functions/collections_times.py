@@ -1,6 +1,8 @@
 """Trino's functions of arrays, maps, dates and times: each form, and the DuckDB text with its result."""
 
-from sandbox.aws.athena.sql.signatures import parse_table
+# ruff: noqa: E501 - one line for each form
+
+from sandbox.aws.athena.sql.functions.signatures import parse_table
 
 _ARRAYS = """
 cardinality(array(E)) -> bigint = len({0})
@@ -10,6 +12,10 @@ element_at(map(K, V), K) -> V = athena_map_element({0}, {1})
 contains(array(E), E) -> boolean = athena_contains({0}, {1})
 array_distinct(array(E)) -> array(E) = athena_array_distinct({0})
 array_sort(array(E)) -> array(E) = list_sort({0}, 'ASC', 'NULLS LAST')
+array_max(array(double)) -> double = athena_array_max_float({0})
+array_min(array(double)) -> double = athena_array_min_float({0})
+array_max(array(real)) -> real = athena_array_max_float({0})
+array_min(array(real)) -> real = athena_array_min_float({0})
 array_max(array(E)) -> E = athena_array_max({0})
 array_min(array(E)) -> E = athena_array_min({0})
 array_position(array(E), E) -> bigint = CAST(coalesce(list_position({0}, {1}), CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL ELSE 0 END) AS BIGINT)

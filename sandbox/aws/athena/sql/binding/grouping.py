@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql.bound import Bound, mismatch, place
-from sandbox.aws.athena.sql.expressions import Binder
+from sandbox.aws.athena.sql.binding.bound import Bound, mismatch, place
+from sandbox.aws.athena.sql.binding.expressions import Binder
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
 Items = list[tuple[str | None, Bound]]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
-from sandbox.aws.athena.sql.bound import Bound, coerced, mismatch, text
+from sandbox.aws.athena.sql.binding.bound import Bound, coerced, mismatch, text
 from sandbox.aws.athena.sql.kinds import Kind
 from sandbox.aws.errors import UnsupportedSqlError
 
@@ -83,7 +83,7 @@ def _to_text(sql: str, given: Kind, wanted: Kind) -> str:
         value = f"rpad({sql}, {given.sizes[0]}, ' ')" if given.name == "char" else sql
         return f"substring({value}, 1, {wanted.sizes[0]})" if wanted.sizes else value
     value = as_text(sql, given)
-    if not wanted.sizes or given.name == "boolean" and wanted.sizes[0] >= len("false"):
+    if not wanted.sizes or (given.name == "boolean" and wanted.sizes[0] >= len("false")):
         return value
     return f"athena_fits({value}, {wanted.sizes[0]}, {text(str(wanted))})"
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql.bound import Bound, place
-from sandbox.aws.athena.sql.expressions import Names, column_not_found, dereferenced
+from sandbox.aws.athena.sql.binding.bound import Bound, place
+from sandbox.aws.athena.sql.binding.expressions import Names, column_not_found, dereferenced
 from sandbox.aws.errors import QueryError
 
 
@@ -80,7 +80,7 @@ class Sources:
         found = [column for column in self.columns if not column.hidden and source in (None, column.source)]
         if not found:
             if source is None:
-                raise QueryError(f"SYNTAX_ERROR: {place(node)}: SELECT * not allowed in queries without FROM clause")
+                raise QueryError(f"SYNTAX_ERROR: {place(node)}: SELECT * not allowed in queries without FROM clause")  # noqa: S608
             raise QueryError(f"TABLE_NOT_FOUND: {place(node)}: Unable to resolve reference {source}")
         return found
 
