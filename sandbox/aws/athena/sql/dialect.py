@@ -91,8 +91,8 @@ def _is_cte(table: exp.Table) -> bool:
     inside: exp.Expr = table
     while node is not None:
         clause = node.args.get("with_")
-        visible = clause is not None and inside is not clause
-        if visible and any(cte.alias.lower() == name for cte in clause.expressions):
+        declared = clause.expressions if clause is not None and inside is not clause else []
+        if any(cte.alias.lower() == name for cte in declared):
             return True
         if isinstance(node, exp.With):
             for cte in node.expressions:

@@ -29,7 +29,8 @@ def translated(error: duckdb.Error) -> QueryError:
         if re.search(pattern, message):
             return QueryError(answer)
     if isinstance(error, (duckdb.OutOfRangeException, duckdb.ConversionException)):
-        if isinstance(error, duckdb.OutOfRangeException) or _RANGE.search(message):
+        timed = "field value out of range" in message
+        if isinstance(error, duckdb.OutOfRangeException) or (_RANGE.search(message) and not timed):
             return QueryError(f"NUMERIC_VALUE_OUT_OF_RANGE: {_first(message)}")
         return QueryError(f"INVALID_CAST_ARGUMENT: {_first(message)}")
     if isinstance(error, (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)):

@@ -119,24 +119,22 @@ def _check_tokens(tokens: list[Token]) -> None:
             raise _mismatched(token)
         if name == "STRING" and following is not None and following.token_type.name == "STRING":
             raise _mismatched(following)
+        if name == "INTERVAL" and following is not None and following.token_type.name == "NUMBER":
+            raise _mismatched(following)
         _check_order(token, following, tokens[position:])
+
+
+_STARTS = ("VAR", "STRING", "L_PAREN", "NUMBER", "JOIN")
+_OPERATORS_WORDS = "ILIKE RLIKE QUALIFY DIV GLOB SIMILAR_TO IRLIKE PIVOT UNPIVOT ASOF ANTI SEMI STRAIGHT_JOIN PREWHERE"
+_OPERATORS = frozenset(_OPERATORS_WORDS.split())
 
 
 def _is_name(token: Token, following: Token | None) -> bool:
     """Return whether a word of another dialect is a plain name here."""
     if not token.text.isidentifier():
         return False
-    name = token.token_type.name
-    starts = following is not None and following.token_type.name in (
-        "VAR",
-        "STRING",
-        "L_PAREN",
-        "NUMBER",
-        "JOIN",
-        "ROW_NUMBER",
-    )
-    return not (name in ("ILIKE", "RLIKE", "QUALIFY", "DIV", "GLOB", "SIMILAR_TO", "IRLIKE", "PIVOT", "UNPIVOT", "ASOF", "ANTI",
-                         "SEMI", "STRAIGHT_JOIN", "PREWHERE") and starts)  # fmt: skip
+    starts = following is not None and following.token_type.name in _STARTS
+    return not (token.token_type.name in _OPERATORS and starts)
 
 
 def _check_order(token: Token, following: Token | None, rest: list[Token]) -> None:

@@ -54,6 +54,8 @@ _NUMBERS = [
     "'INVALID_FUNCTION_ARGUMENT: bound must be positive' ELSE "
     "'INVALID_FUNCTION_ARGUMENT: start value must be less than stop value' END) THEN NULL "
     "ELSE CAST(low + floor(random() * (high - low)) AS BIGINT) END",
+    "athena_to_real(x) AS CASE WHEN abs(x) > 3.4028235677973366e38 AND NOT isnan(x) THEN "
+    "CASE WHEN x > 0 THEN 'infinity'::FLOAT ELSE '-infinity'::FLOAT END ELSE CAST(x AS FLOAT) END",
     "athena_greatest(l) AS coalesce(list_max(list_filter(l, lambda e: NOT isnan(e))), 'nan'::DOUBLE)",
     "athena_least(l) AS coalesce(list_min(list_filter(l, lambda e: NOT isnan(e))), 'nan'::DOUBLE)",
     "athena_width_bucket(x, low, high, n) AS CASE "

@@ -1,5 +1,6 @@
 """CAST and TRY_CAST: which pairs of types Trino converts, and the DuckDB text with Trino's result."""
 
+import json
 from collections.abc import Callable
 
 from sqlglot import exp
@@ -54,6 +55,8 @@ def converted(sql: str, given: Kind, wanted: Kind) -> str:
         return sql
     if given.name == "unknown":
         return f"CAST({sql} AS {kinds.duck(wanted)})"
+    if given.name == "json" and wanted.name != "varchar":
+        return _from_json(sql, wanted)
     if given.parts and wanted.parts:
         return _nested(sql, given, wanted)
     rule = _TO.get(wanted.name) or _plain
@@ -61,10 +64,10 @@ def converted(sql: str, given: Kind, wanted: Kind) -> str:
 
 
 def _plain(sql: str, given: Kind, wanted: Kind) -> str:
-    if given.name == "json":
-        return _from_json(sql, wanted)
     if given.name in ("varchar", "char"):
         return _from_text(sql, wanted)
+    if given.name in ("double", "decimal") and wanted.name == "real":
+        return f"athena_to_real(CAST({sql} AS DOUBLE))"
     if given.name in kinds.FLOATS and wanted.name in kinds.INTEGERS:
         # Trino rounds halves away from zero; DuckDB's cast rounds them to even.
         return f"CAST(athena_round({sql}) AS {kinds.duck(wanted)})"
@@ -139,13 +142,25 @@ def _to_json(sql: str, given: Kind, wanted: Kind) -> str:
         kind.name == "row" and None in kind.fields for kind in (given, *given.parts)
     ):
         raise UnsupportedSqlError(f"cast of {given} to {wanted}")
-    return f"CAST(to_json({sql}) AS VARCHAR)"
+    value = f"CAST(to_json({sql}) AS VARCHAR)"
+    if kinds.contains(given, "map") and kinds.contains(given, "row"):
+        raise UnsupportedSqlError(f"cast of {given} to {wanted}")
+    return f"athena_json_parse({value})" if kinds.contains(given, "map") else value
 
 
 def _from_json(sql: str, wanted: Kind) -> str:
-    if kinds.contains(wanted, "timestamptz", "timestamp", "decimal", "char", "date", "json"):
+    if kinds.contains(wanted, "timestamptz", "timestamp", "char", "json"):
         raise UnsupportedSqlError(f"cast of json to {wanted}")
-    return f"CAST(CAST({sql} AS JSON) AS {kinds.duck(wanted)})"
+    # DuckDB keeps the quotes of a text unless it is inside an array.
+    done = f"athena_json_cast({sql}, {text(json.dumps(_shape(wanted)))})"
+    return f"(CAST(CAST({done} AS JSON) AS {kinds.duck(wanted)}[]))[1]"
+
+
+def _shape(kind: Kind) -> object:
+    if kind.name == "row":
+        names = [kinds.field_name(kind, position) for position in range(len(kind.parts))]
+        return ["row", names, [_shape(part) for part in kind.parts]]
+    return [kind.name, *map(_shape, kind.parts)] if kind.parts else kind.name
 
 
 def _nested(sql: str, given: Kind, wanted: Kind) -> str:

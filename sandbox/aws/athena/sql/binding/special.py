@@ -6,7 +6,7 @@ from typing import Any
 from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
-from sandbox.aws.athena.sql.binding import operators
+from sandbox.aws.athena.sql.binding import casts, operators
 from sandbox.aws.athena.sql.binding.bound import Bound, coerced, place, text
 from sandbox.aws.athena.sql.binding.expressions import Binder, row, same_type
 from sandbox.aws.athena.sql.functions.signatures import Match
@@ -99,6 +99,17 @@ def _concat(binder: Binder, node: Any, items: Items) -> Bound:  # noqa: ANN401
     for item in items[1:]:
         found = operators.joined(node, found, binder.bind(item))
     return found
+
+
+def _array_join(binder: Binder, node: Any, items: Items) -> Bound | None:  # noqa: ANN401
+    """Cast the elements to varchar; without elements of another type the signatures do."""
+    values = [binder.bind(item) for item in items]
+    kind = values[0].kind if values else kinds.UNKNOWN
+    if kind.name != "array" or kind.parts[0].name in ("varchar", "unknown") or len(values) not in (2, 3):
+        return None
+    texts = casts.cast(node, values[0], kinds.array(kinds.VARCHAR)).sql
+    rest = [coerced(value, kinds.VARCHAR).sql for value in [*values[1:], Bound(kinds.UNKNOWN, "NULL")]]
+    return Bound(kinds.VARCHAR, f"athena_array_join({texts}, {rest[0]}, {rest[1]})")
 
 
 def _unit(node: exp.Expr, value: Bound, kind: Kind) -> str:
@@ -203,6 +214,7 @@ SPECIAL: dict[str, Special] = {
     "row": _row,
     "greatest": _extreme,
     "least": _extreme,
+    "array_join": _array_join,
     "concat": _concat,
     "date_trunc": _date_trunc,
     "date_add": _date_add,

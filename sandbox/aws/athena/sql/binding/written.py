@@ -113,6 +113,13 @@ def _is_date(value: str) -> bool:
     return 1 <= month <= 12 and 1 <= day <= calendar.monthrange(min(year, 9999), month)[1] if year else False
 
 
+def _is_time(value: str) -> bool:
+    day, _, rest = value.strip().partition(" ")
+    clock = re.match(r"(\d+):(\d+)(?::(\d+))?", rest)
+    limits = zip((24, 60, 60), clock.groups("0"), strict=True) if clock else ()
+    return _is_date(day) and all(int(part) < limit for limit, part in limits)
+
+
 def _decimal_literal(node: exp.Cast, value: str) -> Bound:
     found = re.fullmatch(r"[+-]?(\d*)(?:\.(\d*))?", value.strip())
     if not found or not (found[1] or found[2]):
@@ -124,7 +131,7 @@ def _decimal_literal(node: exp.Cast, value: str) -> Bound:
 
 def _timestamp_literal(node: exp.Cast, value: str) -> Bound:
     found = _TIMESTAMP.fullmatch(value)
-    if not found:
+    if not found or not _is_time(value):
         raise QueryError(f"INVALID_LITERAL: {place(node)}: '{value}' is not a valid timestamp literal")
     digits = len(found["digits"] or "")
     if digits > 6:

@@ -174,7 +174,8 @@ def substitute(wanted: Pattern, variables: Variables) -> Kind:
     if wanted.name == "decimal":
         return variables.get(str(wanted)) or _sized(wanted, variables)
     if wanted.sizes:
-        return variables.get(wanted.sizes[0], _sized(wanted, variables))
+        known = variables.get(wanted.sizes[0])
+        return Kind(wanted.name, known.sizes) if known else _sized(wanted, variables)
     if wanted.parts:
         parts = tuple(substitute(part, variables) for part in wanted.parts)
         return kinds.row(parts) if wanted.name == "row" else Kind(wanted.name, parts=parts)

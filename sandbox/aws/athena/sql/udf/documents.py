@@ -1,5 +1,6 @@
 """JSON: paths, scalars as they are written, and the text of documents."""
 
+import decimal
 import json
 import re
 from collections.abc import Callable
@@ -183,7 +184,69 @@ def text_of(document: str) -> str | None:
     return scalar_text(value)
 
 
+def cast(document: str, shape: str) -> str:
+    """Convert a document to a type, as Trino casts JSON; return it in an array, as JSON that has exactly that type.
+
+    Args:
+        document: JSON.
+        shape: JSON of the type: a name, `["array", T]`, `["map", K, V]` or `["row", [names], [types]]`.
+    """
+    try:
+        return json.dumps([_cast(_read(document), json.loads(shape))], ensure_ascii=False)
+    except (ValueError, decimal.InvalidOperation) as error:
+        raise FunctionError(f"INVALID_CAST_ARGUMENT: Cannot cast to {shape}: {error}") from error
+
+
+def _cast(value: Any, shape: Any) -> Any:  # noqa: ANN401 - any document
+    if value is None:
+        return None
+    if isinstance(shape, str):
+        return _cast_scalar(value, shape)
+    if shape[0] == "array":
+        if not isinstance(value, list) or isinstance(value, Fields):
+            raise ValueError("expected a JSON array")
+        return [_cast(item, shape[1]) for item in value]
+    if shape[0] == "map":
+        if not isinstance(value, Fields):
+            raise ValueError("expected a JSON object")
+        return {str(_cast_scalar(name, shape[1])): _cast(item, shape[2]) for name, item in value}
+    return _cast_row(value, shape[1], shape[2])
+
+
+def _cast_row(value: Any, names: list[str], shapes: list[Any]) -> dict[str, Any]:  # noqa: ANN401
+    if isinstance(value, Fields):
+        given = {name.lower(): item for name, item in value}
+        return {name: _cast(given.get(name), shape) for name, shape in zip(names, shapes, strict=True)}
+    if not isinstance(value, list) or len(value) != len(names):
+        raise ValueError("expected a JSON array or object with the fields of the row")
+    return {name: _cast(item, shape) for name, item, shape in zip(names, value, shapes, strict=True)}
+
+
+def _cast_scalar(value: Any, kind: str) -> Any:  # noqa: ANN401
+    if isinstance(value, list):
+        raise ValueError(f"unexpected token when cast to {kind}")
+    if kind == "varchar":
+        integral = not isinstance(value, Number) or value.lstrip("-").isdigit()
+        return scalar_text(value) if integral else scientific(float(value), repr(abs(float(value))))
+    if kind == "boolean":
+        words = {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}
+        if isinstance(value, str) and not isinstance(value, Number):
+            if value.lower() not in words:
+                raise ValueError(f"cannot cast '{value}' to boolean")
+            return words[value.lower()]
+        return value if isinstance(value, bool) else float(value) != 0
+    if kind == "date":
+        return str(value)
+    number = decimal.Decimal(int(value) if isinstance(value, bool) else value)
+    if kind in ("tinyint", "smallint", "integer", "bigint"):
+        if isinstance(value, str) and not isinstance(value, Number) and not value.lstrip("+-").isdigit():
+            raise ValueError(f"cannot cast '{value}' to {kind}")
+        return int(number.quantize(decimal.Decimal(1), rounding=decimal.ROUND_HALF_UP))
+    return str(number)
+
+
 FUNCTIONS: dict[str, tuple[Callable[..., Any], list[str], str]] = {
+    "json_cast": (cast, ["VARCHAR", "VARCHAR"], "VARCHAR"),
     "json_scalar": (scalar, ["VARCHAR", "VARCHAR"], "VARCHAR"),
     "json_extract": (extract, ["VARCHAR", "VARCHAR"], "VARCHAR"),
     "json_parse": (parse, ["VARCHAR"], "VARCHAR"),

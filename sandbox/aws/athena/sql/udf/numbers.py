@@ -32,6 +32,12 @@ def scientific(value: float, shortest: str) -> str:
     return f"{sign}{mantissa[0]}.{mantissa[1:] or '0'}E{int(exponent) + len(digits) - 1}"
 
 
+def cube_root(value: float) -> float:
+    """Return the cube root to the nearest double, as Java does."""
+    root = math.cbrt(value)
+    return root - (root**3 - value) / (3 * root**2) if root and math.isfinite(root) else root
+
+
 def double_text(value: float) -> str:
     """Return the text of a double."""
     return scientific(value, repr(abs(value)))
@@ -141,6 +147,7 @@ def inverse_normal_cdf(mean: float, deviation: float, share: float) -> float:
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], list[str], str]] = {
+    "cbrt": (cube_root, ["DOUBLE"], "DOUBLE"),
     "double_text": (double_text, ["DOUBLE"], "VARCHAR"),
     "real_text": (real_text, ["FLOAT"], "VARCHAR"),
     "decimal_divide": (decimal_divide, ["VARCHAR", "VARCHAR", "INTEGER"], "VARCHAR"),
