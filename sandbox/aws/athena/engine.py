@@ -1,6 +1,7 @@
 """One query in DuckDB: stage its tables, translate it, and return typed record batches."""
 
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _SHOWN = {
     "timestamptz": "TIMESTAMP WITH TIME ZONE", "interval_day": "INTERVAL DAY TO SECOND",
     "interval_year": "INTERVAL YEAR TO MONTH", "json": "JSON", "char": "CHAR",
 }  # fmt: skip
+warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
 _lock = threading.Lock()
 _engines: dict[Path, duckdb.DuckDBPyConnection] = {}
 
@@ -51,6 +53,7 @@ class Run:
         self._storage = storage
         self.scanned = 0
         self._cancelled = threading.Event()
+        self._prepared = ""
         self._duck = _engine(scratch).cursor()
 
     def cancel(self) -> None:
@@ -80,12 +83,15 @@ class Run:
             Column(name, _SHOWN.get(kind.name) or duck(kind), kind.name == "unknown")
             for name, kind in translation.columns
         ]
+        self._prepared = translation.sql
         return translation.sql, columns
 
     def batches(self, text: str, columns: list[Column], size: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a prepared query in the types of `columns`, at most `size` rows per batch."""
         try:
-            for batch in self._duck.sql(text).to_arrow_reader(size):
+            # A relation streams its rows, and binds its text twice; macros take long to bind.
+            source = self._duck.execute(text) if text == self._prepared else self._duck.sql(text)
+            for batch in source.to_arrow_reader(size):
                 yield _narrow(batch, columns)
         except duckdb.Error as error:
             raise self._translated(error) from error
