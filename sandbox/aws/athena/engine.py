@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -90,7 +91,7 @@ class Run:
         """Yield the rows of a prepared query in the types of `columns`, at most `size` rows per batch."""
         try:
             # A relation streams its rows, and binds its text twice; macros take long to bind.
-            source = self._duck.execute(text) if text == self._prepared else self._duck.sql(text)
+            source: Any = self._duck.execute(text) if text == self._prepared else self._duck.sql(text)
             for batch in source.to_arrow_reader(size):
                 yield _narrow(batch, columns)
         except duckdb.Error as error:

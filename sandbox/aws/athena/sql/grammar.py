@@ -119,11 +119,12 @@ def _check_tokens(tokens: list[Token]) -> None:
             raise _mismatched(token)
         if name == "STRING" and following is not None and following.token_type.name == "STRING":
             raise _mismatched(following)
-        if name == "INTERVAL" and following is not None and following.token_type.name == "NUMBER":
-            raise _mismatched(following)
+        _check_interval(tokens[position : position + 4])
+        _check_list(tokens[position - 1] if position else None, token, following)
         _check_order(token, following, tokens[position:])
 
 
+_INTERVAL_FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 _STARTS = ("VAR", "STRING", "L_PAREN", "NUMBER", "JOIN")
 _OPERATORS_WORDS = "ILIKE RLIKE QUALIFY DIV GLOB SIMILAR_TO IRLIKE PIVOT UNPIVOT ASOF ANTI SEMI STRAIGHT_JOIN PREWHERE"
 _OPERATORS = frozenset(_OPERATORS_WORDS.split())
@@ -135,6 +136,28 @@ def _is_name(token: Token, following: Token | None) -> bool:
         return False
     starts = following is not None and following.token_type.name in _STARTS
     return not (token.token_type.name in _OPERATORS and starts)
+
+
+def _check_interval(tokens: list[Token]) -> None:
+    """Refuse an interval that is not a text and one of Trino's fields."""
+    if tokens[0].token_type.name != "INTERVAL" or len(tokens) < 2:
+        return
+    rest = tokens[2:] if tokens[1].text in ("-", "+") else tokens[1:]
+    if rest and rest[0].token_type.name == "NUMBER":
+        raise _mismatched(rest[0])
+    if rest and rest[0].token_type.name == "STRING" and (len(rest) < 2 or rest[1].text.upper() not in _INTERVAL_FIELDS):
+        raise _mismatched(rest[1] if len(rest) > 1 else rest[0])
+
+
+def _check_list(before: Token | None, token: Token, following: Token | None) -> None:
+    """Refuse a comma without an item after it, and a bracket that is neither a subscript nor follows ARRAY."""
+    name = token.token_type.name
+    if name == "COMMA" and (following is None or following.token_type.name in ("FROM", "WHERE", "R_PAREN", "GROUP_BY")):
+        raise _mismatched(following or token)
+    if name == "L_BRACKET" and before is not None and not (before.token_type.name == "ARRAY" or _ends(before)):
+        raise _mismatched(token)
+    if name == "TABLE_SAMPLE" and token.text.upper() != "TABLESAMPLE":
+        raise _mismatched(token)
 
 
 def _check_order(token: Token, following: Token | None, rest: list[Token]) -> None:
@@ -156,13 +179,32 @@ def _check_tree(tree: exp.Expr) -> None:
     for node in tree.walk():
         if isinstance(node, exp.Select):
             strange = [key for key, value in node.args.items() if value and key not in _SELECT]
+            if not node.expressions:
+                raise syntax_error(place(node), "mismatched input 'FROM'. Expecting: '*', <expression>")
             if strange:
                 raise syntax_error(place(node), f"mismatched input '{strange[0].strip('_').upper()}'")
+        elif isinstance(node, exp.Group) and [
+            key for key, value in node.args.items() if value and key != "expressions"
+        ]:
+            raise syntax_error(place(node), "mismatched input 'WITH'. Expecting: <EOF>")
         elif isinstance(node, exp.Star) and any(node.args.values()):
             raise syntax_error(place(node), "mismatched input 'EXCEPT'. Expecting: ',', 'FROM', <EOF>")
         elif isinstance(node, exp.Is) and not isinstance(node.expression, exp.Null):
             raise syntax_error(place(node), f"mismatched input '{node.expression.sql('trino')}'. Expecting: 'NULL'")
-        elif isinstance(node, (exp.ILike, exp.RegexpLike, exp.IntDiv, exp.Glob, exp.SimilarTo, exp.JSONExtract)):
+        elif isinstance(
+            node,
+            (
+                exp.ILike,
+                exp.RegexpLike,
+                exp.IntDiv,
+                exp.Glob,
+                exp.SimilarTo,
+                exp.JSONExtract,
+                exp.National,
+                exp.BitwiseLeftShift,
+                exp.BitwiseRightShift,
+            ),
+        ):
             raise syntax_error(place(node), f"mismatched input in {node.sql('trino')[:60]}. Expecting: <expression>")
 
 

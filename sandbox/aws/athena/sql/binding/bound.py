@@ -89,3 +89,15 @@ def unified(values: list[Bound]) -> list[Bound] | None:
     for value in values:
         kind = kinds.common(kind, value.kind) if kind else None
     return [coerced(value, kind) for value in values] if kind else None
+
+
+def same_type(node: exp.Expr, values: list[Bound], message: str) -> list[Bound]:
+    """Convert values to their common type.
+
+    Raises:
+        QueryError: They have none.
+    """
+    found = unified(values)
+    if found is None:
+        raise mismatch(node, f"{message}: {', '.join(str(value.kind) for value in values)}")
+    return found

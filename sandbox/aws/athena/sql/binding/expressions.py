@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
 from sandbox.aws.athena.sql.binding import casts, literals, operators
-from sandbox.aws.athena.sql.binding.bound import Argument, Bound, Lambda, coerced, mismatch, place, unified
+from sandbox.aws.athena.sql.binding.bound import Argument, Bound, Lambda, coerced, mismatch, place, same_type
 from sandbox.aws.athena.sql.binding.written import literal_kind, written_kind
 from sandbox.aws.athena.sql.kinds import BOOLEAN, Kind
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
@@ -19,7 +19,7 @@ _SIGNS: dict[type[exp.Expr], str] = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%",
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
-_MIRRORED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 
 
 class Names(Protocol):
@@ -93,7 +93,7 @@ class Binder:
 
     def _lambda(self, names: list[str], body: exp.Expr, given: tuple[Kind, ...]) -> Bound:
         before, inner = self._variables, [self.queries.unique("p") for _ in names]
-        self._variables = {**before, **{n: Bound(k, p) for n, p, k in zip(names, inner, given, strict=True)}}
+        self._variables = before | {n: Bound(k, p) for n, p, k in zip(names, inner, given, strict=True)}
         try:
             bound = self.bind(body)
         finally:
@@ -163,30 +163,40 @@ def _column(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
 
 
 def _dot(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
-    if isinstance(node.expression, exp.Identifier):
-        return dereferenced(node, binder.bind(node.this), node.expression.name.lower())
-    raise QueryError(f"SYNTAX_ERROR: {place(node)}: mismatched input '.'")
+    if not isinstance(node.expression, exp.Identifier):
+        raise QueryError(f"SYNTAX_ERROR: {place(node)}: mismatched input '.'")
+    return dereferenced(node, binder.bind(node.this), node.expression.name.lower())
 
 
 def _binary(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     sign = _SIGNS[type(node)]
-    if isinstance(node.expression, (exp.Any, exp.All)):
-        return _quantified(binder, node, sign)
+    quantified = _quantifier(node.expression)
+    if quantified is not None:
+        return _quantified(binder, node, sign, *quantified)
     left, right = binder.bind(node.this), binder.bind(node.expression)
-    if sign in _MIRRORED:
+    if sign in _COMPARISONS:
         return operators.compared(node, sign, left, right)
     return operators.arithmetic(node, sign, left, right)
 
 
-def _quantified(binder: Binder, node: Any, sign: str) -> Bound:  # noqa: ANN401
+def _quantifier(node: exp.Expr) -> tuple[str, exp.Expr] | None:
+    """Return ANY or ALL and its query; sqlglot reads some of them as calls."""
+    if isinstance(node, (exp.Any, exp.All)):
+        return ("ANY" if isinstance(node, exp.Any) else "ALL"), node.this
+    called = isinstance(node, exp.Anonymous) and node.name.upper() in ("ANY", "ALL", "SOME")
+    if called and len(node.expressions) == 1 and isinstance(node.expressions[0], (exp.Query, exp.Values)):
+        return node.name.upper().replace("SOME", "ANY"), node.expressions[0]
+    return None
+
+
+def _quantified(binder: Binder, node: Any, sign: str, word: str, query: exp.Expr) -> Bound:  # noqa: ANN401
     value = binder.bind(node.this)
-    sql, columns = binder.queries.subquery(node.expression.this, binder.names)
+    sql, columns = binder.queries.subquery(query, binder.names)
     kind = kinds.common(value.kind, columns[0])
     if kind is None or len(columns) != 1:
         raise operators.refused(node, sign, value, Bound(columns[0], ""))
     if kind.name in kinds.FLOATS or kind.parts or kind.name == "timestamptz":
         raise UnsupportedSqlError(f"quantified comparison of {kind}")
-    word = "ANY" if isinstance(node.expression, exp.Any) else "ALL"
     cast = f"(SELECT CAST(c0 AS {kinds.duck(kind)}) FROM ({sql}))"  # noqa: S608 - SQL is what is translated here
     return Bound(BOOLEAN, f"({coerced(value, kind).sql} {sign} {word} {cast})")
 
@@ -216,9 +226,9 @@ def _distinct(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
 
 def _between(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     value = binder.bind(node.this)
-    low = operators.compared(node, ">=", value, binder.bind(node.args["low"]))
-    high = operators.compared(node, "<=", value, binder.bind(node.args["high"]))
-    return Bound(BOOLEAN, f"({low.sql} AND {high.sql})")
+    edges = ((">=", node.args["low"]), ("<=", node.args["high"]))
+    tests = [operators.compared(node, sign, value, binder.bind(edge)).sql for sign, edge in edges]
+    return Bound(BOOLEAN, f"({' AND '.join(tests)})")
 
 
 def _in(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
@@ -270,18 +280,6 @@ def _case(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     return Bound(found[0].kind, f"(CASE {branches} ELSE {found[-1].sql} END)")
 
 
-def same_type(node: exp.Expr, values: list[Bound], message: str) -> list[Bound]:
-    """Convert values to their common type.
-
-    Raises:
-        QueryError: They have none.
-    """
-    found = unified(values)
-    if found is None:
-        raise mismatch(node, f"{message}: {', '.join(str(value.kind) for value in values)}")
-    return found
-
-
 def _if(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     test = binder.condition(node.this, "IF condition")
     other = node.args.get("false")
@@ -310,7 +308,7 @@ def _row(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
 
 
 def row(items: list[Bound]) -> Bound:
-    """Return a row of values, whose fields have no names."""
+    """Return a row of values without names."""
     fields = ", ".join(f"field{position} := {item.sql}" for position, item in enumerate(items))
     return Bound(kinds.row(tuple(item.kind for item in items)), f"struct_pack({fields})")
 

@@ -7,8 +7,8 @@ from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
 from sandbox.aws.athena.sql.binding import casts, operators
-from sandbox.aws.athena.sql.binding.bound import Bound, coerced, place, text
-from sandbox.aws.athena.sql.binding.expressions import Binder, row, same_type
+from sandbox.aws.athena.sql.binding.bound import Bound, coerced, place, same_type, text
+from sandbox.aws.athena.sql.binding.expressions import Binder, row
 from sandbox.aws.athena.sql.functions.signatures import Match
 from sandbox.aws.athena.sql.kinds import Kind
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
