@@ -13,6 +13,7 @@ _MESSAGES = {
     "an aggregate expression or appear in GROUP BY clause",
     r"[Dd]ivision by zero": "DIVISION_BY_ZERO: Division by zero",
     r"More than one row returned by a sub": "SUBQUERY_MULTIPLE_ROWS: Scalar sub-query has returned multiple rows",
+    r"Invalid escape string": "INVALID_FUNCTION_ARGUMENT: Escape string must be a single character",
     r"aggregate function calls cannot be nested": "NESTED_AGGREGATION: line 1:8: Cannot nest aggregations",
     r"WHERE clause cannot contain": "EXPRESSION_NOT_SCALAR: line 1:8: WHERE clause cannot contain aggregations",
 }

@@ -119,6 +119,12 @@ def _check_tokens(tokens: list[Token]) -> None:
             raise _mismatched(token)
         if name == "STRING" and following is not None and following.token_type.name == "STRING":
             raise _mismatched(following)
+        if name == "NUMBER" and following is not None and following.start == token.end + 1 and _is_word(following):
+            raise syntax_error(
+                _place(token), "identifiers must not start with a digit; surround the identifier with double quotes"
+            )
+        if name == "HEX_STRING" and len(token.text) % 2:
+            raise syntax_error(_place(token), "Binary literal must contain an even number of digits")
         _check_interval(tokens[position : position + 4])
         _check_list(tokens[position - 1] if position else None, token, following)
         _check_order(token, following, tokens[position:])
@@ -136,6 +142,10 @@ def _is_name(token: Token, following: Token | None) -> bool:
         return False
     starts = following is not None and following.token_type.name in _STARTS
     return not (token.token_type.name in _OPERATORS and starts)
+
+
+def _is_word(token: Token) -> bool:
+    return token.text[:1].isalpha() or token.text[:1] == "_"
 
 
 def _check_interval(tokens: list[Token]) -> None:

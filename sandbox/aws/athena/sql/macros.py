@@ -122,6 +122,8 @@ _LISTS = [
     "list_position(list_transform(l, lambda x: x.k), e.k) = i))",
     "athena_contains(a, x) AS CASE WHEN x IS NULL OR a IS NULL THEN NULL WHEN list_contains(a, x) THEN true "
     "WHEN len(list_filter(a, lambda e: e IS NULL)) > 0 THEN NULL ELSE false END",
+    "athena_contains_float(a, x) AS CASE WHEN x IS NULL OR a IS NULL THEN NULL "
+    "WHEN NOT isnan(x) AND list_contains(a, x) THEN true WHEN len(list_filter(a, lambda e: e IS NULL)) > 0 THEN NULL ELSE false END",
     "athena_concat_lists(a, b) AS CASE WHEN a IS NULL OR b IS NULL THEN NULL ELSE list_concat(a, b) END",
     "athena_all_equal(n, m, l) AS CASE WHEN n IS NULL OR m IS NULL THEN NULL WHEN n <> m THEN false ELSE athena_all(l) END",
     "athena_all(l) AS CASE WHEN l IS NULL THEN NULL WHEN list_contains(l, false) THEN false "

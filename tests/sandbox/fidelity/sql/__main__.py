@@ -13,7 +13,7 @@ from sandbox.services import Service
 from tests.sandbox.fidelity.outcome import Outcome, score
 from tests.sandbox.fidelity.sql.probes import Probe, load, own
 from tests.sandbox.fidelity.sql.runner import Prober
-from tests.sandbox.fidelity.sql.world import furnish
+from tests.sandbox.fidelity.sql.world import DATABASE, furnish, named
 
 ROOT = Path(__file__).parents[4]
 
@@ -34,11 +34,12 @@ def main(arguments: list[str]) -> None:
 
 def _report(endpoint: str, probes: list[Probe]) -> None:
     session = boto3.Session("test", "test", region_name=REGION)
-    bucket = f"probes-{uuid.uuid4().hex[:12]}"
+    statements = [probe.sql for probe in probes]
+    bucket = named(statements, r"s3://([\w-]+)/\w+/", f"probes-{uuid.uuid4().hex[:12]}")
     session.client("s3", endpoint_url=endpoint).create_bucket(
         Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
     )
-    database = furnish(session, endpoint, bucket)
+    database = furnish(session, endpoint, bucket, named(statements, r"\b(probe_\w+)\b", DATABASE))
     prober = Prober(session.client("athena", endpoint_url=endpoint), f"s3://{bucket}/results/", database)
     started = time.monotonic()
     findings = prober.judge_all(probes)

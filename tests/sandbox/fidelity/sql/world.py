@@ -1,5 +1,6 @@
 """The database and the tables that probes read."""
 
+import re
 from typing import Any
 
 from tests.sandbox.fidelity.sql.runner import Prober
@@ -12,10 +13,16 @@ _TABLES = {
 }
 
 
-def furnish(session: Any, endpoint: str, bucket: str) -> str:
+def named(statements: list[str], pattern: str, default: str) -> str:
+    """Return the name that statements give to a bucket or a database, so that foreign probes find what they name."""
+    found = (match[1] for match in map(re.compile(pattern).search, statements) if match)
+    return next(found, default)
+
+
+def furnish(session: Any, endpoint: str, bucket: str, database: str = DATABASE) -> str:
     """Make the database and the tables of the probes; return the database's name."""
-    session.client("glue", endpoint_url=endpoint).create_database(DatabaseInput={"Name": DATABASE})
-    prober = Prober(session.client("athena", endpoint_url=endpoint), f"s3://{bucket}/tables/", DATABASE)
+    session.client("glue", endpoint_url=endpoint).create_database(DatabaseInput={"Name": database})
+    prober = Prober(session.client("athena", endpoint_url=endpoint), f"s3://{bucket}/tables/", database)
     for name, query in _TABLES.items():
         prober.ask(f"CREATE TABLE {name} WITH (external_location = 's3://{bucket}/{name}/') AS {query}")
-    return DATABASE
+    return database

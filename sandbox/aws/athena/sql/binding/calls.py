@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
 from sandbox.aws.athena.sql.binding import operators, special
-from sandbox.aws.athena.sql.binding.bound import Argument, Bound, coerced, mismatch, place
+from sandbox.aws.athena.sql.binding.bound import Argument, Bound, Lambda, coerced, mismatch, place
 from sandbox.aws.athena.sql.binding.expressions import Binder, register, row
 from sandbox.aws.athena.sql.functions.aggregates import AGGREGATES, UNSUPPORTED, WINDOWS
 from sandbox.aws.athena.sql.functions.collections_times import COLLECTIONS, TIMES
@@ -15,6 +15,11 @@ from sandbox.aws.athena.sql.functions.signatures import Match, Signature, best
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
 _FUNCTIONS: dict[str, list[Signature]] = {**SCALARS, **COLLECTIONS, **TIMES}
+
+
+# Functions that take a lambda in a form that the sandbox does not reproduce.
+_LAMBDAS = ("array_sort", "regexp_replace")
+_VALUES = ("first_value", "last_value", "nth_value", "lag", "lead")
 
 
 def bind_call(binder: Binder, node: Any) -> Bound:  # noqa: ANN401 - sqlglot's nodes differ
@@ -49,6 +54,8 @@ def apply(node: exp.Expr, name: str, arguments: list[Argument]) -> Bound:
     if forms is None:
         raise _unregistered(node, name)
     found = best(forms, arguments)
+    if found is None and any(isinstance(item, Lambda) for item in arguments) and name in _LAMBDAS:
+        raise UnsupportedSqlError(f"{name} with a lambda")
     if found is None:
         raise unexpected(node, name, arguments, forms)
     return filled(found)
@@ -106,7 +113,7 @@ def _aggregate(binder: Binder, node: Any, name: str, tail: str = "", *, window: 
             if len(parts.items) > 1 or parts.distinct:
                 raise QueryError(f"SYNTAX_ERROR: {place(node)}: mismatched input '*'")
             return Bound(kinds.BIGINT, f"count(*){tail}")
-        arguments = [binder.argument(item) for item in parts.items]
+        arguments = [binder.argument(item) for item in parts.items if not isinstance(item, exp.Star)]
         order = ordering(binder, parts.order)
     found = best(AGGREGATES[name], arguments)
     if found is None:
@@ -160,7 +167,9 @@ def order_key(item: exp.Ordered, value: Bound) -> str:
 
 
 def _filter(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
-    return _tailed(binder, node.this, _filter_text(binder, node), window=False)
+    with binder.aggregate(node, "filter", window=False):
+        tail = _filter_text(binder, node)
+    return _tailed(binder, node.this, tail, window=False)
 
 
 def _filter_text(binder: Binder, node: exp.Filter) -> str:
@@ -204,6 +213,10 @@ def _window(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     with binder.aggregate(node, "window", window=True):
         over = f"{filtered} OVER ({_over(binder, node)})"
     name = target.name.lower() if isinstance(target, exp.Anonymous) else ""
+    if nulls and name not in _VALUES:
+        raise QueryError(
+            f"NULL_TREATMENT_NOT_ALLOWED: {place(node)}: Cannot specify null treatment clause for {name} function"
+        )
     if name not in WINDOWS:
         return _tailed(binder, target, over, window=True)
     with binder.aggregate(node, name, window=True):

@@ -124,7 +124,8 @@ class Binder:
         """Return what a dotted name means: a parameter of a lambda, a column, or a field."""
         variable = self._variables.get(parts[0])
         if variable is None:
-            return self.names.resolve(parts, node)
+            names = getattr(self.names, "inside", self.names) if self._inside == "aggregations" else self.names
+            return names.resolve(parts, node)  # type: ignore[no-any-return]
         for part in parts[1:]:
             variable = dereferenced(node, variable, part)
         return variable
@@ -233,11 +234,14 @@ def _between(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
 
 def _in(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
     value = binder.bind(node.this)
-    if node.args.get("query") is None:
+    query = node.args.get("query")
+    if query is None and len(node.expressions) == 1 and isinstance(node.expressions[0], (exp.Query, exp.Values)):
+        query = node.expressions[0]
+    if query is None:
         if node.args.get("unnest") or node.args.get("field"):
             raise QueryError(f"SYNTAX_ERROR: {place(node)}: mismatched input. Expecting: '('")
         return operators.included(node, value, [binder.bind(item) for item in node.expressions])
-    sql, columns = binder.queries.subquery(node.args["query"], binder.names)
+    sql, columns = binder.queries.subquery(query, binder.names)
     if len(columns) != 1:
         raise QueryError(f"TYPE_MISMATCH: {place(node)}: Multiple columns returned by subquery are not supported")
     kind = kinds.common(value.kind, columns[0])
@@ -261,6 +265,8 @@ def _like(binder: Binder, node: Any) -> Bound:  # noqa: ANN401
         if part.kind.name not in ("varchar", "char", "unknown"):
             raise mismatch(node, f"{clause} of LIKE expression must evaluate to a varchar (actual: {part.kind})")
     tail = f" ESCAPE {parts[2].sql}" if escape is not None else ""
+    if escape is not None and parts[2].literal is not None and len(parts[2].literal) != 1:
+        raise QueryError(f"INVALID_FUNCTION_ARGUMENT: {place(node)}: Escape string must be a single character")
     return Bound(BOOLEAN, f"({parts[0].sql} {'NOT ' if like.args.get('negate') else ''}LIKE {parts[1].sql}{tail})")
 
 

@@ -106,3 +106,29 @@ class Output:
         if len(found) > 1:
             raise QueryError(f"AMBIGUOUS_NAME: {place(node)}: Column '{parts[0]}' is ambiguous")
         return next(iter(found.values())) if found else self.sources.resolve(parts, node)
+
+    @property
+    def inside(self) -> Inside:
+        """The names that an aggregate in ORDER BY sees."""
+        return Inside(self)
+
+
+@dataclass
+class Inside:
+    """The names inside an aggregate of ORDER BY: an alias of the select list is refused there."""
+
+    output: Output
+
+    def resolve(self, parts: list[str], node: exp.Expr) -> Bound:
+        """Return what a dotted name means among the sources."""
+        aliased = [bound for name, bound in self.output.items if len(parts) == 1 and name == parts[0]]
+        try:
+            found = self.output.sources.resolve(parts, node)
+        except QueryError:
+            found = None
+        if aliased and (found is None or aliased[0].sql != found.sql):
+            raise QueryError(
+                f"COLUMN_NOT_FOUND: {place(node)}: Invalid reference to output projection attribute from ORDER BY "
+                "aggregation"
+            )
+        return found or self.output.sources.resolve(parts, node)

@@ -90,9 +90,15 @@ class QueryBinder:
         if clause is None:
             return "", self
         recursive, parts, known = bool(clause.args.get("recursive")), [], dict(self.ctes)
+        declared: set[str] = set()
         for cte in clause.expressions:
             binder = QueryBinder(self._schema, self._database, dict(known), self._numbers)
             name = cte.alias.lower()
+            if name in declared:
+                raise QueryError(
+                    f"DUPLICATE_NAMED_QUERY: {place(cte)}: WITH query name '{name}' specified more than once"
+                )
+            declared.add(name)
             inner = self.unique("w")
             sql, columns = binder._cte(cte, name, inner, outer, recursive=recursive)
             known[name] = Cte(inner, columns)

@@ -17,11 +17,22 @@ def compiled(pattern: str) -> re.Pattern[str]:
     translated = _NAMED.sub("(?P<", pattern)
     if re.search(r"\\p\{|\\P\{|\[[^\]]*&&|\\[QEGXR]|\\h", translated):
         raise unsupported(f"regular expression {pattern}")
-    translated = re.sub(r"\\z", r"\\Z", translated)
+    translated = _scoped(re.sub(r"\\z", r"\\Z", translated), pattern)
     try:
         return re.compile(translated, re.ASCII if re.search(r"\\[dwsDWSbB]", translated) else 0)
     except re.error as error:
         raise invalid(f"{error}: {pattern}") from error
+
+
+def _scoped(translated: str, pattern: str) -> str:
+    """Let flags inside a pattern hold for the rest of it; Python has them at the start only."""
+    found = re.search(r"(?<!\\)\(\?([imsx]+)\)", translated)
+    if not found or found.start() == 0:
+        return translated
+    before, rest = translated[: found.start()], translated[found.end() :]
+    if "|" in rest or before.count("(") != before.count(")"):
+        raise unsupported(f"regular expression {pattern}")
+    return f"{before}(?{found[1]}:{rest})"
 
 
 def extract(text: str, pattern: str, group: int) -> str | None:
@@ -56,7 +67,9 @@ def _filled(found: re.Match[str], replacement: str) -> str:
     while place < len(replacement):
         char = replacement[place]
         if char == "\\":
-            text += replacement[place + 1 : place + 2]
+            if place + 1 == len(replacement):
+                raise invalid(f"Illegal replacement sequence: {replacement}")
+            text += replacement[place + 1]
             place += 2
         elif char == "$":
             value, place = _group(found, replacement, place + 1)

@@ -85,6 +85,8 @@ def date_format(value: datetime, shape: str) -> str:
 @lru_cache(maxsize=128)
 def _reader(shape: str) -> re.Pattern[str]:
     parts, seen = [], set[str]()
+    if {("Y", True), ("y", True)} <= set(_pieces(shape)):
+        raise unsupported(f"date format {shape}")
     for letter, special in _pieces(shape):
         if special and letter in "DUuVwXvx":
             raise invalid(f"%{letter} not supported in date format string")
@@ -143,6 +145,14 @@ def zone(name: str) -> str:
         return ZoneInfo(name).key
     except (KeyError, ValueError, OSError) as error:
         raise invalid(f"'{name}' is not a valid time zone") from error
+
+
+def zone_of(hours: int, minutes: int) -> str:
+    """Return the zone of an offset."""
+    if abs(hours) > 14 or not -59 <= minutes <= 59 or hours * minutes < 0:
+        raise invalid(f"Invalid offset hours and minutes: {hours}, {minutes}")
+    sign = "-" if hours < 0 or minutes < 0 else "+"
+    return zone(f"{sign}{abs(hours):02d}:{abs(minutes):02d}")
 
 
 _ISO = re.compile(
@@ -290,6 +300,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], list[str], str]] = {
     "teradata_parse": (teradata_parse, ["VARCHAR", "VARCHAR"], "TIMESTAMP"),
     "iso8601": (iso8601, ["VARCHAR"], "VARCHAR"),
     "iso8601_date": (iso8601_date, ["VARCHAR"], "DATE"),
+    "zone_of": (zone_of, ["BIGINT", "BIGINT"], "VARCHAR"),
     "zone": (zone, ["VARCHAR"], "VARCHAR"),
     "human_seconds": (human_seconds, ["DOUBLE"], "VARCHAR"),
 }
