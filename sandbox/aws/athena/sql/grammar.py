@@ -166,8 +166,8 @@ def _check_list(before: Token | None, token: Token, following: Token | None) -> 
         raise _mismatched(following or token)
     if name == "L_BRACKET" and before is not None and not (before.token_type.name == "ARRAY" or _ends(before)):
         raise _mismatched(token)
-    if name == "TABLE_SAMPLE" and token.text.upper() != "TABLESAMPLE":
-        raise _mismatched(token)
+    if name == "USING" and (following is None or following.token_type.name != "L_PAREN"):
+        raise _mismatched(following or token)
 
 
 def _check_order(token: Token, following: Token | None, rest: list[Token]) -> None:

@@ -233,9 +233,28 @@ def _over(binder: Binder, node: Any) -> str:  # noqa: ANN401
         definition = binder.windows.get(named.name.lower())
         if definition is None:
             raise QueryError(f"INVALID_WINDOW_REFERENCE: {place(node)}: Cannot resolve WINDOW name {named.name}")
+        _check_reference(node, definition)
         base = _over(binder, definition)
         return " ".join(filter(None, (base, _over_parts(binder, node))))
     return _over_parts(binder, node)
+
+
+def _check_reference(node: Any, definition: exp.Window) -> None:  # noqa: ANN401
+    """Refuse a window that says again what the window that it refers to says."""
+    if node.args.get("partition_by"):
+        raise QueryError(
+            f"INVALID_PARTITION_BY: {place(node)}: WINDOW specification with named WINDOW reference cannot specify "
+            "PARTITION BY"
+        )
+    if node.args.get("order") and definition.args.get("order"):
+        raise QueryError(
+            f"INVALID_ORDER_BY: {place(node)}: Cannot specify ORDER BY if referenced named WINDOW specifies ORDER BY"
+        )
+    more = node.args.get("order") or node.args.get("spec")
+    if definition.args.get("spec") and more:
+        raise QueryError(
+            f"INVALID_WINDOW_REFERENCE: {place(node)}: Cannot reference named WINDOW containing frame specification"
+        )
 
 
 def _over_parts(binder: Binder, node: Any) -> str:  # noqa: ANN401
@@ -245,8 +264,24 @@ def _over_parts(binder: Binder, node: Any) -> str:  # noqa: ANN401
     spec = node.args.get("spec")
     if spec is not None:
         start, end = _edge(binder, spec, "start"), _edge(binder, spec, "end") or "CURRENT ROW"
+        _check_frame(node, spec, start, end)
         parts.append(f"{spec.args['kind']} BETWEEN {start} AND {end}")
     return " ".join(part.strip() for part in parts if part)
+
+
+def _check_frame(node: Any, spec: exp.WindowSpec, start: str, end: str) -> None:  # noqa: ANN401
+    """Refuse a frame that cannot be."""
+    kind = str(spec.args["kind"])
+    offsets = [edge for edge in (start, end) if not edge.startswith(("UNBOUNDED", "CURRENT"))]
+    if start == "UNBOUNDED FOLLOWING" or end == "UNBOUNDED PRECEDING":
+        which = "start" if start == "UNBOUNDED FOLLOWING" else "end"
+        raise QueryError(
+            f"INVALID_WINDOW_FRAME: {place(node)}: Window frame {which} cannot be {start if which == 'start' else end}"
+        )
+    if kind != "ROWS" and offsets and not node.args.get("order") and not node.args.get("alias"):
+        raise QueryError(
+            f"MISSING_ORDER_BY: {place(node)}: Window frame of type {kind} PRECEDING or FOLLOWING requires ORDER BY"
+        )
 
 
 def _edge(binder: Binder, spec: exp.WindowSpec, which: str) -> str:
@@ -257,6 +292,11 @@ def _edge(binder: Binder, spec: exp.WindowSpec, which: str) -> str:
         return f"{value} {side}".strip()
     bound = binder.bind(value)
     text = bound.sql
+    if str(spec.args["kind"]) != "RANGE" and bound.kind.name not in kinds.INTEGERS:
+        raise mismatch(
+            value, f"Window frame {spec.args['kind']} {which} value type must be exact numeric type with scale 0 "
+            f"(actual {bound.kind})"
+        )  # fmt: skip
     if bound.kind.name == "interval_day":
         text = f"to_milliseconds({bound.sql})"
     elif bound.kind.name == "interval_year":

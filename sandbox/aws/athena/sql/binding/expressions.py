@@ -125,7 +125,7 @@ class Binder:
         variable = self._variables.get(parts[0])
         if variable is None:
             names = getattr(self.names, "inside", self.names) if self._inside == "aggregations" else self.names
-            return names.resolve(parts, node)  # type: ignore[no-any-return]
+            return names.resolve(parts, node)
         for part in parts[1:]:
             variable = dereferenced(node, variable, part)
         return variable

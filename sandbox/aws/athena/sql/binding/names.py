@@ -102,10 +102,10 @@ class Output:
 
     def resolve(self, parts: list[str], node: exp.Expr) -> Bound:
         """Return what a dotted name means."""
-        found = {bound.sql: bound for name, bound in self.items if len(parts) == 1 and name == parts[0]}
+        found = [bound for name, bound in self.items if len(parts) == 1 and name == parts[0]]
         if len(found) > 1:
             raise QueryError(f"AMBIGUOUS_NAME: {place(node)}: Column '{parts[0]}' is ambiguous")
-        return next(iter(found.values())) if found else self.sources.resolve(parts, node)
+        return found[0] if found else self.sources.resolve(parts, node)
 
     @property
     def inside(self) -> Inside:

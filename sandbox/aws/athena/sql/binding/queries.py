@@ -130,7 +130,7 @@ class QueryBinder:
         if node.args.get("where"):
             binder = Binder(self, sources, forbidden="WHERE clause")
             where = f" WHERE {binder.condition(node.args['where'].this, 'WHERE clause')}"
-        windows = {item.name.lower(): item for item in node.args.get("windows") or []}
+        windows = _windows(node)
         binder = Binder(self, sources, windows=windows)
         items = self._items(node, sources, binder)
         group = grouping.bind(Binder(self, sources, forbidden="GROUP BY clause"), node, items)
@@ -208,6 +208,17 @@ class QueryBinder:
         items: Items = [(name, Bound(kind, f"{inner}.c{place_}")) for place_, (name, kind) in enumerate(columns)]
         order = self._order(node, items, Sources([], outer), {})
         return f"SELECT * FROM ({sql}) AS {inner}" + _tail(node, order), columns  # noqa: S608
+
+
+def _windows(node: exp.Select) -> dict[str, exp.Window]:
+    """Return the definitions of the WINDOW clause."""
+    found: dict[str, exp.Window] = {}
+    for item in node.args.get("windows") or []:
+        name = item.name.lower()
+        if name in found:
+            raise QueryError(f"DUPLICATE_WINDOW_NAME: {place(item)}: WINDOW name '{name}' specified more than once")
+        found[name] = item
+    return found
 
 
 def _mentions(node: exp.Expr, name: str) -> bool:

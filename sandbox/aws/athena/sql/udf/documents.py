@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.aws.athena.sql.udf.failure import FunctionError, invalid
 from sandbox.aws.athena.sql.udf.numbers import scientific
 
-_STEP = re.compile(r"\.(?P<name>[\w:\-]+)|\[\s*(?P<bare>[\w\-]+)\s*\]|\[\s*\"(?P<quoted>(?:[^\"\\]|\\.)*)\"\s*\]")
+_STEP = re.compile(r"\.(?P<name>[\w:\-]+)|\[\s*(?P<bare>\w[\w\-]*)\s*\]|\[\s*\"(?P<quoted>(?:[^\"\\]|\\.)*)\"\s*\]")
 _MISSING = object()
 
 
