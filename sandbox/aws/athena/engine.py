@@ -1,10 +1,11 @@
 """One query in DuckDB: stage its tables, translate it, and return typed record batches."""
 
-import re
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -14,19 +15,22 @@ from sandbox.aws.athena.catalog import Catalog, Partition, Table
 from sandbox.aws.athena.pruning import prune
 from sandbox.aws.athena.relations import relation
 from sandbox.aws.athena.sql import dialect
+from sandbox.aws.athena.sql.failures import translated
+from sandbox.aws.athena.sql.kinds import duck
 from sandbox.aws.athena.sql.macros import MACROS
-from sandbox.aws.athena.sql.types import NARROWED
+from sandbox.aws.athena.sql.udf import install
 from sandbox.aws.errors import QueryError
 from sandbox.aws.storage import Storage
 
 _ARROW = {"BIGINT": pa.int64(), "SMALLINT": pa.int16(), "INTEGER": pa.int32(), "TIMESTAMP": pa.timestamp("us")}
-_CODES: list[tuple[type[duckdb.Error], str]] = [
-    (duckdb.ConversionException, "INVALID_CAST_ARGUMENT"),
-    (duckdb.OutOfRangeException, "NUMERIC_VALUE_OUT_OF_RANGE"),
-    (duckdb.BinderException, "SYNTAX_ERROR: line 1:1"),
-    (duckdb.ParserException, "SYNTAX_ERROR: line 1:1"),
-    (duckdb.CatalogException, "SYNTAX_ERROR: line 1:1"),
-]
+# The types of results that the API names otherwise than DuckDB.
+_SHOWN = {
+    "timestamptz": "TIMESTAMP WITH TIME ZONE", "interval_day": "INTERVAL DAY TO SECOND",
+    "interval_year": "INTERVAL YEAR TO MONTH", "json": "JSON", "char": "CHAR",
+}  # fmt: skip
+warnings.filterwarnings("ignore", message="Arrow output on a DB-API result")
+_lock = threading.Lock()
+_engines: dict[Path, duckdb.DuckDBPyConnection] = {}
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Column:
 
 
 class Run:
-    """One running query in its own in-memory DuckDB; another thread may interrupt it.
+    """One running query in a DuckDB that it shares with others; another thread may interrupt it.
 
     Attributes:
         scanned: Bytes of the objects read, counting only the columns that the query names.
@@ -50,20 +54,8 @@ class Run:
         self._storage = storage
         self.scanned = 0
         self._cancelled = threading.Event()
-        self._duck = duckdb.connect(
-            ":memory:",
-            config={
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "temp_directory": str(scratch),
-                "threads": 2,
-            },
-        )
-        self._duck.execute("SET TimeZone = 'UTC'")
-        # DuckDB 2.0.0's type pushdown turns a TRY_CAST over a CSV column into a CAST inside the reader.
-        self._duck.execute("SET disabled_optimizers = 'type_pushdown'")
-        for macro in MACROS:
-            self._duck.execute(macro)
+        self._prepared = ""
+        self._duck = _engine(scratch).cursor()
 
     def cancel(self) -> None:
         """Interrupt the query from another thread."""
@@ -71,7 +63,7 @@ class Run:
         self._duck.interrupt()
 
     def close(self) -> None:
-        """Close DuckDB."""
+        """Close the connection, and with it its temporary tables and views."""
         self._duck.close()
 
     def prepare(self, sql: str, database: str | None) -> tuple[str, list[Column]]:
@@ -88,14 +80,19 @@ class Run:
         translation = dialect.translate(tree, schema, database)
         for table in described.values():
             self._attach(table, translation.tree)
-        text = translation.sql
-        described_rows = self._execute(f"DESCRIBE {text}").fetchall()
-        return text, [Column(row[0], NARROWED.get(row[1], row[1]), row[1] == '"NULL"') for row in described_rows]
+        columns = [
+            Column(name, _SHOWN.get(kind.name) or duck(kind), kind.name == "unknown")
+            for name, kind in translation.columns
+        ]
+        self._prepared = translation.sql
+        return translation.sql, columns
 
     def batches(self, text: str, columns: list[Column], size: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a prepared query in the types of `columns`, at most `size` rows per batch."""
         try:
-            for batch in self._duck.sql(text).to_arrow_reader(size):
+            # A relation streams its rows, and binds its text twice; macros take long to bind.
+            source: Any = self._duck.execute(text) if text == self._prepared else self._duck.sql(text)
+            for batch in source.to_arrow_reader(size):
                 yield _narrow(batch, columns)
         except duckdb.Error as error:
             raise self._translated(error) from error
@@ -122,20 +119,40 @@ class Run:
             partitions = prune(tree, table, self._catalog.partitions(table))
         found = relation(self._storage, table, partitions, used)
         self.scanned += found.scanned
-        self._duck.execute(f'CREATE SCHEMA IF NOT EXISTS "{table.database}"')
-        self._duck.execute(f'CREATE VIEW "{table.database}"."{table.name}" AS {found.sql}')
+        # Temporary views belong to this run alone, although all runs share one DuckDB.
+        self._duck.execute(f'CREATE TEMP VIEW "{table.database}.{table.name}" AS {found.sql}')
 
     def _translated(self, error: duckdb.Error) -> QueryError:
         if self._cancelled.is_set():
             return QueryError("Query cancelled by user")
-        message = str(error).strip()
-        ours = re.search(r"Invalid Input Error: ([A-Z_]{6,}: .*)", message, re.DOTALL)
-        if ours:
-            return QueryError(ours[1])
-        if "Division by zero" in message:
-            return QueryError("DIVISION_BY_ZERO: Division by zero")
-        code = next((code for kind, code in _CODES if isinstance(error, kind)), "GENERIC_INTERNAL_ERROR")
-        return QueryError(f"{code}: {message}")
+        return translated(error)
+
+
+def _engine(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """Return the DuckDB that all runs of one scratch folder share; to start one takes longer than most queries."""
+    with _lock:
+        if scratch not in _engines:
+            _engines[scratch] = _started(scratch)
+        return _engines[scratch]
+
+
+def _started(scratch: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": str(scratch),
+            "threads": 2,
+        },
+    )
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    # DuckDB 2.0.0's type pushdown turns a TRY_CAST over a CSV column into a CAST inside the reader.
+    connection.execute("SET GLOBAL disabled_optimizers = 'type_pushdown'")
+    install(connection)
+    for macro in MACROS:
+        connection.execute(macro)
+    return connection
 
 
 def _narrow(batch: pa.RecordBatch, columns: list[Column]) -> pa.RecordBatch:

@@ -143,6 +143,7 @@ def _execution(request: dict[str, Any], backend: AthenaBackend, caller: str) -> 
         raise invalid(f"WorkGroup {name} is not found.")
     if not statements.clean(sql):
         raise invalid("Queries of this type are not supported: the query string is empty")
+    statements.require_syntax(sql)
     configuration = backend.work_groups[name].configuration
     enforced = bool(configuration.get("EnforceWorkGroupConfiguration"))
     group_output = configuration.get("ResultConfiguration") or {}

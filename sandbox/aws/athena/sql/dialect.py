@@ -1,27 +1,32 @@
-"""Translation from Athena's SQL to DuckDB's: SQL with another meaning is rewritten, untranslatable SQL is refused."""
+"""Translation from Athena's SQL to DuckDB's: every name and type is bound as Trino does, or the query is refused."""
 
 import re
 from dataclasses import dataclass
 
-from sqlglot import exp, parse_one
-from sqlglot.errors import OptimizeError, ParseError
-from sqlglot.optimizer.annotate_types import annotate_types
-from sqlglot.optimizer.qualify import qualify
-from sqlglot.schema import MappingSchema
+from sqlglot import exp
 
-from sandbox.aws.athena.sql import functions, strictness
+from sandbox.aws.athena.sql import grammar, kinds
+from sandbox.aws.athena.sql.binding.bound import place
+from sandbox.aws.athena.sql.binding.queries import QueryBinder
+from sandbox.aws.athena.sql.kinds import Kind
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
-_MARK = "__unnamed_{}__"
-_PASSES = 3
+_CATALOG = "awsdatacatalog"
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A translated query: the DuckDB text, and the qualified tree with Athena's meaning behind it."""
+    """A translated query.
+
+    Attributes:
+        sql: The DuckDB text.
+        tree: The query as parsed, with the source of each column, and with `*` spelt out.
+        columns: Names and Trino's types of the result.
+    """
 
     sql: str
     tree: exp.Query
+    columns: list[tuple[str, Kind]]
 
 
 def parse_query(sql: str) -> exp.Query:
@@ -30,17 +35,9 @@ def parse_query(sql: str) -> exp.Query:
     Raises:
         QueryError: It is not valid SQL, or not a query.
     """
-    try:
-        tree = parse_one(sql, read="athena")
-    except ParseError as error:
-        detail = error.errors[0] if error.errors else {}
-        place = f"line {detail.get('line', 1)}:{detail.get('col', 1)}"
-        raise QueryError(f"SYNTAX_ERROR: {place}: {detail.get('description', error)}") from error
+    tree = grammar.parse(sql)
     if isinstance(tree, exp.Values):
-        first = tree.expressions[0]
-        width = len(first.expressions) if isinstance(first, exp.Tuple) else 1
-        names = ", ".join(f"_col{position}" for position in range(width))
-        return parse_query(f"SELECT * FROM ({sql}) AS given({names})")  # noqa: S608 - SQL is what is translated here
+        return exp.select("*").from_(tree.copy())
     if not isinstance(tree, exp.Query):
         raise UnsupportedSqlError(f"statement {sql.strip().split(maxsplit=1)[0].upper()}")
     return tree
@@ -73,18 +70,38 @@ def tables(tree: exp.Query, database: str | None) -> list[tuple[str, str]]:
     """Return the (database, table) pairs that a query reads, without its common table expressions.
 
     Raises:
-        QueryError: A table has no database and the request names none.
+        QueryError: A table has no database and the request names none, or its catalog does not exist.
     """
-    own = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
     found: dict[tuple[str, str], None] = {}
     for table in tree.find_all(exp.Table):
-        if not table.name or (not table.db and table.name.lower() in own):
+        if not table.name or (not table.db and _is_cte(table)):
             continue
+        if table.catalog and table.catalog.lower() != _CATALOG:
+            raise QueryError(f"CATALOG_NOT_FOUND: {place(table)}: Catalog '{table.catalog}' does not exist")
         if not (table.db or database):
             raise QueryError(f"MISSING_SCHEMA_NAME: line 1:1: Schema must be specified for table {table.name}")
         table.set("catalog", None)
         found[(table.db or database or "").lower(), table.name.lower()] = None
     return list(found)
+
+
+def _is_cte(table: exp.Table) -> bool:
+    """Return whether a name is that of a WITH query that is visible there."""
+    name, node = table.name.lower(), table.parent
+    inside: exp.Expr = table
+    while node is not None:
+        clause = node.args.get("with_")
+        declared = clause.expressions if clause is not None and inside is not clause else []
+        if any(cte.alias.lower() == name for cte in declared):
+            return True
+        if isinstance(node, exp.With):
+            for cte in node.expressions:
+                if cte is inside and not node.args.get("recursive"):
+                    break
+                if cte.alias.lower() == name:
+                    return True
+        inside, node = node, node.parent
+    return False
 
 
 def translate(tree: exp.Query, schema: dict[str, dict[str, dict[str, str]]], database: str | None) -> Translation:
@@ -96,56 +113,35 @@ def translate(tree: exp.Query, schema: dict[str, dict[str, dict[str, str]]], dat
         database: The database of unqualified tables.
 
     Raises:
-        QueryError: A column does not exist or types do not match; the message is Athena's.
+        QueryError: A name means nothing or types do not match; the message is Athena's.
         UnsupportedSqlError: The sandbox cannot reproduce a part of it.
     """
-    known = MappingSchema(dict(schema), dialect="athena")
-    _mark_unnamed(tree)
-    functions.normalise(tree)
-    try:
-        qualified = qualify(tree, dialect="athena", schema=known, db=database, expand_alias_refs=False)
-        for _ in range(_PASSES):
-            qualified = annotate_types(qualified, schema=known, dialect="athena")
-            functions.rewrite(qualified)
-        qualified = annotate_types(qualified, schema=known, dialect="athena")
-    except OptimizeError as error:
-        raise QueryError(_explain(str(error))) from error
-    _name_unnamed(qualified)
-    functions.check(qualified)
-    strictness.enforce(qualified)
-    return Translation(qualified.sql("duckdb"), qualified)
+    sql, found = QueryBinder(schema, database).query(tree, None)
+    columns = [(name or f"_col{position}", kind) for position, (name, kind) in enumerate(found)]
+    shown = ", ".join(
+        f"{_result(f's.c{position}', kind)} AS {_quoted(name)}" for position, (name, kind) in enumerate(columns)
+    )
+    return Translation(f"SELECT {shown} FROM ({sql}) AS s", tree, columns)  # noqa: S608 - SQL is what is translated here
 
 
-def _explain(message: str) -> str:
-    column = re.search(r"Column '([^']+)' could not be resolved|Unknown column: (\S+)", message)
-    if column:
-        name = (column[1] or column[2]).replace('"', "").rstrip(".")
-        return (
-            f"COLUMN_NOT_FOUND: line 1:8: Column '{name}' cannot be resolved or requester is not authorized to "
-            "access requested resources"
-        )
-    return f"SYNTAX_ERROR: line 1:1: {message}"
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
-def _leftmost(tree: exp.Query) -> exp.Select | None:
-    node: exp.Expr = tree
-    while isinstance(node, (exp.SetOperation, exp.Subquery)):
-        node = node.this
-    return node if isinstance(node, exp.Select) else None
+def _result(sql: str, kind: Kind) -> str:
+    """Return a column of the result; types that DuckDB lacks become their text."""
+    if kind.name in _TEXT_RESULTS:
+        return _TEXT_RESULTS[kind.name].format(sql, *kind.sizes)
+    if kind.name == "array" and kind.parts[0].name in _TEXT_RESULTS:
+        return f"list_transform({sql}, lambda e: {_result('e', kind.parts[0])})"
+    if kinds.contains(kind, *_TEXT_RESULTS):
+        raise UnsupportedSqlError(f"a result of type {kind}")
+    return f"CAST({sql} AS {kinds.duck(kind)})"
 
 
-def _mark_unnamed(tree: exp.Query) -> None:
-    """Mark the columns that Athena names `_col<position>`; positions are known only after stars are expanded."""
-    select = _leftmost(tree)
-    if select is None:
-        return
-    for position, item in enumerate(select.expressions):
-        if not isinstance(item, (exp.Alias, exp.Column, exp.Star, exp.Dot)):
-            item.replace(exp.alias_(item.copy(), _MARK.format(position)))
-
-
-def _name_unnamed(tree: exp.Query) -> None:
-    select = _leftmost(tree)
-    for position, item in enumerate(select.expressions if select else []):
-        if isinstance(item, exp.Alias) and re.fullmatch(_MARK.format(r"\d+"), item.alias):
-            item.set("alias", exp.to_identifier(f"_col{position}", quoted=True))
+_TEXT_RESULTS = {
+    "timestamptz": "athena_zoned_result({0})",
+    "interval_day": "athena_interval_day_text({0})",
+    "interval_year": "athena_interval_year_text({0})",
+    "char": "rpad({0}, {1}, ' ')",
+}

@@ -1,9 +1,11 @@
 """Kinds of statements, and the parts of those that are not plain SELECT."""
 
+import json
 import re
 from dataclasses import dataclass, field
 
-from sandbox.aws.errors import QueryError
+from sandbox.aws.athena.sql import grammar
+from sandbox.aws.errors import ApiError, QueryError
 
 _NAME = r"(?:[`\"]?(?P<db>\w+)[`\"]?\.)?[`\"]?(?P<table>\w+)[`\"]?"
 _UNLOAD = re.compile(
@@ -21,6 +23,25 @@ _INSERT = re.compile(
 _PROPERTY = re.compile(r"(\w+)\s*=\s*(ARRAY\s*\[[^\]]*\]|'(?:[^']|'')*'|\w+)", re.IGNORECASE)
 _DDL = ("CREATE", "DROP", "ALTER", "MSCK", "SHOW", "DESCRIBE", "DESC")
 _COMMENT = re.compile(r"^\s*(?:--[^\n]*\n|/\*.*?\*/)", re.DOTALL)
+
+
+# The first words of statements; anything else is malformed. Queries are parsed before they start.
+_QUERIES = ("SELECT", "WITH", "VALUES", "TABLE", "(")
+_WORDS = (
+    *_QUERIES, *_DDL, "ANALYZE", "CALL", "COMMENT", "COMMIT", "DEALLOCATE", "DELETE", "DENY", "EXECUTE", "EXPLAIN",
+    "GRANT", "INSERT", "MERGE", "OPTIMIZE", "PREPARE", "REFRESH", "REPAIR", "RESET", "REVOKE", "ROLLBACK", "SET",
+    "START", "TRUNCATE", "UNLOAD", "UPDATE", "USE", "VACUUM",
+)  # fmt: skip
+
+
+class MalformedQueryError(ApiError):
+    """A statement is not in Athena's grammar; StartQueryExecution itself says so."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InvalidRequestException", message)
+        self.description = json.dumps(
+            {"__type": "InvalidRequestException", "AthenaErrorCode": "MALFORMED_QUERY", "message": message}
+        )
 
 
 @dataclass(frozen=True)
@@ -65,6 +86,29 @@ def clean(sql: str) -> str:
     while found := _COMMENT.match(text):
         text = text[found.end() :].strip()
     return text.removesuffix(";").strip()
+
+
+def require_syntax(sql: str) -> None:
+    """Refuse a statement that Athena's grammar does not have.
+
+    Raises:
+        MalformedQueryError: With the message of Trino's parser.
+    """
+    text = clean(sql)
+    word = "(" if text.startswith("(") else text.split(maxsplit=1)[0].upper()
+    known = re.match(r"[A-Z(]+", word)
+    if not known or known[0] not in _WORDS:
+        raise MalformedQueryError(f"line 1:1: mismatched input '{text.split(maxsplit=1)[0]}'. Expecting: {_EXPECTED}")
+    if known[0] in _QUERIES:
+        try:
+            grammar.parse(text)
+        except QueryError as error:
+            code, _, message = str(error).partition(": ")
+            if code == "SYNTAX_ERROR":
+                raise MalformedQueryError(message) from error
+
+
+_EXPECTED = ", ".join(f"'{word}'" for word in sorted(_WORDS) if word not in _QUERIES) + ", <query>"
 
 
 def kind(sql: str) -> str:

@@ -33,19 +33,6 @@ _SIMPLE = {
     "TIMESTAMP WITH TIME ZONE": ("timestamp with time zone", "timestamp", 3, 0),
     "BLOB": ("varbinary", "binary", 1073741824, 0),
 }
-# What Athena returns to the client for DuckDB types that Trino does not have.
-NARROWED = {
-    "HUGEINT": "BIGINT",
-    "UTINYINT": "SMALLINT",
-    "USMALLINT": "INTEGER",
-    "UINTEGER": "BIGINT",
-    "UBIGINT": "BIGINT",
-    "TIMESTAMP_S": "TIMESTAMP",
-    "TIMESTAMP_MS": "TIMESTAMP",
-    "TIMESTAMP_NS": "TIMESTAMP",
-    '"NULL"': "VARCHAR",
-    "JSON": "VARCHAR",
-}
 
 
 def split_top_level(text: str) -> list[str]:
@@ -137,6 +124,8 @@ def _api_type(duck: str) -> tuple[str, int, int]:
     if duck in _SIMPLE:
         kind, _, precision, scale = _SIMPLE[duck]
         return kind, precision, scale
+    if duck in ("INTERVAL DAY TO SECOND", "INTERVAL YEAR TO MONTH", "JSON", "CHAR"):
+        return duck.lower(), 0, 0
     decimal = re.fullmatch(r"DECIMAL\((\d+),\s*(\d+)\)", duck)
     if decimal:
         return "decimal", int(decimal[1]), int(decimal[2])
