@@ -99,7 +99,11 @@ def translate(tree: exp.Query, schema: dict[str, dict[str, dict[str, str]]], dat
         QueryError: A column does not exist or types do not match; the message is Athena's.
         UnsupportedSqlError: The sandbox cannot reproduce a part of it.
     """
-    known = MappingSchema(dict(schema), dialect="athena")
+    shown: dict[str, object] = {
+        name: {table: [column for column in columns if column[:1] != "$"] for table, columns in tables.items()}
+        for name, tables in schema.items()
+    }
+    known = MappingSchema(dict(schema), visible=shown, dialect="athena")
     _mark_unnamed(tree)
     functions.normalise(tree)
     try:

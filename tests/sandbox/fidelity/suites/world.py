@@ -35,7 +35,7 @@ def sandbox(state: Path) -> Iterator[dict[str, str]]:
 def _furnish(session: boto3.Session, endpoint: str) -> dict[str, str]:
     """Make the bucket, database and key of the suites; return the outputs of their stacks."""
 
-    def client(service: str) -> Any:  # noqa: ANN401 - boto3 clients are untyped
+    def client(service: str) -> Any:
         return session.client(service, endpoint_url=endpoint)
 
     client("s3").create_bucket(

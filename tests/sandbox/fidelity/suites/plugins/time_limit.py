@@ -10,12 +10,12 @@ import pytest
 SECONDS = 120
 
 
-def _expire(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a signal handler
+def _expire(number: int, frame: FrameType | None) -> NoReturn:
     raise TimeoutError(f"not done after {SECONDS} seconds")
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:  # noqa: ARG001 - a hook's signature
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Run the test under an alarm."""
     before = signal.signal(signal.SIGALRM, _expire)
     signal.alarm(SECONDS)

@@ -9,7 +9,7 @@ import pytest
 pytest_plugins = ("time_limit",)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:  # noqa: ARG001 - a hook's signature
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Replace the function that reads the stacks, wherever a loaded conftest has imported it."""
     for module in list(sys.modules.values()):
         if hasattr(module, "extract_cloudformation_outputs"):
