@@ -124,7 +124,7 @@ class Execution:
         return answer
 
     def _type(self) -> str:
-        if self.kind == "DDL" and _UTILITY.match(self.query):
+        if self.kind == "DDL" and _UTILITY.match(_NOISE.sub(" ", self.query)):
             return "UTILITY"
         return "DDL" if self.kind in {"DDL", "CTAS"} else "DML"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
@@ -9,21 +10,27 @@ from sqlglot.optimizer.scope import traverse_scope
 from sandbox.aws.athena.catalog import Partition, Table
 
 _INTEGERS = {"tinyint", "smallint", "int", "bigint"}
-_SIGNS: dict[type[exp.Expr], Callable[[int | str, int | str], bool]] = {
+# Both sides are of one type: that of the key.
+_SIGNS: dict[type[exp.Expr], Callable[[Any, Any], bool]] = {
     exp.NEQ: lambda a, b: a != b,
-    exp.GT: lambda a, b: a > b,  # type: ignore[operator] # both are of one type: that of the key
-    exp.GTE: lambda a, b: a >= b,  # type: ignore[operator]
-    exp.LT: lambda a, b: a < b,  # type: ignore[operator]
-    exp.LTE: lambda a, b: a <= b,  # type: ignore[operator]
+    exp.GT: lambda a, b: a > b,
+    exp.GTE: lambda a, b: a >= b,
+    exp.LT: lambda a, b: a < b,
+    exp.LTE: lambda a, b: a <= b,
 }
 _FLIPPED: dict[type[exp.Expr], type[exp.Expr]] = {
-    exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE, exp.EQ: exp.EQ, exp.NEQ: exp.NEQ,
-}  # fmt: skip
+    exp.GT: exp.LT,
+    exp.LT: exp.GT,
+    exp.GTE: exp.LTE,
+    exp.LTE: exp.GTE,
+    exp.EQ: exp.EQ,
+    exp.NEQ: exp.NEQ,
+}
 
 
 @dataclass(frozen=True)
 class Test:
-    """What a conjunct asks of one key or bucket column: a test of its values, and the values if it names them one by one."""
+    """What a conjunct asks of one key or bucket column: a test of its values, and the values if it names them."""
 
     key: str
     allows: Callable[[str], bool]
@@ -88,19 +95,21 @@ def _key(node: object, alias: str, table: Table) -> str | None:
 
 def _literal(node: exp.Expr | None) -> str | None:
     """Return the text of a literal, also in a cast, after a minus and in the call that checks a typed literal."""
-    if isinstance(node, exp.Paren):
-        return _literal(node.unnest())
-    if isinstance(node, exp.Literal):
-        return str(node.this)
+    node, sign = _unwrapped(node), ""
+    if isinstance(node, exp.Neg):
+        node, sign = node.this, "-"
     if isinstance(node, exp.Boolean):
         return "true" if node.this else "false"
-    if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal):
-        return f"-{node.this.this}"
-    if isinstance(node, exp.Cast):
-        return _literal(node.this)
-    if isinstance(node, exp.Anonymous) and node.name.startswith("athena_text_to_") and len(node.expressions) == 1:
-        return _literal(node.expressions[0])
-    return None
+    return f"{sign}{node.this}" if isinstance(node, exp.Literal) else None
+
+
+def _unwrapped(node: exp.Expr | None) -> exp.Expr | None:
+    while isinstance(node, (exp.Paren, exp.Cast, exp.Anonymous)):
+        checks = isinstance(node, exp.Anonymous) and node.name.startswith("athena_text_to_")
+        if isinstance(node, exp.Anonymous) and not checks:
+            return None
+        node = node.expressions[0] if checks else node.this
+    return node
 
 
 def _value(kind: str, text: str | None) -> int | str | None:
@@ -119,8 +128,10 @@ def _test(node: exp.Expr, alias: str, table: Table) -> Test | None:
         return _one_of(key, table, node.expressions)
     if isinstance(node, exp.Between) and (key := _key(node.this, alias, table)):
         return _between(key, table, node)
-    if not isinstance(node, (exp.EQ, *_SIGNS)):
-        return None
+    return _compared(node, alias, table) if isinstance(node, (exp.EQ, *_SIGNS)) else None
+
+
+def _compared(node: exp.Expr, alias: str, table: Table) -> Test | None:
     sign, left, right = type(node), node.this, node.expression
     if _key(right, alias, table):
         sign, left, right = _FLIPPED[sign], right, left
@@ -129,16 +140,11 @@ def _test(node: exp.Expr, alias: str, table: Table) -> Test | None:
         return None
     if sign is exp.EQ:
         return _one_of(key, table, [right])
-    kind, value = table.schema[key], _value(table.schema[key], _literal(right))
-    if value is None:
+    kind, wanted = table.schema[key], _value(table.schema[key], _literal(right))
+    compare = _SIGNS[sign]
+    if wanted is None:
         return None
-    compare, wanted = _SIGNS[sign], value
-
-    def allows(text: str) -> bool:
-        own = _value(kind, text)
-        return own is None or compare(own, wanted)
-
-    return Test(key, allows)
+    return Test(key, lambda text: (own := _value(kind, text)) is None or compare(own, wanted))
 
 
 def _one_of(key: str, table: Table, items: list[exp.Expr]) -> Test | None:

@@ -1,6 +1,7 @@
 """Athena in one region: runs executions in a thread pool, stops them, and describes them."""
 
 import logging
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,6 +19,8 @@ from sandbox.aws.errors import ApiError, QueryError, SandboxAwsError
 from sandbox.aws.storage import Location, Storage
 
 _THREADS = 4
+# CREATE TABLE AS something that is no query.
+_NO_CTAS = re.compile(r"CREATE\s+TABLE\s.*?\sAS\s+([A-Z]+)\s", re.IGNORECASE | re.DOTALL)
 _log = logging.getLogger(__name__)
 
 
@@ -134,7 +137,7 @@ class AthenaService:
         if not statements.clean(sql):
             raise invalid("Queries of this type are not supported: the query string is empty")
         context = request.get("QueryExecutionContext") or {}
-        database = context.get("Database")
+        database = (context.get("Database") or "").strip("`")
         execution = Execution(
             query=sql,
             kind="",
@@ -158,6 +161,11 @@ class AthenaService:
             execution.refused = str(error)
         utility = is_utility(execution.statement)
         execution.kind = "DDL" if utility else statements.kind(execution.statement)
+        wrapped = _NO_CTAS.match(execution.statement) if execution.kind == "DDL" else None
+        if wrapped:
+            raise invalid(
+                f"line 1:1: extraneous input '{wrapped[1]}' expecting {{'(', 'SELECT', 'TABLE', 'VALUES', 'WITH'}}"
+            )
         execution.location = "" if execution.managed else _location(execution)
         return execution
 

@@ -1,6 +1,7 @@
 """Statements that change tables and databases: CREATE, DROP, ALTER and MSCK REPAIR."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.aws.athena.catalog import Catalog, Partition, Table
@@ -105,27 +106,23 @@ class Change:
     def alter_table(self, reader: Reader) -> Answer:
         """ALTER TABLE."""
         table = self._table(reader)
-        if reader.accept("ADD", "COLUMNS"):
-            return self._add_columns(table, reader)
-        if reader.accept("REPLACE", "COLUMNS"):
-            return self._set_columns(table, reader, columns(reader))
-        if reader.accept("ADD"):
-            return self._add_partitions(table, reader)
-        if reader.accept("DROP"):
-            return self._drop_partitions(table, reader)
+        for words, handler in _ALTERATIONS:
+            if reader.accept(*words):
+                return handler(self, table, reader)
         if reader.sees("PARTITION"):
             return self._change_partition(table, reader)
-        if reader.accept("SET", "LOCATION"):
-            return self._set_location(table, reader)
-        if reader.accept("SET", "TBLPROPERTIES"):
-            described = pairs(reader)
-            reader.end()
-            parameters = {**self._raw(table).get("Parameters", {}), **described}
-            self._catalog.update(table, {"Parameters": parameters})
-            return NOTHING
-        if reader.sees("CHANGE") or reader.sees("RENAME"):
-            raise UnsupportedSqlError(f"ALTER TABLE {reader.next.value.upper()}: Athena has it for Iceberg tables only")
+        if reader.sees("RENAME") or reader.sees("CHANGE"):
+            raise QueryError(f"NOT_SUPPORTED: ALTER TABLE {reader.next.value.upper()} is only for Iceberg tables")
         reader.fail("ADD, DROP, PARTITION, REPLACE COLUMNS or SET")
+
+    def _replace_columns(self, table: Table, reader: Reader) -> Answer:
+        return self._set_columns(table, reader, columns(reader))
+
+    def _set_properties(self, table: Table, reader: Reader) -> Answer:
+        described = pairs(reader)
+        reader.end()
+        self._catalog.update(table, {"Parameters": {**self._raw(table).get("Parameters", {}), **described}})
+        return NOTHING
 
     def _name(self, reader: Reader) -> tuple[str, str]:
         given, name = reader.qualified()
@@ -210,3 +207,14 @@ class Change:
         reader.end()
         self._catalog.change_partition(table, values, changed)
         return NOTHING
+
+
+_Alteration = Callable[[Change, Table, Reader], Answer]
+_ALTERATIONS: list[tuple[tuple[str, ...], _Alteration]] = [
+    (("ADD", "COLUMNS"), Change._add_columns),
+    (("REPLACE", "COLUMNS"), Change._replace_columns),
+    (("ADD",), Change._add_partitions),
+    (("DROP",), Change._drop_partitions),
+    (("SET", "LOCATION"), Change._set_location),
+    (("SET", "TBLPROPERTIES"), Change._set_properties),
+]

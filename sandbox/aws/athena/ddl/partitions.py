@@ -51,7 +51,8 @@ def spec(reader: Reader, table: Table) -> dict[str, str]:
     unknown = next((name for name in found if name not in table.keys), None)
     if unknown:
         raise QueryError(
-            f"FAILED: SemanticException [Error 10098]: Non-Partition column appears in the partition specification: {unknown}"
+            "FAILED: SemanticException [Error 10098]: Non-Partition column appears in the partition specification: "
+            f"{unknown}"
         )
     return found
 
@@ -72,6 +73,7 @@ def complete(reader: Reader, table: Table) -> tuple[str, ...]:
     found = spec(reader, table)
     if set(found) != set(table.keys):
         raise QueryError(
-            f"FAILED: SemanticException: partition spec {found} doesn't contain all ({len(table.keys)}) partition columns"
+            f"FAILED: SemanticException: partition spec {found} doesn't contain all ({len(table.keys)}) partition "
+            "columns"
         )
     return tuple(found[key] for key in table.keys)

@@ -154,7 +154,7 @@ class Reader:
         return self.take().value
 
     def name(self) -> str:
-        """Return a name in lower case and go past it: a word that starts with a letter or digit, or anything in backticks.
+        """Return a name in lower case and go past it: a word that starts with a letter or digit, or a `name`.
 
         Raises:
             QueryError: Something else comes next.

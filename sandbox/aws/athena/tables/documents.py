@@ -214,5 +214,5 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
     "double": float,
     "date": _date,
     "timestamp": _moment,
-    "binary": lambda text: base64.b64decode(text),
+    "binary": base64.b64decode,
 }

@@ -1,4 +1,4 @@
-"""Parquet files as DuckDB relations: declared columns matched to stored ones, and types that may not stand for others."""
+"""Parquet files as DuckDB relations: declared columns matched to stored ones, and types that do not fit."""
 
 from collections import defaultdict
 from collections.abc import Callable

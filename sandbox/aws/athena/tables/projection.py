@@ -61,7 +61,7 @@ def _values(table: Table, key: str, asked: Filter) -> list[str]:
     if kind == "date":
         return _dates(table, key)
     if kind == "injected":
-        return _injected(table, key, asked)
+        return _injected(key, asked)
     raise _invalid(table, key, f"type has the invalid value {kind!r}")
 
 
@@ -94,7 +94,7 @@ def _integers(table: Table, key: str) -> list[str]:
     return [f"{number:0{digits}d}" for number in range(first, last + 1, _interval(table, key))]
 
 
-def _injected(table: Table, key: str, asked: Filter) -> list[str]:
+def _injected(key: str, asked: Filter) -> list[str]:
     named = asked.named(key)
     if named is None:
         raise QueryError(

@@ -1,6 +1,7 @@
 """DuckDB expressions that read the text of a field as a column's type, in the ways of Hive's readers."""
 
 import re
+from collections.abc import Callable
 
 from sandbox.aws.athena.sql.types import from_hive
 from sandbox.aws.athena.tables.text import milliseconds, text
@@ -30,32 +31,27 @@ def lazy_value(field: str, kind: str) -> str:
     Raises:
         UnsupportedSqlError: The sandbox does not read this type from text.
     """
-    wanted, trimmed = from_hive(kind), f"trim({field})"
+    wanted = from_hive(kind)
     if wanted == "VARCHAR":
         return _sized(field, kind)
-    if wanted in _INTEGERS:
-        # As in Hive, a fraction must be well-formed and is dropped; no digits before it mean 0.
-        whole = f"regexp_replace(regexp_replace({trimmed}, '\\..*$', ''), '^([+-]?)$', '\\10')"
-        return _if(trimmed, r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]*)", f"TRY_CAST({whole} AS {wanted})")
-    if wanted in {"DOUBLE", "FLOAT"}:
-        number = f"TRY_CAST(regexp_replace({trimmed}, '[dDfF]$', '') AS {wanted})"
-        plain = _if(trimmed, rf"{_NUMBER}[dDfF]?", number)
-        return (
-            f"CASE {trimmed} WHEN 'NaN' THEN CAST('NaN' AS {wanted}) "
-            + "".join(f"WHEN '{sign}Infinity' THEN CAST('{sign}Infinity' AS {wanted}) " for sign in ("", "-", "+"))
-            + f"ELSE {plain} END"
-        )
     if wanted.startswith("DECIMAL"):
         return _if(field, _NUMBER, f"TRY_CAST({field} AS {wanted})")
-    if wanted == "BOOLEAN":
-        return f"CASE lower({field}) WHEN 'true' THEN true WHEN 'false' THEN false END"
-    if wanted == "DATE":
-        return _date(f"split_part({trimmed}, ' ', 1)")
-    if wanted == "TIMESTAMP":
-        return milliseconds(_if(trimmed, _MOMENT, f"TRY_CAST({trimmed} AS TIMESTAMP)"))
-    if wanted == "BLOB":
-        return f"TRY(from_base64({field}))"
-    raise UnsupportedSqlError(f"columns of type {kind} in delimited text")
+    if wanted not in _READERS:
+        raise UnsupportedSqlError(f"columns of type {kind} in delimited text")
+    return _READERS[wanted](field if wanted in {"BOOLEAN", "BLOB"} else f"trim({field})", wanted)
+
+
+def _integer(field: str, wanted: str) -> str:
+    # As in Hive, a fraction must be well-formed and is dropped; no digits before it mean 0.
+    whole = f"regexp_replace(regexp_replace({field}, '\\..*$', ''), '^([+-]?)$', '\\10')"
+    return _if(field, r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]*)", f"TRY_CAST({whole} AS {wanted})")
+
+
+def _real(field: str, wanted: str) -> str:
+    plain = _if(field, rf"{_NUMBER}[dDfF]?", f"TRY_CAST(regexp_replace({field}, '[dDfF]$', '') AS {wanted})")
+    special = ("NaN", "Infinity", "-Infinity", "+Infinity")
+    cases = " ".join(f"WHEN '{word}' THEN CAST('{word}' AS {wanted})" for word in special)
+    return f"CASE {field} {cases} ELSE {plain} END"
 
 
 def _date(field: str) -> str:
@@ -89,3 +85,13 @@ def csv_value(field: str, kind: str, place: int) -> str:
     else:
         raise UnsupportedSqlError(f"columns of type {kind} with OpenCSVSerde: use string and CAST")
     return f"CASE WHEN {field} IS NOT NULL THEN {value} END"
+
+
+_READERS: dict[str, Callable[[str, str], str]] = {
+    **dict.fromkeys(_INTEGERS, _integer),
+    **dict.fromkeys(("DOUBLE", "FLOAT"), _real),
+    "BOOLEAN": lambda field, _: f"CASE lower({field}) WHEN 'true' THEN true WHEN 'false' THEN false END",
+    "DATE": lambda field, _: _date(f"split_part({field}, ' ', 1)"),
+    "TIMESTAMP": lambda field, _: milliseconds(_if(field, _MOMENT, f"TRY_CAST({field} AS TIMESTAMP)")),
+    "BLOB": lambda field, _: f"TRY(from_base64({field}))",
+}

@@ -11,7 +11,8 @@ from sandbox.aws.athena.formats import STORED_AS, WRITTEN
 from sandbox.aws.athena.sql import statements
 from sandbox.aws.athena.sql.types import from_hive, to_hive
 from sandbox.aws.athena.tables import projection
-from sandbox.aws.athena.writes.columns import assignable, check_columns, require_names
+from sandbox.aws.athena.tables.trino import trino_type
+from sandbox.aws.athena.writes.columns import assignable, check_columns, check_precision, require_names
 from sandbox.aws.athena.writes.files import Writer, require_empty
 from sandbox.aws.athena.writes.properties import Properties, checked
 from sandbox.aws.athena.writes.rows import Target, store
@@ -50,6 +51,7 @@ class Writes:
         writer = Writer(self.storage, self.scratch, properties)
         text, columns = run.prepare(write.query, execution.database)
         check_columns(columns, creates_table=False)
+        check_precision(write.query, columns)
         place = Location.parse(write.location or "").folder
         require_empty(self.storage, place, f"awsdatacatalog.{execution.database or 'default'}.unload")
         target = Target(columns, properties.keys, unnamed_table(place, columns, properties.keys))
@@ -82,10 +84,11 @@ class Writes:
         text, columns = run.prepare(query, execution.database)
         require_names(columns, query)
         check_columns(columns, creates_table=True)
+        check_precision(query, columns)
         place = Location.parse(write.location or execution.location).folder
         require_empty(self.storage, place, f"awsdatacatalog.{database}.{name}")
         table = unnamed_table(place, columns, properties.keys)
-        described = _described(name, table, columns, properties)
+        described = _described(name, table, properties)
         target = Target(columns, properties.keys, table, properties.bucketed_by, properties.buckets)
         target.check()
         found = [] if data and data["no"] else store(run, text, target, writer)
@@ -129,7 +132,7 @@ def _target(execution: Execution, write: statements.Write) -> tuple[str, str]:
     return database, name
 
 
-def _described(name: str, table: Table, columns: list[Column], properties: Properties) -> dict[str, object]:
+def _described(name: str, table: Table, properties: Properties) -> dict[str, object]:
     """Return the `TableInput` of a table that CREATE TABLE AS makes."""
     form = STORED_AS[properties.format]
     options = {"serialization.format": "1"}
@@ -192,7 +195,7 @@ def _aligned(table: Table, columns: list[Column], text: str, named: list[str]) -
     ):
         raise QueryError(
             "TYPE_MISMATCH: line 1:1: Insert query has mismatched column types: "
-            f"Table: [{', '.join(kinds).lower()}], Query: [{', '.join(given).lower()}]"
+            f"Table: [{_shown(kinds)}], Query: [{_shown(given)}]"
         )
     aliases = ", ".join(f'"{name}"' for name in targets)
     values = ", ".join(
@@ -200,3 +203,7 @@ def _aligned(table: Table, columns: list[Column], text: str, named: list[str]) -
         for name, kind in table.schema.items()
     )
     return f"SELECT {values} FROM ({text}) AS __given({aliases})"  # noqa: S608 - our own text
+
+
+def _shown(kinds: list[str]) -> str:
+    return ", ".join(trino_type(to_hive(kind)) for kind in kinds)

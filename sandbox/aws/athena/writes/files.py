@@ -1,23 +1,20 @@
 """Files that UNLOAD, CTAS and INSERT write: named, split and compressed as in Athena."""
 
-import base64
 import gzip
 import json
 import random
 import string
 import uuid
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import orc
 
-from sandbox.aws.athena.results import double_text, float_text
 from sandbox.aws.athena.writes.properties import Properties
+from sandbox.aws.athena.writes.texts import json_text, lazy_text
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 from sandbox.aws.storage import Location, Storage
 
@@ -108,71 +105,16 @@ class Writer:
     def _json(self, batch: pa.RecordBatch) -> Iterable[str]:
         names = [name.lower() for name in batch.schema.names]
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            pairs = (f"{json.dumps(name)}:{_json(value)}" for name, value in zip(names, row, strict=True))
+            pairs = (f"{json.dumps(name)}:{json_text(value)}" for name, value in zip(names, row, strict=True))
             yield "{" + ",".join(pairs) + "}"
 
     def _lines(self, batch: pa.RecordBatch) -> Iterable[str]:
         texts = [
-            [None if value is None else _line(value, column.type) for value in column.to_pylist()]
+            [None if value is None else lazy_text(value, column.type) for value in column.to_pylist()]
             for column in batch.columns
         ]
         for row in zip(*texts, strict=True):
             yield self._delimiter.join("\\N" if value is None else value for value in row)
-
-
-def _moment(value: datetime) -> str:
-    """Return Hive's text of a timestamp: no zeros at the end of its fraction."""
-    fraction = f".{value.microsecond:06d}".rstrip("0").rstrip(".")
-    return f"{value:%Y-%m-%d %H:%M:%S}{fraction}"
-
-
-def _json(value: Any) -> str:  # noqa: ANN401 - any value a column can hold
-    """Return the JSON text of a value as Hive's JsonSerDe writes it."""
-    if value is None or isinstance(value, (bool, int)):
-        return json.dumps(value)
-    if isinstance(value, float):
-        text = double_text(value)
-        return text if value == value and abs(value) != float("inf") else f'"{text}"'  # noqa: PLR0124 - the NaN test
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, list) and value and isinstance(value[0], tuple):
-        return "{" + ",".join(f"{json.dumps(str(key))}:{_json(item)}" for key, item in value) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_json, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key.lower())}:{_json(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, datetime):
-        return f'"{_moment(value)}"'
-    if isinstance(value, bytes):
-        return json.dumps(value.decode(errors="replace"), ensure_ascii=False)
-    return json.dumps(str(value), ensure_ascii=False)
-
-
-def _line(value: Any, kind: pa.DataType, depth: int = 2) -> str:  # noqa: ANN401 - any value a column can hold
-    """Return the text of a value as Hive's LazySimpleSerDe writes it; separators of nested values are control codes."""
-    if value is None:
-        return "\\N"
-    if pa.types.is_map(kind):
-        pairs = (
-            f"{_line(key, kind.key_type, depth + 2)}{chr(depth + 1)}{_line(item, kind.item_type, depth + 2)}"
-            for key, item in value
-        )
-        return chr(depth).join(pairs)
-    if pa.types.is_list(kind):
-        return chr(depth).join(_line(item, kind.value_type, depth + 1) for item in value)
-    if pa.types.is_struct(kind):
-        return chr(depth).join(_line(item, kind.field(name).type, depth + 1) for name, item in value.items())
-    if pa.types.is_float32(kind):
-        return float_text(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return double_text(value)
-    if isinstance(value, datetime):
-        return _moment(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def require_empty(storage: Storage, folder: Location, what: str) -> None:

@@ -72,12 +72,12 @@ def checked(write: Write, *, unload: bool) -> Properties:
     given += [options[f"{format.lower()}_compression"]] if f"{format.lower()}_compression" in options else []
     if len(given) > 1:
         raise QueryError("INVALID_TABLE_PROPERTY: only one compression property can be set")
+    if not format:
+        raise QueryError("INVALID_TABLE_PROPERTY: line 1:1: UNLOAD needs the property 'format'")
     if format not in FORMATS:
         raise QueryError(
-            f"INVALID_TABLE_PROPERTY: line 1:1: Invalid value for property 'format': Cannot convert ['{format}'] to one of "
+            f"INVALID_TABLE_PROPERTY: line 1:1: Invalid value for property 'format': '{format}' is none of "
             f"{sorted(FORMATS)}"
-            if format
-            else "INVALID_TABLE_PROPERTY: line 1:1: UNLOAD needs the property 'format'"
         )
     buckets, bucketed_by = _buckets(options)
     level = options.get("compression_level")
