@@ -64,8 +64,16 @@ class Catalog:
             if not self.has_database(database):
                 raise QueryError(f"SCHEMA_NOT_FOUND: line 1:15: Schema '{database}' does not exist")
             raise QueryError(f"TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.{database}.{name}' does not exist")
+        return self.readable(database, raw)
+
+    def readable(self, database: str, raw: dict[str, Any]) -> Table:
+        """Return the description of a table that the sandbox can read.
+
+        Raises:
+            UnsupportedSqlError: It is a view or an Iceberg table, or its files cannot be read.
+        """
         found = self.described(database, raw)
-        reader(f"{database}.{name}", found.serde, raw.get("StorageDescriptor", {}).get("InputFormat", ""))
+        reader(f"{database}.{found.name}", found.serde, raw.get("StorageDescriptor", {}).get("InputFormat", ""))
         return found
 
     def described(self, database: str, raw: dict[str, Any]) -> Table:

@@ -110,7 +110,7 @@ class Sources:
             return Source(columns, sql=information.constant(information.rows(self._catalog, table), kinds))
         if raw is None and "$" in table:
             return self._about(database, *table.rsplit("$", 1))
-        described = self._catalog.table(database, table)
+        described = self._catalog.readable(database, raw) if raw else self._catalog.table(database, table)
         return Source(described.schema, table=described)
 
     def _about(self, database: str, name: str, what: str) -> Source:
