@@ -56,6 +56,8 @@ _READERS = {
     "org.openx.data.jsonserde.JsonSerDe": OPENX_JSON,
     "JsonSerDe": JSON,
 }
+# Input formats that read something else than the lines or columns of the files in the table's folder.
+_OTHERS = ("Symlink", "Sequence", "RCFile", "Lzo", "CloudTrail", "Ion")
 WRITTEN = {PARQUET: "PARQUET", ORC: "ORC", TEXT: "TEXTFILE", JSON: "JSON"}
 
 
@@ -70,8 +72,8 @@ def reader(table: str, serde: str, input_format: str) -> str:
         'openxjson'
     """
     found = next((kind for ending, kind in _READERS.items() if serde.endswith(ending)), None)
-    if found is None or "SequenceFile" in input_format:
-        raise UnsupportedSqlError(
-            f"table {table} with serde {serde or 'none'}: Parquet, ORC, JSON, CSV and delimited text can be read"
-        )
+    other = next((word for word in _OTHERS if word in input_format), None)
+    if found is None or other:
+        what = f"input format {input_format}" if found else f"serde {serde or 'none'}"
+        raise UnsupportedSqlError(f"table {table} with {what}: Parquet, ORC, JSON, CSV and delimited text can be read")
     return found

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,8 +36,10 @@ def decompressed(path: Path, key: str) -> Path:
     return target
 
 
-def is_plain(body: bytes, marks: str) -> bool:
+@lru_cache(maxsize=4096)
+def is_plain(path: Path, marks: str) -> bool:
     """Return whether lines and fields are simply what is between their separators: none of `marks` occurs."""
+    body = path.read_bytes()
     return not _AWKWARD.search(body) and not any(mark.encode() in body for mark in marks)
 
 

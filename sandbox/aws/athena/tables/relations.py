@@ -130,7 +130,7 @@ def _prepared(
         path = converted.documents(path, table, _skip(table))
         return parquet.match(path, table, place, used)[0], PARQUET, path, item.size
     serde = _serde(table)
-    if is_plain(path.read_bytes(), serde.marks):
+    if is_plain(path, serde.marks):
         return (), "plain", path, item.size
     return (), "fields", converted.fields(path, table, serde, _skip(table)), item.size
 

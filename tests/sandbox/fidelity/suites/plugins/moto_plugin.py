@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-pytest_plugins = ("time_limit",)
+pytest_plugins = ("time_limit", "quick_clients")
 _LONGEST_PAUSE = 0.2
 _sleep = time.sleep
 

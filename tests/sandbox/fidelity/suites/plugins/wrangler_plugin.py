@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-pytest_plugins = ("time_limit",)
+pytest_plugins = ("time_limit", "quick_clients")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
