@@ -20,6 +20,12 @@ def _if(field: str, shape: str, value: str, otherwise: str = "NULL") -> str:
     return f"CASE WHEN regexp_full_match({field}, {text(shape)}) THEN {value} ELSE {otherwise} END"
 
 
+def _quickly(field: str, kind: str, carefully: str) -> str:
+    """Return a value that needs no careful reading if its own text is what the field holds."""
+    value = f"TRY_CAST({field} AS {kind})"
+    return f"CASE WHEN CAST({value} AS VARCHAR) = {field} THEN {value} ELSE {carefully} END"
+
+
 def _sized(field: str, kind: str) -> str:
     size = re.fullmatch(r"(?:var)?char\((\d+)\)", kind)
     return f"left({field}, {size[1]})" if size else field
@@ -38,20 +44,26 @@ def lazy_value(field: str, kind: str) -> str:
         return _if(field, _NUMBER, f"TRY_CAST({field} AS {wanted})")
     if wanted not in _READERS:
         raise UnsupportedSqlError(f"columns of type {kind} in delimited text")
-    return _READERS[wanted](field if wanted in {"BOOLEAN", "BLOB"} else f"trim({field})", wanted)
+    return _READERS[wanted](field, wanted)
 
 
 def _integer(field: str, wanted: str) -> str:
+    trimmed = f"trim({field})"
     # As in Hive, a fraction must be well-formed and is dropped; no digits before it mean 0.
-    whole = f"regexp_replace(regexp_replace({field}, '\\..*$', ''), '^([+-]?)$', '\\10')"
-    return _if(field, r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]*)", f"TRY_CAST({whole} AS {wanted})")
+    whole = f"regexp_replace(regexp_replace({trimmed}, '\\..*$', ''), '^([+-]?)$', '\\10')"
+    careful = _if(trimmed, r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]*)", f"TRY_CAST({whole} AS {wanted})")
+    return _quickly(field, wanted, careful)
 
 
 def _real(field: str, wanted: str) -> str:
-    plain = _if(field, rf"{_NUMBER}[dDfF]?", f"TRY_CAST(regexp_replace({field}, '[dDfF]$', '') AS {wanted})")
+    trimmed = f"trim({field})"
+    plain = _if(trimmed, rf"{_NUMBER}[dDfF]?", f"TRY_CAST(regexp_replace({trimmed}, '[dDfF]$', '') AS {wanted})")
     special = ("NaN", "Infinity", "-Infinity", "+Infinity")
     cases = " ".join(f"WHEN '{word}' THEN CAST('{word}' AS {wanted})" for word in special)
-    return f"CASE {field} {cases} ELSE {plain} END"
+    # DuckDB takes 1_000 for a number, and words for infinity that Java does not take.
+    value = f"TRY_CAST({field} AS {wanted})"
+    quick = f"isfinite({value}) AND NOT contains({field}, '_')"
+    return f"CASE WHEN {quick} THEN {value} ELSE CASE {trimmed} {cases} ELSE {plain} END END"
 
 
 def _date(field: str) -> str:
@@ -91,7 +103,9 @@ _READERS: dict[str, Callable[[str, str], str]] = {
     **dict.fromkeys(_INTEGERS, _integer),
     **dict.fromkeys(("DOUBLE", "FLOAT"), _real),
     "BOOLEAN": lambda field, _: f"CASE lower({field}) WHEN 'true' THEN true WHEN 'false' THEN false END",
-    "DATE": lambda field, _: _date(f"split_part({field}, ' ', 1)"),
-    "TIMESTAMP": lambda field, _: milliseconds(_if(field, _MOMENT, f"TRY_CAST({field} AS TIMESTAMP)")),
+    "DATE": lambda field, _: _quickly(field, "DATE", _date(f"split_part(trim({field}), ' ', 1)")),
+    "TIMESTAMP": lambda field, _: milliseconds(
+        _quickly(field, "TIMESTAMP", _if(f"trim({field})", _MOMENT, f"TRY_CAST(trim({field}) AS TIMESTAMP)"))
+    ),
     "BLOB": lambda field, _: f"TRY(from_base64({field}))",
 }

@@ -4,9 +4,15 @@ import json
 import os
 import sys
 
+import boto3
 import pytest
 
 pytest_plugins = ("time_limit", "quick_clients")
+
+
+def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - a hook's signature
+    """Make boto3's default session, as the suite's own look at its stacks would."""
+    boto3.setup_default_session()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
