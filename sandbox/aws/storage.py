@@ -49,11 +49,12 @@ class Location:
 
 @dataclass(frozen=True)
 class Object:
-    """One object in an S3 listing; `size` in bytes."""
+    """One object in an S3 listing; `size` in bytes, `modified` in UTC as `2024-02-03 04:05:06`."""
 
     place: Location
     etag: str
     size: int
+    modified: str = ""
 
 
 class Storage:
@@ -68,7 +69,8 @@ class Storage:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=prefix.bucket, Prefix=prefix.key)
         for page in pages:
             for item in page.get("Contents", []):
-                yield Object(Location(prefix.bucket, item["Key"]), item["ETag"].strip('"'), item["Size"])
+                modified = f"{item['LastModified']:%Y-%m-%d %H:%M:%S}"
+                yield Object(Location(prefix.bucket, item["Key"]), item["ETag"].strip('"'), item["Size"], modified)
 
     def stage(self, item: Object) -> Path:
         """Return a local copy of an object; each ETag is downloaded at most once."""

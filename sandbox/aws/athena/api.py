@@ -58,9 +58,9 @@ class AthenaApi(AthenaResponse):
     def list_query_executions(self) -> str:
         """ListQueryExecutions: newest first."""
         request = self.request
-        start, count = int(request.get("NextToken") or 0), int(request.get("MaxResults") or 50)
+        self._require_group(request.get("WorkGroup") or "primary")
         identifiers = self.service.identifiers(request.get("WorkGroup") or "primary")
-        return json.dumps(_page("QueryExecutionIds", identifiers, start, count))
+        return json.dumps(_paged("QueryExecutionIds", identifiers, request))
 
     def stop_query_execution(self) -> str:
         """StopQueryExecution."""
@@ -70,8 +70,60 @@ class AthenaApi(AthenaResponse):
     def get_query_results(self) -> str:
         """GetQueryResults."""
         request = self.request
-        start, count = int(request.get("NextToken") or 0), int(request.get("MaxResults") or _PAGE)
+        start, count = _start(request), int(request.get("MaxResults") or _PAGE)
+        if count > _PAGE:
+            raise invalid(f"MaxResults is more than maximum allowed length {_PAGE}")
         return json.dumps(self.service.results(request["QueryExecutionId"], start, count))
+
+    def get_query_runtime_statistics(self) -> str:
+        """GetQueryRuntimeStatistics."""
+        return json.dumps({"QueryRuntimeStatistics": self.service.get(self.request["QueryExecutionId"]).runtime()})
+
+    def create_prepared_statement(self) -> str:
+        """CreatePreparedStatement."""
+        request = self._of_group()
+        name, group = request["StatementName"], request["WorkGroup"]
+        self.service.prepared.create(name, group, request["QueryStatement"], request.get("Description", ""))
+        return "{}"
+
+    def get_prepared_statement(self) -> str:
+        """GetPreparedStatement."""
+        request = self._of_group()
+        found = self.service.prepared.get(request["StatementName"], request["WorkGroup"])
+        return json.dumps({"PreparedStatement": found.describe()})
+
+    def batch_get_prepared_statement(self) -> str:
+        """BatchGetPreparedStatement."""
+        request = self._of_group()
+        found, missing = [], []
+        for name in request["PreparedStatementNames"]:
+            try:
+                found.append(self.service.prepared.get(name, request["WorkGroup"]).describe())
+            except ApiError as error:
+                missing.append({"StatementName": name, "ErrorCode": "INVALID_INPUT", "ErrorMessage": error.message})
+        return json.dumps({"PreparedStatements": found, "UnprocessedPreparedStatementNames": missing})
+
+    def list_prepared_statements(self) -> str:
+        """ListPreparedStatements."""
+        request = self._of_group()
+        found = [
+            {"StatementName": item.name, "LastModifiedTime": item.modified}
+            for item in self.service.prepared.all(request["WorkGroup"])
+        ]
+        return json.dumps(_paged("PreparedStatements", found, request))
+
+    def update_prepared_statement(self) -> str:
+        """UpdatePreparedStatement."""
+        request = self._of_group()
+        name, group = request["StatementName"], request["WorkGroup"]
+        self.service.prepared.update(name, group, request["QueryStatement"], request.get("Description"))
+        return "{}"
+
+    def delete_prepared_statement(self) -> str:
+        """DeletePreparedStatement."""
+        request = self._of_group()
+        self.service.prepared.delete(request["StatementName"], request["WorkGroup"])
+        return "{}"
 
     def get_work_group(self) -> str:
         """GetWorkGroup: unlike moto, refuse an unknown workgroup."""
@@ -107,9 +159,7 @@ class AthenaApi(AthenaResponse):
         """ListDatabases: read from Glue."""
         found = [_database(item) for item in self.service.catalog.databases()]
         request = self.request
-        return json.dumps(
-            _page("DatabaseList", found, int(request.get("NextToken") or 0), int(request.get("MaxResults") or 50))
-        )
+        return json.dumps(_paged("DatabaseList", found, request))
 
     def get_table_metadata(self) -> str:
         """GetTableMetadata: read from Glue."""
@@ -123,15 +173,31 @@ class AthenaApi(AthenaResponse):
         """ListTableMetadata: read from Glue."""
         request = self.request
         found = [_metadata(item) for item in self.service.catalog.tables(request["DatabaseName"].lower())]
-        return json.dumps(
-            _page("TableMetadataList", found, int(request.get("NextToken") or 0), int(request.get("MaxResults") or 50))
-        )
+        return json.dumps(_paged("TableMetadataList", found, request))
+
+    def _of_group(self) -> dict[str, Any]:
+        """Return a request that names a workgroup; refuse an unknown one."""
+        request = self.request
+        self._require_group(request["WorkGroup"])
+        return request
 
     def _require_group(self, name: str) -> WorkGroup:
         groups = athena_backends[self.current_account][self.region].work_groups
         if name not in groups:
             raise invalid(f"WorkGroup {name} is not found.")
         return groups[name]
+
+
+def _paged(name: str, items: list[Any], request: dict[str, Any], count: int = 50) -> dict[str, Any]:
+    """Return one page of a listing, and the token of the next one."""
+    return _page(name, items, _start(request), int(request.get("MaxResults") or count))
+
+
+def _start(request: dict[str, Any]) -> int:
+    token = str(request.get("NextToken") or "0")
+    if not token.isdigit():
+        raise invalid("Invalid token")
+    return int(token)
 
 
 def _page(name: str, items: list[Any], start: int, count: int) -> dict[str, Any]:

@@ -6,19 +6,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sandbox.aws.athena.formats import reader
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 from sandbox.aws.storage import Location
 
-PARQUET = "parquet"
-CSV = "csv"
-_PARQUET_STORAGE: dict[str, Any] = {
-    "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-    "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-    "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
-}
-_TEXT_STORAGE: dict[str, Any] = {
-    "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
-    "OutputFormat": "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
+# The parts of Glue's answer that a `TableInput` has too.
+_INPUT = {
+    *("Name", "Description", "Owner", "Retention", "StorageDescriptor", "PartitionKeys", "ViewOriginalText"),
+    *("ViewExpandedText", "TableType", "Parameters"),
 }
 
 
@@ -42,6 +37,8 @@ class Table:
     format: str
     serde: str
     options: dict[str, str]
+    buckets: int = 0
+    bucketed_by: tuple[str, ...] = ()
 
     @property
     def schema(self) -> dict[str, str]:
@@ -64,21 +61,50 @@ class Catalog:
         """
         raw = self.raw(database, name)
         if raw is None:
+            if not self.has_database(database):
+                raise QueryError(f"SCHEMA_NOT_FOUND: line 1:15: Schema '{database}' does not exist")
             raise QueryError(f"TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.{database}.{name}' does not exist")
-        storage = raw.get("StorageDescriptor", {})
+        return self.readable(database, raw)
+
+    def readable(self, database: str, raw: dict[str, Any]) -> Table:
+        """Return the description of a table that the sandbox can read.
+
+        Raises:
+            UnsupportedSqlError: It is a view or an Iceberg table, or its files cannot be read.
+        """
+        found = self.described(database, raw)
+        reader(f"{database}.{found.name}", found.serde, raw.get("StorageDescriptor", {}).get("InputFormat", ""))
+        return found
+
+    def described(self, database: str, raw: dict[str, Any]) -> Table:
+        """Return what Glue's own description says; `format` is empty if the sandbox cannot read such files.
+
+        Raises:
+            UnsupportedSqlError: It is a view or an Iceberg table.
+        """
+        name, storage = raw["Name"], raw.get("StorageDescriptor", {})
+        if raw.get("TableType") == "VIRTUAL_VIEW":
+            raise UnsupportedSqlError(f"view {database}.{name} in the place of a table")
+        if raw.get("Parameters", {}).get("table_type", "").upper() == "ICEBERG":
+            raise UnsupportedSqlError(f"Iceberg table {database}.{name}")
         serde = storage.get("SerdeInfo", {})
-        library = serde.get("SerializationLibrary", "")
         options = {**serde.get("Parameters", {}), **raw.get("Parameters", {})}
         return Table(
             database=database,
             name=name,
-            columns={column["Name"].lower(): column["Type"] for column in storage.get("Columns", [])},
-            keys={column["Name"].lower(): column["Type"] for column in raw.get("PartitionKeys", [])},
-            location=Location.parse(storage.get("Location", "")).folder,
-            format=_format(f"{database}.{name}", library, raw.get("TableType", "")),
-            serde=library,
+            columns={column["Name"].lower(): column["Type"].lower() for column in storage.get("Columns", [])},
+            keys={column["Name"].lower(): column["Type"].lower() for column in raw.get("PartitionKeys", [])},
+            location=_location(storage.get("Location", "")),
+            format=known_reader(serde.get("SerializationLibrary", ""), storage.get("InputFormat", "")),
+            serde=serde.get("SerializationLibrary", ""),
             options={key.lower(): value for key, value in options.items()},
+            buckets=max(storage.get("NumberOfBuckets", 0), 0) if storage.get("BucketColumns") else 0,
+            bucketed_by=tuple(name.lower() for name in storage.get("BucketColumns", [])),
         )
+
+    def has_database(self, name: str) -> bool:
+        """Return whether a database exists."""
+        return any(item["Name"] == name for item in self.databases())
 
     def raw(self, database: str, name: str) -> dict[str, Any] | None:
         """Return Glue's own description, or None if the table does not exist."""
@@ -125,17 +151,20 @@ class Catalog:
         pages = self._glue.get_paginator("get_databases").paginate()
         return [item for page in pages for item in page["DatabaseList"]]
 
-    def create_database(self, name: str, *, if_absent: bool) -> None:
-        """Create a database.
+    def create_database(self, described: dict[str, Any], *, if_absent: bool) -> None:
+        """Create a database from a `DatabaseInput`.
 
         Raises:
             QueryError: It already exists and `if_absent` is false.
         """
         try:
-            self._glue.create_database(DatabaseInput={"Name": name})
+            self._glue.create_database(DatabaseInput=described)
         except ClientError as error:
             if not if_absent:
-                raise QueryError(f"FAILED: SemanticException Database {name} already exists") from error
+                raise QueryError(
+                    "FAILED: Execution Error, return code 1 from org.apache.hadoop.hive.ql.exec.DDLTask. "
+                    f"Database {described['Name']} already exists"
+                ) from error
 
     def drop_database(self, name: str, *, if_present: bool, cascade: bool) -> None:
         """Drop a database, and its tables too if `cascade`.
@@ -143,7 +172,7 @@ class Catalog:
         Raises:
             QueryError: It does not exist, or it is not empty.
         """
-        if name not in {item["Name"] for item in self.databases()}:
+        if not self.has_database(name):
             if not if_present:
                 raise QueryError(f"FAILED: SemanticException [Error 10072]: Database does not exist: {name}")
             return
@@ -151,26 +180,15 @@ class Catalog:
             raise QueryError(f"FAILED: Execution Error: Database {name} is not empty. One or more tables exist.")
         self._glue.delete_database(Name=name)
 
-    def create_table(self, table: Table) -> None:
-        """Register a table."""
-        base = _PARQUET_STORAGE if table.format == PARQUET else _TEXT_STORAGE
-        serde = {"SerializationLibrary": table.serde} if table.serde else dict(base.get("SerdeInfo", {}))
-        storage = {
-            **base,
-            "Columns": [{"Name": name, "Type": kind} for name, kind in table.columns.items()],
-            "Location": str(table.location),
-            "SerdeInfo": {**serde, "Parameters": table.options},
-        }
-        self._glue.create_table(
-            DatabaseName=table.database,
-            TableInput={
-                "Name": table.name,
-                "TableType": "EXTERNAL_TABLE",
-                "Parameters": {"EXTERNAL": "TRUE", "classification": table.format, **table.options},
-                "PartitionKeys": [{"Name": name, "Type": kind} for name, kind in table.keys.items()],
-                "StorageDescriptor": storage,
-            },
-        )
+    def create(self, database: str, described: dict[str, Any]) -> None:
+        """Register a table or view from a `TableInput`."""
+        self._glue.create_table(DatabaseName=database, TableInput=described)
+
+    def update(self, table: Table, changes: dict[str, Any]) -> None:
+        """Change parts of a table's `TableInput`."""
+        raw = self.raw(table.database, table.name) or {}
+        kept = {key: value for key, value in raw.items() if key in _INPUT}
+        self._glue.update_table(DatabaseName=table.database, TableInput={**kept, **changes})
 
     def drop_table(self, database: str, name: str) -> None:
         """Remove a table from Glue; its files stay."""
@@ -186,13 +204,13 @@ class Catalog:
             )
         return added
 
-    def move_partition(self, table: Table, partition: Partition) -> None:
-        """Point a registered partition at another location."""
+    def change_partition(self, table: Table, values: tuple[str, ...], changed: Partition) -> None:
+        """Give a registered partition another location or other values."""
         self._glue.update_partition(
             DatabaseName=table.database,
             TableName=table.name,
-            PartitionValueList=list(partition.values),
-            PartitionInput=self._input(table, partition),
+            PartitionValueList=list(values),
+            PartitionInput=self._input(table, changed),
         )
 
     def drop_partition(self, table: Table, values: tuple[str, ...]) -> None:
@@ -205,11 +223,13 @@ class Catalog:
         return {"Values": list(partition.values), "StorageDescriptor": storage}
 
 
-def _format(name: str, library: str, kind: str) -> str:
-    if kind == "VIRTUAL_VIEW":
-        raise UnsupportedSqlError(f"view {name}")
-    if "ParquetHiveSerDe" in library:
-        return PARQUET
-    if "LazySimpleSerDe" in library or "OpenCSVSerde" in library:
-        return CSV
-    raise UnsupportedSqlError(f"table {name} with serde {library or 'none'} (Parquet and CSV tables can be read)")
+def _location(text: str) -> Location:
+    return Location.parse(text).folder if text else Location("", "")
+
+
+def known_reader(serde: str, input_format: str) -> str:
+    """Return the reader of such files, or nothing."""
+    try:
+        return reader("", serde, input_format)
+    except UnsupportedSqlError:
+        return ""

@@ -11,14 +11,13 @@ import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from sandbox.aws.athena.catalog import Catalog, Partition, Table
-from sandbox.aws.athena.pruning import prune
-from sandbox.aws.athena.relations import relation
+from sandbox.aws.athena.catalog import Catalog
 from sandbox.aws.athena.sql import dialect
 from sandbox.aws.athena.sql.failures import translated
 from sandbox.aws.athena.sql.kinds import duck
 from sandbox.aws.athena.sql.macros import MACROS
 from sandbox.aws.athena.sql.udf import install
+from sandbox.aws.athena.tables.sources import Source, Sources
 from sandbox.aws.errors import QueryError
 from sandbox.aws.storage import Storage
 
@@ -50,8 +49,7 @@ class Run:
     """
 
     def __init__(self, catalog: Catalog, storage: Storage, scratch: Path) -> None:
-        self._catalog = catalog
-        self._storage = storage
+        self._sources = Sources(catalog, storage)
         self.scanned = 0
         self._cancelled = threading.Event()
         self._prepared = ""
@@ -73,13 +71,13 @@ class Run:
             QueryError: Athena would reject the query.
         """
         tree = dialect.parse_query(sql)
-        described = {name: self._catalog.table(*name) for name in dialect.tables(tree, database)}
+        sources = self._sources.resolve(tree, database)
         schema: dict[str, dict[str, dict[str, str]]] = {}
-        for (db, name), table in described.items():
-            schema.setdefault(db, {})[name] = table.schema
+        for (db, name), source in sources.items():
+            schema.setdefault(db, {})[name] = source.schema
         translation = dialect.translate(tree, schema, database)
-        for table in described.values():
-            self._attach(table, translation.tree)
+        for (db, name), source in sources.items():
+            self._attach(db, name, source, translation.tree)
         columns = [
             Column(name, _SHOWN.get(kind.name) or duck(kind), kind.name == "unknown")
             for name, kind in translation.columns
@@ -112,15 +110,11 @@ class Run:
         except duckdb.Error as error:
             raise self._translated(error) from error
 
-    def _attach(self, table: Table, tree: exp.Query) -> None:
-        used = {column.name for column in tree.find_all(exp.Column)}
-        partitions = [Partition((), table.location)]
-        if table.keys:
-            partitions = prune(tree, table, self._catalog.partitions(table))
-        found = relation(self._storage, table, partitions, used)
+    def _attach(self, database: str, name: str, source: Source, tree: exp.Query) -> None:
+        found = self._sources.relation(source, tree)
         self.scanned += found.scanned
         # Temporary views belong to this run alone, although all runs share one DuckDB.
-        self._duck.execute(f'CREATE TEMP VIEW "{table.database}.{table.name}" AS {found.sql}')
+        self._duck.execute(f'CREATE TEMP VIEW "{database}.{name}" AS {found.sql}')
 
     def _translated(self, error: duckdb.Error) -> QueryError:
         if self._cancelled.is_set():

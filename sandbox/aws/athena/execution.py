@@ -1,5 +1,6 @@
 """One query execution: its request, its state, its times, and its GetQueryExecution answer."""
 
+import re
 import threading
 import time
 import uuid
@@ -9,6 +10,8 @@ from typing import Any
 from sandbox.aws.athena.engine import Column, Run
 
 FINAL = {"SUCCEEDED", "FAILED", "CANCELLED"}
+_UTILITY = re.compile(r"\s*(SHOW|DESC|DESCRIBE|EXPLAIN)\b", re.IGNORECASE)
+_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|\b(EXTERNAL|OR\s+REPLACE)\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass
@@ -17,6 +20,12 @@ class Execution:
 
     Attributes:
         query: The statement as sent, with `?` for parameters.
+        statement: The statement that runs: for EXECUTE, the prepared one.
+        values: The parameters of the statement that runs.
+        refused: Why it fails at once, if it does.
+        managed: Whether Athena keeps the result itself, so nothing goes to S3.
+        reuse: The request's ResultReuseConfiguration.
+        reused: Whether the result is that of an earlier query.
         caller: Access key id of the caller; Glue and S3 are accessed with the caller's permissions.
         kind: QUERY, CTAS, UNLOAD, INSERT or DDL.
         output: Effective result configuration, without the object's name.
@@ -33,6 +42,12 @@ class Execution:
     caller: str
     token: str | None = None
     enforced: bool = False
+    statement: str = ""
+    values: list[str] = field(default_factory=list)
+    refused: str | None = None
+    managed: bool = False
+    reuse: dict[str, Any] = field(default_factory=dict)
+    reused: bool = False
     identifier: str = field(default_factory=lambda: str(uuid.uuid4()))
     submitted: float = field(default_factory=time.time)
     state: str = "QUEUED"
@@ -45,8 +60,16 @@ class Execution:
     columns: list[Column] = field(default_factory=list)
     header: bool = False
     updated: int | None = None
+    returned: int = 0
+    written: int = 0
     run: Run | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def reuse_minutes(self) -> int:
+        """For how many minutes the result of an earlier query will do; 0 if it will not."""
+        by_age = self.reuse.get("ResultReuseByAgeConfiguration") or {}
+        return int(by_age.get("MaxAgeInMinutes", 60)) if by_age.get("Enabled") else 0
 
     def begin(self) -> bool:
         """Move from QUEUED to RUNNING; return false if the query was cancelled first."""
@@ -80,10 +103,9 @@ class Execution:
         answer: dict[str, Any] = {
             "QueryExecutionId": self.identifier,
             "Query": self.query,
-            "StatementType": "DDL" if self.kind in {"DDL", "CTAS"} else "DML",
-            "SubstatementType": {"QUERY": "SELECT", "CTAS": "CREATE_TABLE_AS_SELECT"}.get(self.kind, self.kind),
-            "ResultConfiguration": {**self.output, "OutputLocation": self.location},
-            "ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}},
+            "StatementType": self._type(),
+            "SubstatementType": self._subtype(),
+            "ResultReuseConfiguration": self.reuse or {"ResultReuseByAgeConfiguration": {"Enabled": False}},
             "QueryExecutionContext": self.context,
             "Status": status,
             "Statistics": self._statistics(),
@@ -93,9 +115,33 @@ class Execution:
                 "EffectiveEngineVersion": "Athena engine version 3",
             },
         }
+        if self.managed:
+            answer["ManagedQueryResultsConfiguration"] = {"Enabled": True}
+        else:
+            answer["ResultConfiguration"] = {**self.output, "OutputLocation": self.location}
         if self.parameters:
             answer["ExecutionParameters"] = self.parameters
         return answer
+
+    def _type(self) -> str:
+        if self.kind == "DDL" and _UTILITY.match(_NOISE.sub(" ", self.query)):
+            return "UTILITY"
+        return "DDL" if self.kind in {"DDL", "CTAS"} else "DML"
+
+    def _subtype(self) -> str:
+        if self.kind == "DDL":
+            words = re.findall(r"\w+", _NOISE.sub(" ", self.query).upper())
+            return "_".join(words[: 1 if words[:1] in (["DESCRIBE"], ["DESC"], ["PREPARE"]) else 2])
+        return {"QUERY": "SELECT", "CTAS": "CREATE_TABLE_AS_SELECT"}.get(self.kind, self.kind)
+
+    def runtime(self) -> dict[str, Any]:
+        """Return the `QueryRuntimeStatistics` structure."""
+        told = self._statistics()
+        timeline = {name: value for name, value in told.items() if name.endswith("InMillis")}
+        if self.state != "SUCCEEDED":
+            return {"Timeline": timeline}
+        rows = {"InputBytes": self.scanned, "OutputRows": self.returned, "OutputBytes": self.written}
+        return {"Timeline": timeline, "Rows": rows}
 
     def _statistics(self) -> dict[str, Any]:
         now = self.finished or time.time()
@@ -109,7 +155,7 @@ class Execution:
             "ServicePreProcessingTimeInMillis": 0,
             "ServiceProcessingTimeInMillis": 0,
             "TotalExecutionTimeInMillis": queued + engine,
-            "ResultReuseInformation": {"ReusedPreviousResult": False},
+            "ResultReuseInformation": {"ReusedPreviousResult": self.reused},
         }
         if self.manifest:
             statistics["DataManifestLocation"] = self.manifest

@@ -114,16 +114,16 @@ class RowFile:
     """The rows of one result, one JSON list per line, from which GetQueryResults takes its pages."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def append(self, rows: Iterable[Row]) -> None:
         """Append rows."""
-        with self._path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
     def page(self, start: int, count: int) -> list[Row]:
         """Return up to `count` rows, starting at row `start`."""
-        if not self._path.exists():
+        if not self.path.exists():
             return []
-        with self._path.open(encoding="utf-8") as file:
+        with self.path.open(encoding="utf-8") as file:
             return [json.loads(line) for line in islice(file, start, start + count)]

@@ -1,6 +1,7 @@
 """Athena in one region: runs executions in a thread pool, stops them, and describes them."""
 
 import logging
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,14 +10,17 @@ from moto.athena.models import AthenaBackend
 
 from sandbox.aws.athena.catalog import Catalog
 from sandbox.aws.athena.execution import FINAL, Execution
+from sandbox.aws.athena.prepared import PreparedStatements, is_utility
 from sandbox.aws.athena.runner import Runner, row_file
 from sandbox.aws.athena.sql import statements
 from sandbox.aws.athena.sql.types import column_info
 from sandbox.aws.context import Context
-from sandbox.aws.errors import ApiError, SandboxAwsError
+from sandbox.aws.errors import ApiError, QueryError, SandboxAwsError
 from sandbox.aws.storage import Location, Storage
 
 _THREADS = 4
+# CREATE TABLE AS something that is no query.
+_NO_CTAS = re.compile(r"CREATE\s+TABLE\s.*?\sAS\s+([A-Z]+)\s", re.IGNORECASE | re.DOTALL)
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +44,7 @@ class AthenaService:
         self._rows = context.folder("athena", "rows")
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"athena-{region}")
         self._executions: dict[str, Execution] = {}
+        self.prepared = PreparedStatements()
 
     def start(self, request: dict[str, Any], backend: AthenaBackend, caller: str) -> str:
         """Start an execution for a StartQueryExecution request; return its id.
@@ -50,8 +55,10 @@ class AthenaService:
         token = request.get("ClientRequestToken")
         for known in self._executions.values():
             if token and known.token == token:
+                if (known.query, known.parameters) != (request.get("QueryString"), request.get("ExecutionParameters")):
+                    raise invalid("Idempotent parameters do not match")
                 return known.identifier
-        execution = _execution(request, backend, caller)
+        execution = self._execution(request, backend, caller)
         self._executions[execution.identifier] = execution
         self._pool.submit(self._work, execution)
         return execution.identifier
@@ -99,7 +106,7 @@ class AthenaService:
                     for row in rows[:count]
                 ],
                 "ResultSetMetadata": {
-                    "ColumnInfo": [column_info(column.name, column.kind) for column in execution.columns]
+                    "ColumnInfo": [_column_info(execution, column.name, column.kind) for column in execution.columns]
                 },
             },
             "UpdateCount": execution.updated or 0,
@@ -122,11 +129,78 @@ class AthenaService:
         storage = Storage(here.client("s3", self._region, caller), here.folder("athena", "objects"))
         return Runner(catalog, storage, here.folder("athena", "scratch"), self._rows)
 
+    def _execution(self, request: dict[str, Any], backend: AthenaBackend, caller: str) -> Execution:
+        """Return the execution that a StartQueryExecution request describes."""
+        sql = request.get("QueryString") or ""
+        name = request.get("WorkGroup") or "primary"
+        output, enforced = _output(request, backend, name)
+        if not statements.clean(sql):
+            raise invalid("Queries of this type are not supported: the query string is empty")
+        context = request.get("QueryExecutionContext") or {}
+        database = (context.get("Database") or "").strip("`")
+        execution = Execution(
+            query=sql,
+            kind="",
+            database=database.lower() if database else None,
+            context=context,
+            output=output,
+            workgroup=name,
+            parameters=request.get("ExecutionParameters"),
+            caller=caller,
+            token=request.get("ClientRequestToken"),
+            enforced=enforced,
+            managed=not output,
+            reuse=request.get("ResultReuseConfiguration") or {},
+            submitted=time.time(),
+        )
+        execution.statement = statements.clean(sql)
+        try:
+            found = self.prepared.resolve(execution.statement, name, execution.parameters or [])
+            execution.statement, execution.values = found
+        except QueryError as error:
+            execution.refused = str(error)
+        if not execution.refused:
+            statements.require_syntax(execution.statement)
+        utility = is_utility(execution.statement)
+        execution.kind = "DDL" if utility else statements.kind(execution.statement)
+        wrapped = _NO_CTAS.match(execution.statement) if execution.kind == "DDL" else None
+        if wrapped:
+            raise invalid(
+                f"line 1:1: extraneous input '{wrapped[1]}' expecting {{'(', 'SELECT', 'TABLE', 'VALUES', 'WITH'}}"
+            )
+        execution.location = "" if execution.managed else _location(execution)
+        return execution
+
+    def _earlier(self, execution: Execution) -> Execution | None:
+        """Return the newest query whose result this one may reuse."""
+        if not execution.reuse_minutes or execution.kind != "QUERY":
+            return None
+        oldest = time.time() - 60 * execution.reuse_minutes
+
+        def told(item: Execution) -> tuple[object, ...]:
+            return item.kind, item.statement, item.values, item.database, item.workgroup
+
+        found = [
+            item
+            for item in self._executions.values()
+            if item.state == "SUCCEEDED" and told(item) == told(execution) and (item.finished or 0) >= oldest
+        ]
+        return max(found, key=lambda item: item.submitted, default=None)
+
     def _work(self, execution: Execution) -> None:
         if not execution.begin():
             return
         try:
-            self._runner(execution.caller).run(execution)
+            if execution.refused:
+                raise QueryError(execution.refused)
+            runner = self._runner(execution.caller)
+            earlier = self._earlier(execution)
+            if earlier:
+                runner.reuse(execution, earlier)
+            elif self.prepared.run(execution.statement, execution.workgroup):
+                runner.nothing(execution)
+            else:
+                runner.run(execution)
         except SandboxAwsError as error:
             execution.end("FAILED", str(error))
         except Exception as error:  # a bug in the sandbox must fail the query and not block its client
@@ -136,42 +210,35 @@ class AthenaService:
             execution.end("SUCCEEDED")
 
 
-def _execution(request: dict[str, Any], backend: AthenaBackend, caller: str) -> Execution:
-    sql = request.get("QueryString") or ""
-    name = request.get("WorkGroup") or "primary"
+def _column_info(execution: Execution, name: str, kind: str) -> dict[str, Any]:
+    info = column_info(name, kind)
+    return {**info, "Type": "string", "Precision": 0, "CaseSensitive": False} if execution.kind == "DDL" else info
+
+
+def _output(request: dict[str, Any], backend: AthenaBackend, name: str) -> tuple[dict[str, Any], bool]:
+    """Return the effective result configuration, and whether the workgroup enforces its own location.
+
+    Raises:
+        ApiError: The workgroup is unknown or disabled, or nobody names a location.
+    """
     if name not in backend.work_groups:
         raise invalid(f"WorkGroup {name} is not found.")
-    if not statements.clean(sql):
-        raise invalid("Queries of this type are not supported: the query string is empty")
-    statements.require_syntax(sql)
-    configuration = backend.work_groups[name].configuration
-    enforced = bool(configuration.get("EnforceWorkGroupConfiguration"))
-    group_output = configuration.get("ResultConfiguration") or {}
+    group = backend.work_groups[name]
+    if group.state == "DISABLED":
+        raise invalid(f"WorkGroup {name} is disabled.")
+    enforced = bool(group.configuration.get("EnforceWorkGroupConfiguration"))
+    group_output = group.configuration.get("ResultConfiguration") or {}
     output = dict(request.get("ResultConfiguration") or {})
     if (enforced and group_output.get("OutputLocation")) or not output.get("OutputLocation"):
         output = {**output, **group_output}
+    if (group.configuration.get("ManagedQueryResultsConfiguration") or {}).get("Enabled"):
+        return {}, False
     if not output.get("OutputLocation"):
         raise invalid(
             "No output location provided. An output location is required either through the Workgroup result "
             "configuration setting or as an API input."
         )
-    context = request.get("QueryExecutionContext") or {}
-    database = context.get("Database")
-    execution = Execution(
-        query=sql,
-        kind=statements.kind(sql),
-        database=database.lower() if database else None,
-        context=context,
-        output=output,
-        workgroup=name,
-        parameters=request.get("ExecutionParameters"),
-        caller=caller,
-        token=request.get("ClientRequestToken"),
-        enforced=enforced and bool(group_output.get("OutputLocation")),
-        submitted=time.time(),
-    )
-    execution.location = _location(execution)
-    return execution
+    return output, enforced and bool(group_output.get("OutputLocation"))
 
 
 def _location(execution: Execution) -> str:

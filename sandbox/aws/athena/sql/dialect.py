@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from sandbox.aws.athena.sql import grammar, kinds
-from sandbox.aws.athena.sql.binding.bound import place
 from sandbox.aws.athena.sql.binding.queries import QueryBinder
 from sandbox.aws.athena.sql.kinds import Kind
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
-_CATALOG = "awsdatacatalog"
+# Statements that change Iceberg tables alone.
+_CHANGES = ("DELETE", "MERGE", "UPDATE")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,12 @@ def parse_query(sql: str) -> exp.Query:
     """Parse one SELECT-like statement.
 
     Raises:
-        QueryError: It is not valid SQL, or not a query.
+        QueryError: It is not valid SQL.
+        UnsupportedSqlError: It is not a query.
     """
+    word = sql.split(maxsplit=1)[0].upper()
+    if word in _CHANGES:
+        raise UnsupportedSqlError(f"statement {word}")
     tree = grammar.parse(sql)
     if isinstance(tree, exp.Values):
         return exp.select("*").from_(tree.copy())
@@ -64,44 +68,6 @@ def substitute(sql: str, parameters: list[str]) -> str:
         )
     values = iter(parameters)
     return pattern.sub(lambda found: f"({next(values)})" if found[0] == "?" else found[0], sql)
-
-
-def tables(tree: exp.Query, database: str | None) -> list[tuple[str, str]]:
-    """Return the (database, table) pairs that a query reads, without its common table expressions.
-
-    Raises:
-        QueryError: A table has no database and the request names none, or its catalog does not exist.
-    """
-    found: dict[tuple[str, str], None] = {}
-    for table in tree.find_all(exp.Table):
-        if not table.name or (not table.db and _is_cte(table)):
-            continue
-        if table.catalog and table.catalog.lower() != _CATALOG:
-            raise QueryError(f"CATALOG_NOT_FOUND: {place(table)}: Catalog '{table.catalog}' does not exist")
-        if not (table.db or database):
-            raise QueryError(f"MISSING_SCHEMA_NAME: line 1:1: Schema must be specified for table {table.name}")
-        table.set("catalog", None)
-        found[(table.db or database or "").lower(), table.name.lower()] = None
-    return list(found)
-
-
-def _is_cte(table: exp.Table) -> bool:
-    """Return whether a name is that of a WITH query that is visible there."""
-    name, node = table.name.lower(), table.parent
-    inside: exp.Expr = table
-    while node is not None:
-        clause = node.args.get("with_")
-        declared = clause.expressions if clause is not None and inside is not clause else []
-        if any(cte.alias.lower() == name for cte in declared):
-            return True
-        if isinstance(node, exp.With):
-            for cte in node.expressions:
-                if cte is inside and not node.args.get("recursive"):
-                    break
-                if cte.alias.lower() == name:
-                    return True
-        inside, node = node, node.parent
-    return False
 
 
 def translate(tree: exp.Query, schema: dict[str, dict[str, dict[str, str]]], database: str | None) -> Translation:

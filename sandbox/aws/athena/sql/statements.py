@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from sandbox.aws.athena.sql import grammar
 from sandbox.aws.errors import ApiError, QueryError
 
-_NAME = r"(?:[`\"]?(?P<db>\w+)[`\"]?\.)?[`\"]?(?P<table>\w+)[`\"]?"
+_WORD = r"(?:\"(?:[^\"]|\"\")+\"|`[^`]+`|\w+)"
+_NAME = rf"(?:(?:{_WORD}\s*\.\s*)??(?P<db>{_WORD})\s*\.\s*)?(?P<table>{_WORD})(?!\s*\.|\w)"
 _UNLOAD = re.compile(
     r"UNLOAD\s*\((?P<query>.*)\)\s*TO\s*'(?P<to>[^']*)'\s*(?:WITH\s*\((?P<with>.*)\))?$", re.IGNORECASE | re.DOTALL
 )
@@ -165,4 +166,5 @@ def properties(text: str) -> dict[str, str | list[str]]:
 
 
 def _table(found: re.Match[str]) -> tuple[str | None, str]:
-    return (found["db"].lower() if found["db"] else None), found["table"].lower()
+    db, table = (found[part].strip('"`').lower() if found[part] else None for part in ("db", "table"))
+    return db, table or ""

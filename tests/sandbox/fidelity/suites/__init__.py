@@ -1,0 +1,1 @@
+"""Other projects' own test suites, run against one sandbox AWS: `python -m tests.sandbox.fidelity.suites FOLDER`."""

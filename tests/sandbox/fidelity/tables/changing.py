@@ -1,0 +1,123 @@
+"""Probes that change tables, in the order in which they run: DDL, views, CREATE TABLE AS, INSERT and PREPARE."""
+
+from tests.sandbox.fidelity.tables.probe import Probe, Rejected
+from tests.sandbox.fidelity.tables.world import DATABASE
+
+_DDL = "Athena documentation: DDL statements"
+_HIVE = "Hive's grammar, which Athena's DDL follows"
+_CTAS = "Athena documentation: CREATE TABLE AS"
+_VIEWS = "Athena documentation: views"
+_TRINO = "Trino: StatementAnalyzer"
+_PREPARED = "Athena documentation: prepared statements"
+_S3 = "s3://BUCKET"
+
+
+def _create(name: str, rest: str) -> str:
+    return f"CREATE EXTERNAL TABLE {name} {rest} LOCATION '{_S3}/{name.strip('`')}/'"
+
+
+# ruff: noqa: E501 - a probe is a line
+# fmt: off
+PROBES = [
+    Probe("create", _create("e1", "(a int, b varchar(3) COMMENT 'x') PARTITIONED BY (p string) ROW FORMAT DELIMITED FIELDS TERMINATED BY '\\t' STORED AS TEXTFILE"), [], _DDL),
+    Probe("create-twice", _create("e1", "(a int)"), Rejected("AlreadyExists|already exists"), _DDL),
+    Probe("create-absent", _create("IF NOT EXISTS e1", "(a int)").replace("IF NOT EXISTS e1/", "e1/"), [], _DDL),
+    Probe("create-integer", _create("e2", "(a integer)"), Rejected("ParseException"), "Athena documentation: data types"),
+    Probe("create-varchar", _create("e2", "(a varchar)"), Rejected("ParseException"), _HIVE),
+    Probe("create-quotes", 'CREATE EXTERNAL TABLE "e2" (a int) LOCATION \'s3://BUCKET/e2/\'', Rejected("ParseException"), "Athena documentation: names in DDL"),
+    Probe("create-underscore", _create("_e2", "(a int)"), Rejected("ParseException"), "Athena documentation: names"),
+    Probe("create-backticks", _create("`_e2`", "(`my col` int, `date` date)"), [], "Athena documentation: names"),
+    Probe("create-no-location", "CREATE EXTERNAL TABLE e3 (a int)", Rejected("[Ll]ocation"), _DDL),
+    Probe("create-managed", "CREATE TABLE e3 (a int)", Rejected("EXTERNAL|Iceberg|SYNTAX"), _DDL),
+    Probe("create-key-twice", _create("e3", "(a int) PARTITIONED BY (a int)"), Rejected("repeated|Duplicate"), _HIVE),
+    Probe("create-trailing", _create("e3", "(a int)") + " nonsense", Rejected("ParseException"), _HIVE),
+    Probe("read-backticks", 'SELECT "my col", "date" FROM "_e2"', [], "Trino: names in double quotes"),
+    Probe("add-columns", "ALTER TABLE e1 ADD COLUMNS (z bigint)", [], _DDL),
+    Probe("show-columns", "SHOW COLUMNS IN e1", [["a"], ["b"], ["z"], ["p"]], _DDL),
+    Probe("set-property", "ALTER TABLE e1 SET TBLPROPERTIES ('k' = 'v')", [], _DDL),
+    Probe("show-property", "SHOW TBLPROPERTIES e1('k')", [["v"]], _DDL),
+    Probe("describe", "DESCRIBE `_e2`", [["my col              \tint                 \t                    "], ["date                \tdate                \t                    "]], "Athena: rows are one padded text"),
+    Probe("describe-none", "DESCRIBE nope", Rejected("not found|does not exist"), _DDL),
+    Probe("rename", "ALTER TABLE e1 RENAME TO e9", Rejected("NOT_SUPPORTED|ParseException"), _DDL),
+    Probe("add-partition", f"ALTER TABLE e1 ADD PARTITION (p = 'a:b') PARTITION (p = 'c') LOCATION '{_S3}/elsewhere/'", [], _DDL),
+    Probe("add-partition-twice", "ALTER TABLE e1 ADD PARTITION (p = 'c')", Rejected("AlreadyExists"), _DDL),
+    Probe("add-partition-wrong", "ALTER TABLE e1 ADD PARTITION (q = 'c')", Rejected("SemanticException"), _HIVE),
+    Probe("show-partitions", "SHOW PARTITIONS e1", [["p=a:b"], ["p=c"]], _DDL),
+    Probe("show-no-partitions", "SHOW PARTITIONS base", Rejected("not a partitioned table"), _HIVE),
+    Probe("drop-partition", "ALTER TABLE e1 DROP PARTITION (p = 'c'), PARTITION (p = 'a:b')", [], _DDL),
+    Probe("drop-partition-none", "ALTER TABLE e1 DROP PARTITION (p = 'c')", Rejected("not found"), _HIVE),
+    Probe("show-tables", "SHOW TABLES 'n*t|pt'", [["nest"], ["pt"]], _DDL),
+    Probe("show-tables-no-db", "SHOW TABLES IN nodb", Rejected("does not exist|not found"), _DDL),
+    Probe("show-databases", "SHOW DATABASES LIKE 'probes_of*'", [[DATABASE]], _DDL),
+    Probe("drop", "DROP TABLE e1", [], _DDL),
+    Probe("drop-none", "DROP TABLE e1", Rejected("not found|does not exist"), _DDL),
+    Probe("drop-if", "DROP TABLE IF EXISTS e1", [], _DDL),
+    Probe("view", "CREATE VIEW vw AS SELECT id, name FROM base WHERE id < 3", [], _VIEWS),
+    Probe("view-read", "SELECT count(*), max(v.id) FROM vw AS v", [["2", "2"]], _VIEWS),
+    Probe("view-twice", "CREATE VIEW vw AS SELECT 1 AS a", Rejected("already exists"), _VIEWS),
+    Probe("view-unnamed", "CREATE OR REPLACE VIEW vw AS SELECT 1", Rejected("MISSING_COLUMN_NAME|not specified"), _TRINO),
+    Probe("view-of-view", "CREATE OR REPLACE VIEW vw2 AS WITH base AS (SELECT * FROM vw) SELECT max(id) AS m FROM base", [], _VIEWS),
+    Probe("view-of-view-read", "SELECT m, count(*) AS n FROM vw2, base GROUP BY m", [["2", "3"]], _VIEWS),
+    Probe("view-listed", "SHOW VIEWS", [["vw"], ["vw2"]], _DDL),
+    Probe("view-information", "SELECT table_name FROM information_schema.views WHERE table_schema = 'DB' ORDER BY 1", [["vw"], ["vw2"]], "Trino"),
+    Probe("view-shown", "SHOW CREATE VIEW vw", [["CREATE VIEW vw AS"], ["SELECT id, name FROM base WHERE id < 3"]], _DDL),
+    Probe("view-bad", "CREATE VIEW vw3 AS SELECT nope FROM base", Rejected("COLUMN_NOT_FOUND"), _TRINO),
+    Probe("view-drop-table", "DROP TABLE vw", Rejected("view"), _HIVE),
+    Probe("view-drop", "DROP VIEW vw2", [], _VIEWS),
+    Probe("view-drop-none", "DROP VIEW vw2", Rejected("does not exist"), _VIEWS),
+    Probe("view-drop-if", "DROP VIEW IF EXISTS vw2", [], _VIEWS),
+    Probe("ctas", "CREATE TABLE c1 AS SELECT id, name FROM base", [], _CTAS),
+    Probe("ctas-read", "SELECT count(*) FROM c1", [["3"]], _CTAS),
+    Probe("ctas-twice", "CREATE TABLE c1 AS SELECT 1 AS a", Rejected("TABLE_ALREADY_EXISTS"), _TRINO),
+    Probe("ctas-no-data", "CREATE TABLE c2 AS SELECT id, name FROM base WITH NO DATA", [], _CTAS),
+    Probe("ctas-no-data-read", "SELECT count(*) FROM c2", [["0"]], _CTAS),
+    Probe("ctas-unnamed", "CREATE TABLE c3 AS SELECT count(*) FROM base", Rejected("MISSING_COLUMN_NAME|not specified"), _TRINO),
+    Probe("ctas-unknown", "CREATE TABLE c3 AS SELECT NULL AS n", Rejected("COLUMN_TYPE_UNKNOWN"), _TRINO),
+    Probe("ctas-property", "CREATE TABLE c3 WITH (colour = 'red') AS SELECT 1 AS a", Rejected("does not exist"), _TRINO),
+    Probe("ctas-taken", f"CREATE TABLE c3 WITH (external_location = '{_S3}/base/') AS SELECT 1 AS a", Rejected("HIVE_PATH_ALREADY_EXISTS"), _CTAS),
+    Probe("ctas-order", "CREATE TABLE c3 WITH (partitioned_by = ARRAY['id']) AS SELECT id, name FROM base", Rejected("COLUMN_ORDER"), _CTAS),
+    Probe("ctas-only-keys", "CREATE TABLE c3 WITH (partitioned_by = ARRAY['id']) AS SELECT id FROM base", Rejected("only partition columns"), "Trino: Hive connector"),
+    Probe("ctas-too-many", "CREATE TABLE c3 WITH (partitioned_by = ARRAY['x']) AS SELECT 1 AS v, x FROM UNNEST(sequence(1, 101)) AS t(x)", Rejected("TOO_MANY_OPEN_PARTITIONS"), "Athena documentation: 100 partitions"),
+    Probe("ctas-precision", "CREATE TABLE c3 AS SELECT TIMESTAMP '2020-01-01 00:00:00' AS t", Rejected("Incorrect timestamp precision"), "Trino: Hive connector"),
+    Probe("ctas-buckets", "CREATE TABLE c4 WITH (bucketed_by = ARRAY['id'], bucket_count = 2) AS SELECT id, name FROM base", [], _CTAS),
+    Probe("ctas-buckets-files", 'SELECT count(DISTINCT "$path") FROM c4', [["2"]], _CTAS),
+    Probe("ctas-buckets-read", "SELECT name FROM c4 WHERE id = 2", [["b"]], _CTAS),
+    Probe("ctas-buckets-half", "CREATE TABLE c5 WITH (bucketed_by = ARRAY['id']) AS SELECT id FROM base", Rejected("bucket_count"), "Trino: Hive connector"),
+    Probe("ctas-orc", "CREATE TABLE c6 WITH (format = 'ORC', partitioned_by = ARRAY['p']) AS SELECT id, ARRAY[id] AS l, name AS p FROM base WHERE id < 3", [], _CTAS),
+    Probe("ctas-orc-read", "SELECT * FROM c6 ORDER BY id", [["1", "[1]", "a"], ["2", "[2]", "b"]], _CTAS),
+    Probe("ctas-json", "CREATE TABLE c7 WITH (format = 'JSON') AS SELECT id, ts FROM base", [], _CTAS),
+    Probe("ctas-json-read", "SELECT ts FROM c7 LIMIT 1", [["2020-01-01 10:00:00.123"]], _CTAS),
+    Probe("ctas-text", "CREATE TABLE c8 WITH (format = 'TEXTFILE', field_delimiter = '|') AS SELECT id, name, v FROM base", [], _CTAS),
+    Probe("ctas-text-read", "SELECT * FROM c8 ORDER BY id", [["1", "a", "1.5"], ["2", "b", None], ["3", None, "2.5"]], _CTAS),
+    Probe("insert", "INSERT INTO c8 SELECT 4, 'd', CAST(4 AS double)", [], "Athena documentation: INSERT INTO"),
+    Probe("insert-read", "SELECT * FROM c8 WHERE id = 4", [["4", "d", "4.0"]], "Athena documentation: INSERT INTO"),
+    Probe("insert-narrow", "INSERT INTO ox (id) SELECT id FROM base", Rejected("TYPE_MISMATCH|NOT_SUPPORTED"), _TRINO),
+    Probe("insert-key", "INSERT INTO c6 SELECT 5, ARRAY[CAST(5 AS bigint)], 'e'", [], "Athena documentation: INSERT INTO"),
+    Probe("insert-key-shown", "SHOW PARTITIONS c6", [["p=a"], ["p=b"], ["p=e"]], "Athena documentation: INSERT INTO"),
+    Probe("insert-buckets", "INSERT INTO c4 SELECT 5, 'e'", Rejected("NOT_SUPPORTED"), "Athena documentation: INSERT INTO"),
+    Probe("insert-csv", "INSERT INTO quoted VALUES ('a', 'b')", Rejected("NOT_SUPPORTED"), "Athena documentation: INSERT INTO"),
+    Probe("insert-view", "INSERT INTO vw SELECT 1, 'x'", Rejected("NOT_SUPPORTED"), _TRINO),
+    Probe("prepare", "PREPARE p1 FROM SELECT id FROM base WHERE name = ?", [], _PREPARED),
+    Probe("execute", "EXECUTE p1 USING 'b'", [["2"]], _PREPARED),
+    Probe("execute-parameters", "EXECUTE p1", [["1"]], "Athena documentation: execution parameters", ("'a'",)),
+    Probe("execute-none", "EXECUTE p9", Rejected("not found"), _PREPARED),
+    Probe("execute-missing", "EXECUTE p1", Rejected("INVALID_PARAMETER_USAGE|number of parameters"), _PREPARED),
+    Probe("execute-injection", "EXECUTE p1 USING 'a') OR (1 = 1", Rejected("SYNTAX|mismatched|literal"), _PREPARED),
+    Probe("deallocate", "DEALLOCATE PREPARE p1", [], _PREPARED),
+    Probe("deallocate-none", "DEALLOCATE PREPARE p1", Rejected("not found"), _PREPARED),
+    Probe("parameter-column", "SELECT id FROM base WHERE name = ?", Rejected("COLUMN_NOT_FOUND"), _PREPARED, ("a",)),
+    Probe("parameter-injection", "SELECT id FROM base WHERE id = ?", Rejected("SYNTAX|literal"), _PREPARED, ("1) OR (1 = 1",)),
+    Probe("parameter-query", "SELECT id FROM base WHERE id = ?", Rejected("SYNTAX|literal"), _PREPARED, ("(SELECT 1)",)),
+    Probe("iceberg-create", "CREATE TABLE ice (a int) LOCATION 's3://BUCKET/ice/' TBLPROPERTIES ('table_type' = 'ICEBERG')", [], "Athena documentation: Iceberg"),
+    Probe("iceberg-ctas", "CREATE TABLE ice WITH (table_type = 'ICEBERG', is_external = false, location = 's3://BUCKET/ice/') AS SELECT 1 AS a", [], "Athena documentation: Iceberg"),
+    Probe("iceberg-delete", "DELETE FROM base WHERE id = 1", Rejected("NOT_SUPPORTED"), "Athena documentation: Iceberg only"),
+    Probe("iceberg-merge", "MERGE INTO base USING pt ON base.id = pt.id WHEN MATCHED THEN DELETE", Rejected("NOT_SUPPORTED"), "Athena documentation: Iceberg only"),
+    Probe("unload", f"UNLOAD (SELECT id FROM base) TO '{_S3}/u1/' WITH (format = 'PARQUET')", [], "Athena documentation: UNLOAD"),
+    Probe("unload-taken", f"UNLOAD (SELECT id FROM base) TO '{_S3}/u1/' WITH (format = 'PARQUET')", Rejected("HIVE_PATH_ALREADY_EXISTS"), "Athena documentation: UNLOAD"),
+    Probe("unload-no-format", f"UNLOAD (SELECT id FROM base) TO '{_S3}/u2/'", Rejected("format"), "Athena documentation: UNLOAD"),
+    Probe("database", "CREATE DATABASE other COMMENT 'c' LOCATION 's3://BUCKET/other/' WITH DBPROPERTIES ('a' = 'b')", [], _DDL),
+    Probe("database-twice", "CREATE DATABASE other", Rejected("already exists"), _DDL),
+    Probe("database-drop", "DROP DATABASE other", [], _DDL),
+    Probe("database-drop-full", "DROP DATABASE DB", Rejected("not empty"), _DDL),
+]
+# fmt: on
