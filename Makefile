@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve prove-release plan deploy destroy connect lock clean
+.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fidelity fuzz-serve prove-release plan deploy destroy connect lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -107,6 +107,12 @@ soak-kills: $(READY) ## flows killed at random moments and run again, a quarter 
 
 soak-sigterm: $(READY) ## SIGTERM at 20 moments of each built image's life (needs make images): make soak-sigterm [MOMENTS=20]
 	@$(BIN)/python -m benchmarks.soak.sigterm --engine $(or $(notdir $(RUNNER)),podman) $(if $(MOMENTS),--moments $(MOMENTS))
+
+fidelity: $(READY) ## how near the sandbox is to AWS: make fidelity [SUITES=folder of others' sources] [PROBES=file.json]
+	@$(BIN)/python -m tests.sandbox.fidelity.sql $(PROBES)
+	@$(BIN)/python -m tests.sandbox.fidelity.tables
+	@$(BIN)/python -m tests.sandbox.fidelity.services
+	@$(if $(SUITES),$(BIN)/python -m tests.sandbox.fidelity.suites "$(SUITES)")
 
 prove-release: $(READY) ## the protocol of a release in many thousand histories, in simulated time (an hour)
 	@RELEASE_PROOF=thorough $(BIN)/python -m pytest -n 2 tests/tasks/release/test_protocol.py

@@ -21,6 +21,8 @@ POOL = "credit-ecs"
 WORKER_ROLE = "credit-worker"
 FOREIGN = ("AWS_", "PREFECT_", "CREDIT_", "KUBECONFIG")
 BUSY, BUSY_ATTEMPTS = 503, 20
+# A busy machine takes its time; a server that has ended is noticed by other means.
+ANSWER_SECONDS = 60
 Say = Callable[[str], None]
 
 
@@ -150,7 +152,7 @@ class Sandbox:
         request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - loopback
         for left in reversed(range(BUSY_ATTEMPTS)):
             try:
-                with urllib.request.urlopen(request, timeout=5) as reply:  # noqa: S310 - loopback
+                with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as reply:  # noqa: S310 - loopback
                     content: bytes = reply.read()
                 return content
             except OSError as error:
