@@ -35,6 +35,9 @@ def parse_query(sql: str) -> exp.Query:
     Raises:
         QueryError: It is not valid SQL, or not a query.
     """
+    word = (sql.split(maxsplit=1) or [""])[0].upper()
+    if word in ("MERGE", "UPDATE", "DELETE"):
+        raise UnsupportedSqlError(f"statement {word}")
     tree = grammar.parse(sql)
     if isinstance(tree, exp.Values):
         return exp.select("*").from_(tree.copy())
