@@ -36,7 +36,7 @@ def parse_query(sql: str) -> exp.Query:
         QueryError: It is not valid SQL.
         UnsupportedSqlError: It is not a query.
     """
-    word = sql.split(maxsplit=1)[0].upper()
+    word = (sql.split(maxsplit=1) or [""])[0].upper()
     if word in _CHANGES:
         raise UnsupportedSqlError(f"statement {word}")
     tree = grammar.parse(sql)

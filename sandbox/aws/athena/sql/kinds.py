@@ -153,11 +153,6 @@ def coercible(given: Kind, wanted: Kind) -> bool:
     return common(given, wanted) == wanted
 
 
-def comparable(kind: Kind) -> bool:
-    """Return whether `=` is defined."""
-    return all(map(comparable, kind.parts))
-
-
 def orderable(kind: Kind) -> bool:
     """Return whether `<` and ORDER BY are defined."""
     return kind.name not in ("map", "json") and all(map(orderable, kind.parts))

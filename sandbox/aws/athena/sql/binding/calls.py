@@ -6,8 +6,8 @@ from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
 from sandbox.aws.athena.sql.binding import operators, special
-from sandbox.aws.athena.sql.binding.bound import Argument, Bound, Lambda, coerced, mismatch, place
-from sandbox.aws.athena.sql.binding.expressions import Binder, register, row
+from sandbox.aws.athena.sql.binding.bound import Argument, Bound, Lambda, mismatch, place
+from sandbox.aws.athena.sql.binding.expressions import Binder, register
 from sandbox.aws.athena.sql.functions.aggregates import AGGREGATES, UNSUPPORTED, WINDOWS
 from sandbox.aws.athena.sql.functions.collections_times import COLLECTIONS, TIMES
 from sandbox.aws.athena.sql.functions.scalars import SCALARS
@@ -129,6 +129,8 @@ def _placed(node: exp.Expr, found: Match, distinct: str, order: str, tail: str) 
         plain = found.signature.name in ("min", "max", "bool_and", "bool_or", "every", "arbitrary", "approx_distinct")
         if not plain:
             raise UnsupportedSqlError(f"DISTINCT in {found.signature.name}")
+    if distinct and any(kinds.contains(item.kind, "timestamptz") for item in found.arguments):
+        raise UnsupportedSqlError(f"DISTINCT timestamps with time zone in {found.signature.name}")
     _check_orderable(node, found)
     texts = [item.sql for item in found.arguments]
     marked = (
@@ -346,4 +348,3 @@ register(
         exp.ParseJSON: _json_literal,
     }
 )
-__all__ = ["apply", "bind_call", "coerced", "order_key", "ordering", "row"]

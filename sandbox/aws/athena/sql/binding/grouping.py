@@ -4,7 +4,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from sandbox.aws.athena.sql.binding.bound import Bound, mismatch, place
+from sandbox.aws.athena.sql import kinds
+from sandbox.aws.athena.sql.binding.bound import Bound, place
 from sandbox.aws.athena.sql.binding.expressions import Binder
 from sandbox.aws.errors import QueryError, UnsupportedSqlError
 
@@ -52,8 +53,6 @@ def _key(binder: Binder, node: exp.Expr, items: Items) -> str:
         value = items[position - 1][1]
     else:
         value = binder.bind(node)
-    if value.kind.name in ("json", "map") or (value.kind.name == "unknown"):
-        raise mismatch(node, f"{value.kind} is not comparable, and therefore cannot be used in GROUP BY")
-    if value.kind.name == "timestamptz":
+    if kinds.contains(value.kind, "timestamptz"):
         raise UnsupportedSqlError("GROUP BY of a timestamp with time zone: CAST it AS timestamp")
     return value.sql

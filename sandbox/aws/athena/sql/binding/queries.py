@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
 from sandbox.aws.athena.sql.binding import calls, grouping
-from sandbox.aws.athena.sql.binding.bound import Bound, mismatch, place
+from sandbox.aws.athena.sql.binding.bound import Bound, coerced, mismatch, place
 from sandbox.aws.athena.sql.binding.expressions import Binder, Names
 from sandbox.aws.athena.sql.binding.names import Output, Sources
 from sandbox.aws.athena.sql.binding.sources import Cte, FromBinder, sampling, values
@@ -141,6 +141,8 @@ class QueryBinder:
         if node.args.get("sample"):
             origin += sampling(node.args["sample"])
         distinct = _distinct(node)
+        if distinct and any(kinds.contains(value.kind, "timestamptz") for _, value in items):
+            raise UnsupportedSqlError("DISTINCT timestamps with time zone: CAST them AS timestamp")
         listed = ", ".join(f"{value.sql} AS c{position}" for position, (_, value) in enumerate(items))
         core = f"SELECT {distinct}{listed}{origin}{where}{group}{having}"
         order = self._order(node, items, sources, windows)
@@ -264,7 +266,7 @@ def _ordinal(node: exp.Expr, items: Items, clause: str) -> Bound | None:
 def _converted(sql: str, given: Columns, wanted: Columns) -> str:
     texts = []
     for position, ((_, one), (_, other)) in enumerate(zip(given, wanted, strict=True)):
-        value = calls.coerced(Bound(one, f"s.c{position}"), other)
+        value = coerced(Bound(one, f"s.c{position}"), other)
         texts.append(f"CAST({value.sql} AS {kinds.duck(other)}) AS c{position}")
     return f"SELECT {', '.join(texts)} FROM ({sql}) AS s"  # noqa: S608 - SQL is what is translated here
 

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from sandbox.aws.athena.sql import kinds
 from sandbox.aws.athena.sql.binding import operators
-from sandbox.aws.athena.sql.binding.bound import Bound, coerced, mismatch, place, unified
+from sandbox.aws.athena.sql.binding.bound import Bound, mismatch, place, unified
 from sandbox.aws.athena.sql.binding.expressions import Binder, Names
 from sandbox.aws.athena.sql.binding.names import Column, Sources
 from sandbox.aws.athena.sql.kinds import Kind
@@ -310,6 +310,3 @@ def sampling(sample: exp.TableSample) -> str:
     if method is None or method.name.upper() not in ("BERNOULLI", "SYSTEM") or share is None:
         raise UnsupportedSqlError(f"sample {sample.sql('athena')}")
     return "" if share.name == "100" else f" TABLESAMPLE {share.name}% ({method.name.lower()})"
-
-
-__all__ = ["Cte", "FromBinder", "Relation", "coerced", "quoted", "sampling", "values"]

@@ -107,6 +107,11 @@ inverse_normal_cdf(double, double, double) -> double = athena_inverse_normal_cdf
 """
 
 _TEXTS = """
+lower(char(x)) -> char(x) = athena_lower({0})
+upper(char(x)) -> char(x) = athena_upper({0})
+trim(char(x)) -> varchar = athena_trim({0})
+ltrim(char(x)) -> varchar = athena_ltrim({0})
+rtrim(char(x)) -> varchar = athena_rtrim({0})
 lower(varchar(x)) -> varchar(x) = athena_lower({0})
 upper(varchar(x)) -> varchar(x) = athena_upper({0})
 length(char(x)) -> bigint = CASE WHEN {0} IS NULL THEN NULL ELSE CAST({size} AS BIGINT) END

@@ -55,7 +55,7 @@ def split_to_map(text: str, entries: str, pair: str) -> dict[str, str]:
 def strpos(text: str, part: str, instance: int) -> int:
     """Return the position of an instance of a part; negative ones count from the end."""
     if instance == 0:
-        raise invalid("'instance' must not be a positive or negative number.")
+        raise invalid("'instance' must be a positive or negative number.")
     place = -1 if instance > 0 else len(text)
     for _ in range(abs(instance)):
         place = text.find(part, place + 1) if instance > 0 else text.rfind(part, 0, max(place + len(part) - 1, 0))
