@@ -51,10 +51,11 @@ def _run(suite: Suite, folder: Path, tests: str, variables: dict[str, str], stat
     report = state / f"{suite.name}.xml"
     project = folder / suite.project
     files = [str(path.relative_to(project)) for path in _files(suite, project)]
-    command = [sys.executable, "-m", "pytest", *files, "-p", suite.plugin, "-p", "no:cacheprovider", "--quiet"]
+    command = [sys.executable, "-P", "-m", "pytest", *files, "-p", suite.plugin, "-p", "no:cacheprovider", "--quiet"]
     command += [f"--junitxml={report}", "-m", suite.selected, "-k", tests, "--override-ini=addopts="]
-    command += ["--continue-on-collection-errors"]
-    environment = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join([str(_PLUGINS), str(project)])}
+    command += ["--continue-on-collection-errors", *(["--import-mode=importlib"] if suite.installed else [])]
+    paths = [str(_PLUGINS), *([] if suite.installed else [str(project)])]
+    environment = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join(paths)}
     with (state / f"{suite.name}.log").open("wb") as log:
         subprocess.run(
             command,
@@ -79,10 +80,17 @@ def _files(suite: Suite, project: Path) -> list[Path]:
 
 
 def _row(suite: Suite, found: list[Result]) -> Row:
-    uncounted = {item.test: why for item in found if (why := suite.reason(item.test) or item.skipped) is not None}
+    uncounted = {item.test: why for item in found if (why := _not_counted(suite, item)) is not None}
     counted = [item for item in found if item.test not in uncounted]
     failures = {item.test: item.error for item in counted if item.error is not None}
     return Row(suite.name, len(counted) - len(failures), len(counted), failures, uncounted)
+
+
+def _not_counted(suite: Suite, item: Result) -> str | None:
+    """Return why a test does not count: the suite's own list, it is skipped, or its file needs a missing package."""
+    missing = item.error if (item.error or "").startswith("ModuleNotFoundError") else None
+    skipped = None if item.skipped is None else item.skipped or "skipped"
+    return suite.reason(item.test) or skipped or missing
 
 
 def _shown(row: Row) -> str:

@@ -15,6 +15,7 @@ class Suite:
         plugin: The pytest plugin that gives the suite its environment.
         selected: A pytest `-m` expression.
         uncounted: Pattern of a test's id → why it does not count.
+        installed: Whether the tests import the installed package instead of the project's sources.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Suite:
     plugin: str
     selected: str = ""
     uncounted: dict[str, str] = field(default_factory=dict)
+    installed: bool = False
 
     def reason(self, test: str) -> str | None:
         """Return why a test does not count, or None if it does."""
@@ -55,5 +57,5 @@ SUITES = (
     _wrangler("projection", "_projection"),
     _wrangler("iceberg", "_iceberg"),
     Suite("moto", _MOTO, tuple(f"tests/test_{name}" for name in _SERVICES.split()), "moto_plugin", "aws_verified"),
-    Suite("prefect-aws", _PREFECT, ("tests",), "prefect_plugin"),
+    Suite("prefect-aws", _PREFECT, ("tests",), "prefect_plugin", installed=True),
 )

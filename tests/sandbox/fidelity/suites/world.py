@@ -41,7 +41,9 @@ def _furnish(session: boto3.Session, endpoint: str) -> dict[str, str]:
     client("s3").create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": session.region_name or estate.REGION}
     )
-    client("glue").create_database(DatabaseInput={"Name": DATABASE})
+    # Every account in which Athena has been used has the database `default`.
+    for name in (DATABASE, "default"):
+        client("glue").create_database(DatabaseInput={"Name": name})
     key = client("kms").create_key()["KeyMetadata"]["Arn"]
     return {
         "Region": session.region_name or estate.REGION,

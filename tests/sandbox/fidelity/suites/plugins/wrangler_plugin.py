@@ -5,17 +5,16 @@ import os
 import sys
 
 import boto3
-import pytest
 
 pytest_plugins = ("time_limit", "quick_clients")
 
 
-def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001 - a hook's signature
+def pytest_configure() -> None:
     """Make boto3's default session, as the suite's own look at its stacks would."""
     boto3.setup_default_session()
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_collection_finish() -> None:
     """Replace the function that reads the stacks, wherever a loaded conftest has imported it."""
     for module in list(sys.modules.values()):
         if hasattr(module, "extract_cloudformation_outputs"):
