@@ -1,0 +1,5 @@
+"""Rules of SageMaker."""
+
+from sandbox.aws.strict.rules.rule import Rule
+
+RULES: tuple[Rule, ...] = ()
