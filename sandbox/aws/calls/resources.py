@@ -86,7 +86,7 @@ def _sagemaker_arn(operation: str, given: Parameters, place: Place) -> str | Non
     for name in ("ResourceArn", "ModelPackageArn", "ModelPackageName"):
         if str(given.get(name, "")).startswith("arn:"):
             return str(given[name])
-    if operation == "CreateModelPackage":
+    if operation == "CreateModelPackage" and "ModelPackageGroupName" in given:
         return place.arn("sagemaker", f"model-package/{given['ModelPackageGroupName']}/*")
     if operation.startswith("List") and operation != "ListTags":
         return ANY

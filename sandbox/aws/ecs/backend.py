@@ -3,7 +3,7 @@
 import copy
 from typing import Any, ClassVar
 
-from moto.ecs.exceptions import EcsClientException
+from moto.ecs.exceptions import InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 
 from sandbox.aws.ecs.tasks import RunningTasks
@@ -24,16 +24,27 @@ class EcsBackend(EC2ContainerServiceBackend):
 
     def run_task(self, *arguments: Any, **named: Any) -> list[Task]:  # noqa: ANN401 - moto's signature
         """RunTask: return the tasks in state PROVISIONING; they advance in the background."""
-        tasks: list[Task] = super().run_task(*arguments, **named)
+        cluster, wanted, *rest = arguments
+        wanted = self._active(wanted)
+        for given in (item for item in (*rest, *named.values()) if isinstance(item, dict)):
+            given.get("awsvpcConfiguration", {}).setdefault("securityGroups", [])  # moto reads it without asking
+        tasks: list[Task] = super().run_task(cluster, wanted, *rest, **named)
         for task in tasks:
             self.running.launch(task, self.describe_task_definition(task.task_definition_arn))
         return tasks
+
+    def _active(self, wanted: str) -> str:
+        """Return a task definition's name with its revision: a family alone is its latest active one."""
+        name = wanted.rsplit("/", 1)[-1]
+        revisions = self.task_definitions.get(name, {})
+        active = [number for number, item in revisions.items() if item.status == "ACTIVE"]
+        return f"{name}:{max(active)}" if active and ":" not in name else wanted
 
     def stop_task(self, cluster_str: str, task_str: str, reason: str) -> Task:
         """StopTask: send SIGTERM, and SIGKILL after the container's stop timeout, without waiting.
 
         Raises:
-            EcsClientException: The task does not exist.
+            InvalidParameterException: The task does not exist.
         """
         cluster = self._get_cluster(cluster_str)
         wanted = task_str.rsplit("/", 1)[-1]
@@ -41,4 +52,4 @@ class EcsBackend(EC2ContainerServiceBackend):
             if task.id == wanted:
                 self.running.stop(task, reason or "Task stopped by user")
                 return task
-        raise EcsClientException("The referenced task was not found.")
+        raise InvalidParameterException("The referenced task was not found.")

@@ -9,11 +9,16 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from moto.events.models import Rule, events_backends
+from moto.events.exceptions import InvalidEventPatternException
+from moto.events.models import EventPattern, EventPatternParser, Rule, events_backends
+from moto.events.responses import EventsHandler
 from moto.s3 import notifications
 from moto.s3.models import S3Backend
 
+from sandbox.aws.errors import ApiError
+from sandbox.aws.events import patterns
 from sandbox.aws.events.courier import Courier, delivery
+from sandbox.aws.events.patterns import PatternError
 from sandbox.aws.events.sources import Event, object_event
 from sandbox.aws.events.transformer import MISSING, find, transform
 
@@ -60,8 +65,34 @@ def attach(courier: Courier) -> None:
         (Rule, "send_to_targets", send_to_targets),
         (S3Backend, "complete_multipart_upload", complete_upload),
         (notifications, "_send_event_bridge_message", object_changed),
+        (EventPattern, "matches_event", _matches),
+        (EventPatternParser, "parse", _parse),
+        (EventsHandler, "test_event_pattern", _test_event_pattern),
     ):
         setattr(owner, name, ours)
+
+
+def _matches(pattern: EventPattern, event: Event) -> bool:
+    return patterns.matches(pattern.get_pattern(), event)
+
+
+def _parse(parser: EventPatternParser) -> dict[str, Any]:
+    try:
+        return patterns.parse(parser.pattern)
+    except PatternError as error:
+        raise InvalidEventPatternException(reason=str(error)) from error
+
+
+def _test_event_pattern(handler: EventsHandler) -> tuple[str, dict[str, Any]]:
+    """TestEventPattern, which moto answers with nothing."""
+    pattern = EventPatternParser(handler._get_param("EventPattern")).parse()
+    try:
+        event = json.loads(handler._get_param("Event"))
+    except ValueError as error:
+        raise ApiError("ValidationException", "Parameter Event is not valid.") from error
+    if not isinstance(event, dict):
+        raise ApiError("ValidationException", "Parameter Event is not valid.")
+    return json.dumps({"Result": patterns.matches(pattern, event)}), {}
 
 
 @contextlib.contextmanager

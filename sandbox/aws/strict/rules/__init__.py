@@ -2,10 +2,11 @@
 
 from sandbox.aws.strict.refusals import Refusal
 from sandbox.aws.strict.requests import Call
-from sandbox.aws.strict.rules import rule, sagemaker, sqs
+from sandbox.aws.strict.rules import ecs, rule, sagemaker, sqs
 from sandbox.aws.strict.rules.rule import Rule
 
 TABLES: dict[str, tuple[Rule, ...]] = {
+    "ecs": ecs.RULES,
     "sagemaker": sagemaker.RULES,
     "sqs": sqs.RULES,
 }
