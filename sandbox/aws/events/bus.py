@@ -4,13 +4,14 @@ import contextlib
 import copy
 import json
 import logging
+import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from moto.events.exceptions import InvalidEventPatternException
-from moto.events.models import EventPattern, EventPatternParser, Rule, events_backends
+from moto.events.models import EventPattern, EventPatternParser, EventsBackend, Rule, events_backends
 from moto.events.responses import EventsHandler
 from moto.s3 import notifications
 from moto.s3.models import S3Backend
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 _completing: ContextVar[bool] = ContextVar("completing", default=False)
 _DESTINATION = ":api-destination/"
 _send_elsewhere: Callable[..., None] = Rule.send_to_targets
+_send_events: Callable[..., list[dict[str, Any]]] = EventsBackend.put_events
 _complete_upload: Callable[..., Any] = S3Backend.complete_multipart_upload
 
 
@@ -68,6 +70,7 @@ def attach(courier: Courier) -> None:
         (EventPattern, "matches_event", _matches),
         (EventPatternParser, "parse", _parse),
         (EventsHandler, "test_event_pattern", _test_event_pattern),
+        (EventsBackend, "put_events", _put_events),
     ):
         setattr(owner, name, ours)
 
@@ -81,6 +84,22 @@ def _parse(parser: EventPatternParser) -> dict[str, Any]:
         return patterns.parse(parser.pattern)
     except PatternError as error:
         raise InvalidEventPatternException(reason=str(error)) from error
+
+
+def _put_events(backend: EventsBackend, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """PutEvents: an entry for a bus that does not exist is lost without an error, one for `aws.` is refused."""
+    answers: list[dict[str, Any]] = []
+    for entry in entries:
+        bus = str(entry.get("EventBusName") or "default").rsplit("/", 1)[-1]
+        if str(entry.get("Source", "")).startswith("aws."):
+            answers.append(
+                {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
+            )
+        elif bus not in backend.event_buses:
+            answers.append({"EventId": str(uuid.uuid4())})
+        else:
+            answers += _send_events(backend, [entry])
+    return answers
 
 
 def _test_event_pattern(handler: EventsHandler) -> tuple[str, dict[str, Any]]:

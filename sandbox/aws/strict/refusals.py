@@ -1,6 +1,7 @@
 """Error responses: the code that each service has for an invalid request, and the form of each protocol."""
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,10 @@ def _sqs(wrong: Violation) -> Refusal:
     name = wrong.names[-1] if wrong.names else wrong.path
     if wrong.constraint == NULL:
         return Refusal("MissingParameter", f"The request must contain the parameter {name}.")
+    if name in ("Attributes", "AttributeNames"):
+        given, allowed = re.findall(r"[\w.-]+(?=[=,\]])", wrong.value or ""), re.findall(r"\w+", wrong.constraint)
+        unknown = next((one for one in given if one not in allowed), wrong.value)
+        return Refusal("InvalidAttributeName", f"Unknown Attribute {unknown}.")
     return Refusal("InvalidParameterValue", f"Value {wrong.value} for parameter {name} is invalid. Reason: {wrong.constraint}.")
 
 

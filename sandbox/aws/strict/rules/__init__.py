@@ -2,11 +2,13 @@
 
 from sandbox.aws.strict.refusals import Refusal
 from sandbox.aws.strict.requests import Call
-from sandbox.aws.strict.rules import ecs, rule, sagemaker, sqs
+from sandbox.aws.strict.rules import dynamodb, ecs, events, rule, sagemaker, sqs
 from sandbox.aws.strict.rules.rule import Rule
 
 TABLES: dict[str, tuple[Rule, ...]] = {
+    "dynamodb": dynamodb.RULES,
     "ecs": ecs.RULES,
+    "events": events.RULES,
     "sagemaker": sagemaker.RULES,
     "sqs": sqs.RULES,
 }

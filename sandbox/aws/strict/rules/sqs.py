@@ -1,8 +1,11 @@
 """Rules of SQS; the messages are those recorded in localstack's `tests/aws/services/sqs`."""
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
+
+from moto.sqs.models import sqs_backends
 
 from sandbox.aws.strict.requests import Call
 from sandbox.aws.strict.rules.rule import Rule
@@ -44,6 +47,40 @@ def _queue_name(call: Call) -> str | None:
     if _NAME.fullmatch(call.get("QueueName") or ""):
         return None
     return "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
+
+
+def _fifo_name(call: Call) -> str | None:
+    fifo = (call.get("Attributes") or {}).get("FifoQueue") == "true"
+    if fifo == call.get("QueueName").endswith(".fifo"):
+        return None
+    if fifo:
+        return (
+            "The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with "
+            ".fifo suffix and be 1 to 80 in length."
+        )
+    return "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
+
+
+def _exists(call: Call) -> str | None:
+    queue, given = sqs_backends[call.account][call.region].queues.get(call.get("QueueName")), call.get("Attributes") or {}
+    for name, value in given.items() if queue else ():
+        if str(queue.attributes.get(name)).lower() != value.lower() and name not in ("Policy", "RedrivePolicy"):
+            return f"A queue already exists with the same name and a different value for attribute {name}"
+    return None
+
+
+def _redrive(call: Call) -> str | None:
+    text = (call.get("Attributes") or {}).get("RedrivePolicy")
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and (not found or {"deadLetterTargetArn", "maxReceiveCount"} <= set(found)):
+        return None
+    return (
+        f"Value {text} for parameter RedrivePolicy is invalid. Reason: Amazon SQS can't create the redrive policy, as "
+        "it\u2019s in an unsupported format."
+    )
 
 
 def _unknown_attribute(call: Call) -> str | None:
@@ -156,6 +193,9 @@ _VALUE, _BATCHES = "InvalidParameterValue", "SendMessageBatch DeleteMessageBatch
 _PREFIX = "AWS.SimpleQueueService."
 RULES = (
     Rule("CreateQueue", f"{_API}CreateQueue", _queue_name, _VALUE),
+    Rule("CreateQueue", f"{_API}CreateQueue: FIFO names", _fifo_name, _VALUE),
+    Rule("CreateQueue SetQueueAttributes", f"{_API}SetQueueAttributes: RedrivePolicy", _redrive, _VALUE),
+    Rule("CreateQueue", "test_create_queue_with_different_attributes_raises_exception", _exists, "QueueAlreadyExists"),
     Rule("CreateQueue SetQueueAttributes", f"{_API}CreateQueue", _unknown_attribute, "InvalidAttributeName"),
     Rule("CreateQueue", "test_create_standard_queue_with_fifo_attribute_raises_error", _fifo_attribute, "InvalidAttributeName"),
     Rule("CreateQueue SetQueueAttributes", f"{_API}CreateQueue", _attribute_value, "InvalidAttributeValue"),
