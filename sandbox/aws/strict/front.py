@@ -1,6 +1,7 @@
 """The front of the sandbox's AWS: refuses what AWS refuses, and gives every failure the form that clients read."""
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from sandbox.aws.strict import refusals
 from sandbox.aws.strict.answers import Answers
 from sandbox.aws.strict.constraints import WrongTypeError, violations
+from sandbox.aws.strict.folding import fold
 from sandbox.aws.strict.refusals import Refusal
 from sandbox.aws.strict.requests import Call, Environ, UnreadableError, identify, read_parameters
 from sandbox.aws.strict.rules import broken
@@ -15,9 +17,11 @@ from sandbox.aws.strict.s3 import refuse_s3
 
 _log = logging.getLogger(__name__)
 StartResponse = Callable[..., Any]
+Headers = list[tuple[str, str]]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 _UNREADABLE = {404, 405, 500}
 _PAGE = b"<!doctype html"  # what moto's server answers to a path that it does not know
+_BEFORE = re.compile(rb"An error occurred \(\w+\) when calling the \w+ operation: ")
 _OWN = ("/moto-api", "/latest/")
 
 
@@ -61,6 +65,9 @@ class Front:
             body = [b"".join(body)]
             if body[0].lower().startswith(_PAGE):
                 raise NotImplementedError
+        if call is not None and call.protocol == "json" and int(status[:3]) >= HTTPStatus.BAD_REQUEST:
+            body = [b"".join(body)]
+            status, headers, body[0] = _plain(status, headers, body[0])
         if self._answers is not None and call is not None:
             body = [b"".join(body)]
             self._answers.check(call, int(status[:3]), body[0])
@@ -82,7 +89,19 @@ def refuse(call: Call, environ: Environ) -> Refusal | None:
         return Refusal("SerializationException", str(error))
     except UnreadableError as error:
         return Refusal(error.code, str(error))
-    return refusals.invalid(call, wrong) if wrong else broken(call)
+    if wrong:
+        return refusals.invalid(call, wrong)
+    fold(call, environ)
+    return broken(call)
+
+
+def _plain(status: str, headers: Headers, body: bytes) -> tuple[str, Headers, bytes]:
+    """Return a failure of a JSON service as AWS sends it: status 400, and no client's words around its message."""
+    if status.startswith("404"):
+        status = "400 BAD REQUEST"
+    text = _BEFORE.sub(b"", body) if b"An error occurred" in body else body
+    text = re.sub(rb" {2,}", b" ", text)
+    return status, [(name, str(len(text)) if name.lower() == "content-length" else value) for name, value in headers], text
 
 
 def _unmodelled(call: Call | None, environ: Environ) -> Refusal:

@@ -4,7 +4,7 @@ import io
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import orjson
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -74,7 +74,7 @@ def identify(environ: Environ) -> Call | None:
     elif environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         # SQS too: it spoke this protocol before, and old clients still do.
         call.protocol = "query" if protocol == "json" else protocol
-        form = dict(parse_qsl(_body(environ).decode(), keep_blank_values=True))
+        form = dict(parse_qsl(read_body(environ).decode(), keep_blank_values=True))
         call.name = form.get("Action", "")
     if call.name:
         call.operation = models.operation(service, call.name)
@@ -90,9 +90,9 @@ def read_parameters(call: Call, environ: Environ) -> None:
     if call.operation is None:
         return
     if call.protocol == "json":
-        call.parameters = _json(_body(environ))
+        call.parameters = _json(read_body(environ))
     elif call.protocol in ("query", "ec2"):
-        call.parameters = _form(call, _body(environ))
+        call.parameters = _form(call, read_body(environ))
 
 
 def _json(body: bytes) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _form(call: Call, body: bytes) -> dict[str, Any]:
     return found
 
 
-def _body(environ: Environ) -> bytes:
+def read_body(environ: Environ) -> bytes:
     """Return the body, and leave it in place for moto."""
     length = min(int(environ.get("CONTENT_LENGTH") or 0), _LARGEST)
     stream = environ["wsgi.input"]
@@ -129,7 +129,3 @@ def _body(environ: Environ) -> bytes:
     environ["wsgi.input"] = io.BytesIO(body)
     return body
 
-
-def path(environ: Environ) -> str:
-    """Return the path of a request as it came, without its query."""
-    return unquote(str(environ.get("PATH_INFO", "/")))

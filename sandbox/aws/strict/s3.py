@@ -8,11 +8,15 @@ from botocore.session import get_session
 
 from sandbox.aws.strict.refusals import Refusal
 from sandbox.aws.strict.requests import Environ
+from sandbox.aws.strict.s3_documents import refuse_document
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--|sthree-)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _MOST_KEY_BYTES = 1024
 _MOST_PARTS = 10_000
+_TAGGING = (
+    "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."
+)
 _ACCOUNT = re.compile(r"\d{12}")
 
 
@@ -38,7 +42,7 @@ def refuse_s3(environ: Environ) -> Refusal | None:
         return Refusal("InvalidBucketName", "The specified bucket is not valid.")
     if len(key.encode("utf-8", "surrogateescape")) > _MOST_KEY_BYTES:
         return Refusal("KeyTooLongError", "Your key is too long")
-    return _of_headers(environ) or _of_query(environ)
+    return _of_headers(environ) or _of_query(environ) or refuse_document(environ)
 
 
 def _of_headers(environ: Environ) -> Refusal | None:
@@ -46,6 +50,9 @@ def _of_headers(environ: Environ) -> Refusal | None:
     if owner is not None and not _ACCOUNT.fullmatch(owner):
         text = f"The value of the expected bucket owner parameter must be an AWS Account ID... [{owner}]"
         return Refusal("InvalidBucketOwnerAWSAccountID", text)
+    tags = [name for name, _ in parse_qsl(environ.get("HTTP_X_AMZ_TAGGING", ""), keep_blank_values=True)]
+    if len(set(tags)) < len(tags):
+        return Refusal("InvalidArgument", _TAGGING)
     for header, allowed, code, message in _HEADERS:
         if environ.get(header, "") not in ("", *allowed):
             return Refusal(code, message)

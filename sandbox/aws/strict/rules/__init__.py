@@ -2,10 +2,16 @@
 
 from sandbox.aws.strict.refusals import Refusal
 from sandbox.aws.strict.requests import Call
-from sandbox.aws.strict.rules import dynamodb, ecs, events, rule, sagemaker, sqs
+from sandbox.aws.strict.rules import data, dynamodb, ecs, events, iam, logs, rule, sagemaker, secrets, sqs
 from sandbox.aws.strict.rules.rule import Rule
 
 TABLES: dict[str, tuple[Rule, ...]] = {
+    "athena": data.ATHENA,
+    "glue": data.GLUE,
+    "iam": iam.RULES,
+    "logs": logs.RULES,
+    "secretsmanager": secrets.RULES,
+    "ssm": secrets.PARAMETERS,
     "dynamodb": dynamodb.RULES,
     "ecs": ecs.RULES,
     "events": events.RULES,
