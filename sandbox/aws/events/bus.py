@@ -15,6 +15,7 @@ from moto.events.models import EventPattern, EventPatternParser, EventsBackend, 
 from moto.events.responses import EventsHandler
 from moto.s3 import notifications
 from moto.s3.models import S3Backend
+from moto.s3.responses import S3Response
 
 from sandbox.aws.errors import ApiError
 from sandbox.aws.events import patterns
@@ -25,9 +26,11 @@ from sandbox.aws.events.transformer import MISSING, find, transform
 
 _log = logging.getLogger(__name__)
 _completing: ContextVar[bool] = ContextVar("completing", default=False)
+_tagging: ContextVar[bool] = ContextVar("tagging", default=False)
 _DESTINATION = ":api-destination/"
 _send_elsewhere: Callable[..., None] = Rule.send_to_targets
 _send_events: Callable[..., list[dict[str, Any]]] = EventsBackend.put_events
+_put_tags: Callable[..., Any] = S3Response.put_object_tagging
 _complete_upload: Callable[..., Any] = S3Backend.complete_multipart_upload
 
 
@@ -51,6 +54,8 @@ def attach(courier: Courier) -> None:
         name = str(getattr(event_name, "value", event_name))
         if name == "s3:ObjectCreated:Put" and _completing.get():
             return  # moto announces the assembled object twice, S3 only as CompleteMultipartUpload
+        if name == "s3:ObjectTagging:Put" and not _tagging.get():
+            return  # moto announces the tags of a new object too
         with _logged(f"event {name} of s3://{bucket.name}"):
             event = object_event(account_id, bucket, name, key)
             if event is not None:
@@ -63,7 +68,15 @@ def attach(courier: Courier) -> None:
         finally:
             _completing.reset(token)
 
+    def put_tags(response: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
+        token = _tagging.set(True)
+        try:
+            return _put_tags(response, *arguments, **named)
+        finally:
+            _tagging.reset(token)
+
     for owner, name, ours in (
+        (S3Response, "put_object_tagging", put_tags),
         (Rule, "send_to_targets", send_to_targets),
         (S3Backend, "complete_multipart_upload", complete_upload),
         (notifications, "_send_event_bridge_message", object_changed),

@@ -1,13 +1,17 @@
 """What S3 refuses before it acts: it has a code of its own for nearly every parameter."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote
 
 from botocore.session import get_session
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 
 from sandbox.aws.strict.refusals import Refusal
-from sandbox.aws.strict.requests import Environ
+from sandbox.aws.strict.requests import Environ, read_body
 from sandbox.aws.strict.s3_documents import refuse_document
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -34,6 +38,9 @@ _HEADERS: tuple[tuple[str, frozenset[str], str, str], ...] = (
     ("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION", _enum("ServerSideEncryption"), "InvalidEncryptionAlgorithmError", "The encryption method specified is not supported"),
 )  # fmt: skip
 
+_ATTRIBUTES = _enum("ObjectAttributes")
+_MD5_BYTES = 16
+
 
 def refuse_s3(environ: Environ) -> Refusal | None:
     """Return S3's refusal of a request; None if it is acceptable, as far as is known before S3 acts."""
@@ -42,7 +49,7 @@ def refuse_s3(environ: Environ) -> Refusal | None:
         return Refusal("InvalidBucketName", "The specified bucket is not valid.")
     if len(key.encode("utf-8", "surrogateescape")) > _MOST_KEY_BYTES:
         return Refusal("KeyTooLongError", "Your key is too long")
-    return _of_headers(environ) or _of_query(environ) or refuse_document(environ)
+    return _of_headers(environ) or _of_query(environ) or _of_upload(environ, bucket) or refuse_document(environ)
 
 
 def _of_headers(environ: Environ) -> Refusal | None:
@@ -56,7 +63,34 @@ def _of_headers(environ: Environ) -> Refusal | None:
     for header, allowed, code, message in _HEADERS:
         if environ.get(header, "") not in ("", *allowed):
             return Refusal(code, message)
+    wanted = environ.get("HTTP_X_AMZ_OBJECT_ATTRIBUTES", "")
+    if wanted and not set(wanted.replace(" ", "").split(",")) <= _ATTRIBUTES:
+        return Refusal("InvalidArgument", "Invalid attribute name specified.")
+    return _digest(environ)
+
+
+def _digest(environ: Environ) -> Refusal | None:
+    given = environ.get("HTTP_CONTENT_MD5")
+    if not given or environ.get("HTTP_TRANSFER_ENCODING"):
+        return None
+    try:
+        wanted = base64.b64decode(given, validate=True)
+    except ValueError:
+        wanted = b""
+    if len(wanted) != _MD5_BYTES:
+        return Refusal("InvalidDigest", "The Content-MD5 you specified was invalid.")
+    if hashlib.md5(read_body(environ), usedforsecurity=False).digest() != wanted:
+        return Refusal("BadDigest", "The Content-MD5 you specified did not match what we received.")
     return None
+
+
+def _of_upload(environ: Environ, bucket: str) -> Refusal | None:
+    wanted = dict(parse_qsl(environ.get("QUERY_STRING", ""))).get("uploadId")
+    known = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(bucket)
+    if wanted is None or known is None or wanted in known.multiparts or environ["REQUEST_METHOD"] != "PUT":
+        return None
+    text = "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
+    return Refusal("NoSuchUpload", text, 404)
 
 
 def _of_query(environ: Environ) -> Refusal | None:

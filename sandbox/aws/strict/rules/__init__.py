@@ -26,5 +26,5 @@ def broken(call: Call) -> Refusal | None:
     for item in _BY_OPERATION.get((call.service, call.name), ()):
         message = item.broken(call)
         if message is not None:
-            return Refusal(item.code, message)
+            return Refusal(item.code, message, item.status)
     return None

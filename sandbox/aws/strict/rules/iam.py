@@ -58,8 +58,8 @@ RULES = (
     Rule("CreateRole UpdateAssumeRolePolicy", "test_create_role_with_malformed_assume_role_policy_document", _trust,
          "MalformedPolicyDocument"),
     Rule("AttachRolePolicy DetachRolePolicy", "test_role_attach_policy", _policy_arn, "ValidationError"),
-    Rule(_ROLES, "API GetRole errors; NoSuchEntity of roles", _unknown_role, "NoSuchEntity"),
-    Rule("GetRolePolicy DeleteRolePolicy", "API GetRolePolicy errors", _unknown_inline, "NoSuchEntity"),
-    Rule("GetPolicy DeletePolicy", "test_delete_non_existent_policy_returns_no_such_entity", _unknown_policy, "NoSuchEntity"),
+    Rule(_ROLES, "API GetRole errors; NoSuchEntity of roles", _unknown_role, "NoSuchEntity", 404),
+    Rule("GetRolePolicy DeleteRolePolicy", "API GetRolePolicy errors", _unknown_inline, "NoSuchEntity", 404),
+    Rule("GetPolicy DeletePolicy", "test_delete_non_existent_policy_returns_no_such_entity", _unknown_policy, "NoSuchEntity", 404),
     Rule("TagRole CreateRole", "API Tag: the prefix aws: is reserved", _system_tag, "InvalidInput"),
 )  # fmt: skip

@@ -16,12 +16,14 @@ class Rule:
         source: Where AWS, or somebody who asked AWS, says so.
         broken: Returns the message if a call breaks the rule, otherwise None.
         code: AWS's error code.
+        status: HTTP status.
     """
 
     operations: str
     source: str
     broken: Callable[[Call], str | None]
     code: str = "ValidationException"
+    status: int = 400
 
 
 def by_operation(tables: Mapping[str, tuple[Rule, ...]]) -> dict[tuple[str, str], list[Rule]]:
