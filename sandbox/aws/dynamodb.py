@@ -179,7 +179,7 @@ def _init_item(item: Item, hash_key: DynamoType, range_key: DynamoType | None, a
 
 def install(_: Context) -> Callable[[], None]:
     """Replace moto's DynamoDB actions; the returned function does nothing."""
-    DynamoType.__init__ = _init_value  # type: ignore[method-assign]
+    DynamoType.__init__ = _init_value  # type: ignore[assignment,method-assign]
     Item.__init__ = _init_item  # type: ignore[assignment,method-assign]
     urls.url_paths["{0}/"] = DynamoApi.dispatch
     return lambda: None

@@ -7,6 +7,7 @@ from moto.ecs.exceptions import InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, Task, TaskDefinition
 
 from sandbox.aws.ecs.tasks import RunningTasks
+from sandbox.aws.strict.rules.ecs import size
 
 
 class EcsBackend(EC2ContainerServiceBackend):
@@ -22,6 +23,15 @@ class EcsBackend(EC2ContainerServiceBackend):
         found: dict[str, Any] = EC2ContainerServiceBackend._calculate_task_resource_requirements(sized)
         return found
 
+    def register_task_definition(self, *arguments: Any, **named: Any) -> TaskDefinition:  # noqa: ANN401 - moto's signature
+        """RegisterTaskDefinition: sizes such as `.25 vCPU` and `1 GB` become CPU units and MiB."""
+        made: TaskDefinition = super().register_task_definition(*arguments, **named)
+        for name in ("cpu", "memory"):
+            given = getattr(made, name, None)
+            if given:
+                setattr(made, name, str(size(str(given))))
+        return made
+
     def run_task(self, *arguments: Any, **named: Any) -> list[Task]:  # noqa: ANN401 - moto's signature
         """RunTask: return the tasks in state PROVISIONING; they advance in the background."""
         cluster, wanted, *rest = arguments
@@ -29,9 +39,17 @@ class EcsBackend(EC2ContainerServiceBackend):
         for given in (item for item in (*rest, *named.values()) if isinstance(item, dict)):
             given.get("awsvpcConfiguration", {}).setdefault("securityGroups", [])  # moto reads it without asking
         tasks: list[Task] = super().run_task(cluster, wanted, *rest, **named)
-        for task in tasks:
-            self.running.launch(task, self.describe_task_definition(task.task_definition_arn))
-        return tasks
+        return [self._launch(task) for task in tasks]
+
+    def _launch(self, task: Task) -> Task:
+        """Start a task; return it as it was when it was made, because it goes on while the answer is written."""
+        self.running.launch(task, self.describe_task_definition(task.task_definition_arn))
+        made = copy.copy(task)
+        made.containers = [copy.copy(container) for container in task.containers]
+        made.last_status = "PROVISIONING"
+        for container in made.containers:
+            container.last_status = "PENDING"
+        return made
 
     def _active(self, wanted: str) -> str:
         """Return a task definition's name with its revision: a family alone is its latest active one."""

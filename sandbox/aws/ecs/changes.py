@@ -118,7 +118,5 @@ def _interfaces(task: Any) -> list[dict[str, str]]:  # noqa: ANN401 - moto's
     found = []
     for attachment in task.attachments:
         details = {item["name"]: item["value"] for item in attachment["details"]}
-        found.append(
-            {"attachmentId": attachment["id"], "privateIpv4Address": details.get("privateIPv4Address", "")}
-        )
+        found.append({"attachmentId": attachment["id"], "privateIpv4Address": details.get("privateIPv4Address", "")})
     return found

@@ -70,8 +70,8 @@ def _parameter(source: str, ssm: Any) -> str:  # noqa: ANN401 - a boto3 client
     found = ssm.get_parameters(Names=names[: 1 + (names[0] != names[1])], WithDecryption=True)["Parameters"]
     if not found:
         raise InitialisationError(
-            f"{_FAILED}unable to retrieve secrets from ssm: service call has been retried 1 time(s): fetch secrets from "
-            f"ssm failed: invalid parameters: {name}"
+            f"{_FAILED}unable to retrieve secrets from ssm: service call has been retried 1 time(s): fetch secrets "
+            f"from ssm failed: invalid parameters: {name}"
         )
     value: str = found[0]["Value"]
     return value

@@ -205,15 +205,15 @@ def _numeric(given: Json) -> Matcher:
         if not _is_number(bound):
             raise PatternError(f"Value of {operator} must be numeric")
         tests.append((_COMPARISONS[operator], bound))
-    _check_range([operator for operator in given[::2]])
+    _check_range(given[::2])
     return lambda value: _is_number(value) and all(compare(value, bound) for compare, bound in tests)
 
 
 def _check_range(operators: list[str]) -> None:
-    """A range is `>` or `>=` and then `<` or `<=`; everything else is one comparison."""
+    """Refuse more than one comparison, except a range: `>` or `>=`, and then `<` or `<=`."""
     if len(operators) == 1:
         return
-    if not operators[0].startswith(">") or len(operators) > 2:  # noqa: PLR2004
+    if not operators[0].startswith(">") or len(operators) > 2:
         raise PatternError("Too many elements in numeric expression")
     if not operators[1].startswith("<"):
         raise PatternError(f"Bad numeric range operator: {operators[1]}")

@@ -103,17 +103,17 @@ class RegistryActions(SageMakerResponse):
         if group and group.rsplit("/", 1)[-1] not in self.sagemaker_backend.model_package_groups:
             raise ApiError("ValidationException", f"ModelPackageGroup {group} does not exist.")
         with _known_token():
-            return cast("ActionResult", super().list_model_packages())
+            return super().list_model_packages()
 
     def list_model_package_groups(self) -> ActionResult:
         """ListModelPackageGroups."""
         with _known_token():
-            return cast("ActionResult", super().list_model_package_groups())
+            return super().list_model_package_groups()
 
     def list_models(self) -> ActionResult:
         """ListModels."""
         with _known_token():
-            return cast("ActionResult", super().list_models())
+            return super().list_models()
 
     def describe_model_package(self) -> ActionResult:
         """DescribeModelPackage: as in SageMaker, a versioned package has no `ModelPackageName`."""

@@ -51,10 +51,8 @@ class Answers:
 
 def deviations(shape: Any, value: Any, path: str = "") -> list[str]:  # noqa: ANN401 - botocore's shapes and JSON
     """Return how an answer deviates from its shape, each as a path and what is wrong there."""
-    if shape is None:
+    if shape is None or value is None:
         return [f"{path}: unexpected body"] if value else []
-    if value is None:
-        return []
     wanted = _TYPES.get(shape.type_name)
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and shape.type_name != "boolean")):
         return [f"{path}: {type(value).__name__} for {shape.type_name}"]

@@ -97,7 +97,7 @@ def compile_shape(shape: Shape, known: dict[str, Check] | None = None) -> Check:
     """
     known = {} if known is None else known
     if shape.name not in known:
-        known[shape.name] = lambda value, place, found: known[shape.name](value, place, found)
+        known[shape.name] = lambda value, place, found: known[shape.name](value, place, found)  # noqa: PLW0108 - later
         known[shape.name] = _MAKERS.get(shape.type_name, _scalar)(shape, known)
         if shape.name == "AttributeValue":
             known[shape.name] = _attribute(known[shape.name])

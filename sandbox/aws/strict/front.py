@@ -101,7 +101,11 @@ def _plain(status: str, headers: Headers, body: bytes) -> tuple[str, Headers, by
         status = "400 BAD REQUEST"
     text = _BEFORE.sub(b"", body) if b"An error occurred" in body else body
     text = re.sub(rb" {2,}", b" ", text)
-    return status, [(name, str(len(text)) if name.lower() == "content-length" else value) for name, value in headers], text
+    return (
+        status,
+        [(name, str(len(text)) if name.lower() == "content-length" else value) for name, value in headers],
+        text,
+    )
 
 
 def _unmodelled(call: Call | None, environ: Environ) -> Refusal:

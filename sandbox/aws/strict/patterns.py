@@ -28,19 +28,19 @@ def compiled(pattern: str) -> re.Pattern[str]:
 def _translated(pattern: str) -> Iterator[str]:
     inside, before = False, ""
     for found in _TOKEN.finditer(pattern):
-        token = found[0]
-        if token in "[]":
-            inside = token == "[" or (inside and token != "]")
-            yield token if token == "]" or before != "[" else "\\["
+        piece = found[0]
+        if piece in "[]":
+            inside = piece == "[" or (inside and piece != "]")
+            yield piece if piece == "]" or before != "[" else "\\["
         elif found[1]:
             yield _category(found[1]) if inside else f"[{_category(found[1])}]"
-        elif token.startswith("${"):
+        elif piece.startswith("${"):
             yield "$"
-        elif inside and token == "-" and _SHORTHAND.fullmatch(before):
+        elif inside and piece == "-" and _SHORTHAND.fullmatch(before):
             yield "\\-"
         else:
-            yield token
-        before = token
+            yield piece
+        before = piece
 
 
 def _category(name: str) -> str:

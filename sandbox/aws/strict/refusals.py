@@ -78,20 +78,28 @@ def _sqs(wrong: Violation) -> Refusal:
         given, allowed = re.findall(r"[\w.-]+(?=[=,\]])", wrong.value or ""), re.findall(r"\w+", wrong.constraint)
         unknown = next((one for one in given if one not in allowed), wrong.value)
         return Refusal("InvalidAttributeName", f"Unknown Attribute {unknown}.")
-    return Refusal("InvalidParameterValue", f"Value {wrong.value} for parameter {name} is invalid. Reason: {wrong.constraint}.")
+    return Refusal(
+        "InvalidParameterValue", f"Value {wrong.value} for parameter {name} is invalid. Reason: {wrong.constraint}."
+    )
 
 
 def _ec2(wrong: Violation) -> Refusal:
     name = wrong.names[-1] if wrong.names else wrong.path
     if wrong.constraint == NULL:
         return Refusal("MissingParameter", f"The request must contain the parameter {name}")
-    return Refusal("InvalidParameterValue", f"Value ({wrong.value}) for parameter {name} is invalid. {wrong.constraint}")
+    return Refusal(
+        "InvalidParameterValue", f"Value ({wrong.value}) for parameter {name} is invalid. {wrong.constraint}"
+    )
 
 
 def _ecr(wrong: Violation) -> Refusal:
-    constraint = wrong.constraint.removeprefix("Member ").replace("regular expression pattern: ", "regular expression '")
+    constraint = wrong.constraint.removeprefix("Member ").replace(
+        "regular expression pattern: ", "regular expression '"
+    )
     quoted = f"{constraint}'" if "regular expression '" in constraint else constraint
-    return Refusal("InvalidParameterException", f"Invalid parameter at '{wrong.path}' failed to satisfy constraint: '{quoted}'")
+    return Refusal(
+        "InvalidParameterException", f"Invalid parameter at '{wrong.path}' failed to satisfy constraint: '{quoted}'"
+    )
 
 
 _SPECIAL: dict[str, Callable[[Violation], Refusal]] = {"sqs": _sqs, "ec2": _ec2, "ecr": _ecr}

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.parse import EC2QueryParser, QueryParser
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import MultiDict
@@ -111,11 +111,15 @@ def _form(call: Call, body: bytes) -> dict[str, Any]:
     operation = get_service_model(models.service(call.service).service_name).operation_model(call.name)
     if operation.input_shape is None:
         return {}
-    parse: Any = kind(operation)._do_parse  # its parser takes whole requests, of which this protocol needs only the form
+    parse: Any = kind(
+        operation
+    )._do_parse  # its parser takes whole requests, of which this protocol needs only the form
     try:
         found: dict[str, Any] = parse({"values": values}, operation.input_shape)
     except (ValueError, TypeError) as error:
-        raise UnreadableError("MalformedInput", f"a parameter has another type than {call.name} takes: {error}") from error
+        raise UnreadableError(
+            "MalformedInput", f"a parameter has another type than {call.name} takes: {error}"
+        ) from error
     return found
 
 
@@ -128,4 +132,3 @@ def read_body(environ: Environ) -> bytes:
     body: bytes = stream.read(length)
     environ["wsgi.input"] = io.BytesIO(body)
     return body
-

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import parse_qsl, unquote
 
 from botocore.session import get_session
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from sandbox.aws.strict.refusals import Refusal
@@ -18,9 +18,8 @@ from sandbox.aws.strict.s3_documents import refuse_document
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--|sthree-)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _MOST_KEY_BYTES = 1024
 _MOST_PARTS = 10_000
-_TAGGING = (
-    "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."
-)
+_TAGGING = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without "
+    "tag name duplicates."
 _ACCOUNT = re.compile(r"\d{12}")
 
 
@@ -30,12 +29,15 @@ def _enum(shape: str) -> frozenset[str]:
 
 # Header, allowed values, code and message of the refusal; recorded in localstack's `tests/aws/services/s3`.
 _HEADERS: tuple[tuple[str, frozenset[str], str, str], ...] = (
-    ("HTTP_X_AMZ_STORAGE_CLASS", _enum("StorageClass") - {"OUTPOSTS"}, "InvalidStorageClass", "The storage class you specified is not valid"),
-    ("HTTP_X_AMZ_ACL", _enum("ObjectCannedACL") | _enum("BucketCannedACL") | {"log-delivery-write"}, "InvalidArgument", ""),
+    ("HTTP_X_AMZ_STORAGE_CLASS", _enum("StorageClass") - {"OUTPOSTS"}, "InvalidStorageClass",
+     "The storage class you specified is not valid"),
+    ("HTTP_X_AMZ_ACL", _enum("ObjectCannedACL") | _enum("BucketCannedACL") | {"log-delivery-write"},
+     "InvalidArgument", ""),
     ("HTTP_X_AMZ_METADATA_DIRECTIVE", _enum("MetadataDirective"), "InvalidArgument", "Unknown metadata directive."),
     ("HTTP_X_AMZ_TAGGING_DIRECTIVE", _enum("TaggingDirective"), "InvalidArgument", "Unknown tagging directive."),
     ("HTTP_X_AMZ_OBJECT_LOCK_MODE", _enum("ObjectLockMode"), "InvalidArgument", "Unknown wormMode directive."),
-    ("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION", _enum("ServerSideEncryption"), "InvalidEncryptionAlgorithmError", "The encryption method specified is not supported"),
+    ("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION", _enum("ServerSideEncryption"), "InvalidEncryptionAlgorithmError",
+     "The encryption method specified is not supported"),
 )  # fmt: skip
 
 _ATTRIBUTES = _enum("ObjectAttributes")
@@ -89,7 +91,10 @@ def _of_upload(environ: Environ, bucket: str) -> Refusal | None:
     known = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(bucket)
     if wanted is None or known is None or wanted in known.multiparts or environ["REQUEST_METHOD"] != "PUT":
         return None
-    text = "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
+    text = (
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
+        "completed."
+    )
     return Refusal("NoSuchUpload", text, 404)
 
 

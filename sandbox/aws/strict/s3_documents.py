@@ -64,7 +64,12 @@ def _document(operation: str, body: bytes) -> Refusal | None:
         wrong = violations(compile_shape(shape), document)
     except (ElementTree.ParseError, WrongTypeError, ValueError):
         return _MALFORMED
-    return _MALFORMED if wrong else _RULES.get(operation, lambda _: None)(document)
+    return _MALFORMED if wrong else _own_rule(operation, document)
+
+
+def _own_rule(operation: str, document: dict[str, Any]) -> Refusal | None:
+    rule = _RULES.get(operation)
+    return rule(document) if rule else None
 
 
 @cache

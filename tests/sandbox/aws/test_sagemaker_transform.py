@@ -65,7 +65,10 @@ def transform(model, client, bucket):
             transform_job_name=f"t-{uuid.uuid4().hex[:8]}",
             model_name=model(image, environment),
             transform_input=TransformInput(
-                data_source=TransformDataSource(s3_data_source=source), content_type=content_type, split_type=split, compression_type=packed
+                data_source=TransformDataSource(s3_data_source=source),
+                content_type=content_type,
+                split_type=split,
+                compression_type=packed,
             ),
             transform_output=TransformOutput(
                 s3_output_path=f"s3://{bucket}/out", accept=content_type, assemble_with=assemble

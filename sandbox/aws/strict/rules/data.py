@@ -56,7 +56,9 @@ def _primary(call: Call) -> str | None:
 
 def _named_query(call: Call) -> str | None:
     name = call.get("NamedQueryId")
-    return None if name in athena_backends[call.account][call.region].named_queries else f"NamedQuery {name} was not found"
+    return (
+        None if name in athena_backends[call.account][call.region].named_queries else f"NamedQuery {name} was not found"
+    )
 
 
 def _catalog(call: Call) -> str | None:
@@ -67,7 +69,12 @@ def _catalog(call: Call) -> str | None:
 
 _INPUT, _MISSING, _REQUEST = "InvalidInputException", "EntityNotFoundException", "InvalidRequestException"
 GLUE = (
-    Rule("CreatePartition BatchCreatePartition UpdatePartition GetPartition", "API PartitionInput.Values", _partition_values, _INPUT),
+    Rule(
+        "CreatePartition BatchCreatePartition UpdatePartition GetPartition",
+        "API PartitionInput.Values",
+        _partition_values,
+        _INPUT,
+    ),
     Rule("DeleteTableVersion", "API DeleteTableVersion errors", _version, _MISSING),
     Rule("CreateTable UpdateTable", "Hive: columns and partition keys are distinct", _repeated_columns, _INPUT),
 )

@@ -15,6 +15,12 @@ _EXPRESSIONS = (
     "ConditionExpression", "UpdateExpression", "KeyConditionExpression", "FilterExpression", "ProjectionExpression",
 )  # fmt: skip
 _USED = re.compile(r"[#:][A-Za-z0-9_]+")
+_INVALID = "One or more parameter values were invalid:"
+_EMPTY_KEY = (
+    "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string "
+    "value."
+)
+_TYPES = "developerguide/HowItWorks.NamingRulesDataTypes"
 _MOST_NAME = 255
 _LEAST_NAME = 3
 
@@ -125,10 +131,7 @@ def _key(call: Call) -> str | None:
             if name not in key or kind not in key[name]:
                 return "The provided key element does not match the schema"
             if key[name][kind] == "":
-                return (
-                    "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
-                    f"empty string value. Key: {name}"
-                )
+                return f"{_EMPTY_KEY} Key: {name}"
     return None
 
 
@@ -144,12 +147,9 @@ def _put_key(call: Call) -> str | None:
                 return f"One or more parameter values were invalid: Missing the key {name} in the item"
             if kind not in item[name]:
                 actual = next(iter(item[name]))
-                return f"One or more parameter values were invalid: Type mismatch for key {name} expected: {kind} actual: {actual}"
+                return f"{_INVALID} Type mismatch for key {name} expected: {kind} actual: {actual}"
             if item[name][kind] == "":
-                return (
-                    "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an "
-                    f"empty string value. Key: {name}"
-                )
+                return f"{_EMPTY_KEY} Key: {name}"
     return None
 
 
@@ -196,8 +196,8 @@ RULES = (
     Rule(f"{_ANY} {_ITEM}", "developerguide/HowItWorks.NamingRulesDataTypes", _table_name),
     Rule("TransactWriteItems", "API TransactWriteItem", _one_action),
     Rule("BatchWriteItem", "API WriteRequest", _one_write),
-    Rule(f"PutItem Query Scan {_ITEM} {_TRANSACT} {_BATCH}", "developerguide/HowItWorks.NamingRulesDataTypes", values.broken),
-    Rule(f"PutItem Query Scan {_ITEM} {_TRANSACT}", "moto's test_dynamodb_exceptions, test_dynamodb_transactions", _expressions),
+    Rule(f"PutItem Query Scan {_ITEM} {_TRANSACT} {_BATCH}", _TYPES, values.broken),
+    Rule(f"PutItem Query Scan {_ITEM} {_TRANSACT}", "moto's test_dynamodb_exceptions", _expressions),
     Rule(f"{_ITEM} {_TRANSACT} {_BATCH}", "API GetItem.Key: all attributes of the primary key", _key),
     Rule("TransactWriteItems BatchWriteItem PutItem", "moto's test_dynamodb", _put_key),
     Rule("Query", "moto's test_dynamodb_exceptions", _conditions),

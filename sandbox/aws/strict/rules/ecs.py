@@ -62,7 +62,7 @@ def _dependencies(call: Call) -> str | None:
         for needed in container.get("dependsOn") or []:
             other = containers.get(needed.get("containerName"))
             if other is None or other is container:
-                return f"Container '{container.get('name')}' depends on container '{needed.get('containerName')}', which is not in the task definition."
+                return f"Container '{container.get('name')}' depends on a container that is not in the task definition."
             if needed.get("condition") in ("SUCCESS", "COMPLETE") and other.get("essential", True) is not False:
                 return "A dependency container with SUCCESS or COMPLETE condition cannot be an essential container"
     return None
@@ -84,7 +84,7 @@ def _fargate_size(call: Call) -> str | None:
     for name in ("cpu", "memory"):
         if not call.get(name):
             return f"Fargate requires that '{name}' be defined at the task level."
-    units, memory = _size(call.get("cpu"), 1024), _size(call.get("memory"), _GIB)
+    units, memory = size(call.get("cpu")), size(call.get("memory"))
     if memory in _FARGATE.get(units, ()):
         return None
     return (
@@ -93,14 +93,16 @@ def _fargate_size(call: Call) -> str | None:
     )
 
 
-def _size(text: str, unit: int) -> int:
-    """Return CPU units or MiB of a number, `1 vCPU` or `2 GB`."""
-    number, _, suffix = text.strip().partition(" ")
-    for ending in ("vcpu", "gb"):
-        if number.lower().endswith(ending):
-            number, suffix = number[: -len(ending)], ending
+def size(text: str) -> int:
+    """Return the CPU units or MiB of a size; -1 if it is none.
+
+    >>> size("256"), size(".25 vCPU"), size("1 GB")
+    (256, 256, 1024)
+    """
+    number = text.strip().lower()
+    unit = next((ending for ending in ("vcpu", "gb") if number.endswith(ending)), "")
     try:
-        return int(float(number) * unit) if suffix else int(number)
+        return int(float(number.removesuffix(unit)) * 1024) if unit else int(number)
     except ValueError:
         return -1
 
@@ -111,7 +113,7 @@ def _sum(call: Call) -> str | None:
         if not most:
             continue
         total = sum(container.get(name) or 0 for container in call.get("containerDefinitions") or [])
-        if total > _size(most, 1024):
+        if total > size(most):
             return f"The sum of all container '{name}' values cannot be greater than the value of the task '{name}'."
     return None
 
@@ -173,7 +175,9 @@ def _network(call: Call) -> str | None:
     if found is None:
         return None
     if found.network_mode != "awsvpc":
-        return "Network Configuration is not valid for the given networkMode of this task definition." if given else None
+        return (
+            "Network Configuration is not valid for the given networkMode of this task definition." if given else None
+        )
     if given is None:
         return "Network Configuration must be provided when networkMode 'awsvpc' is specified."
     return "subnets can not be empty." if not given.get("subnets") else _missing_network(call, given)
@@ -200,7 +204,7 @@ def _missing_network(call: Call, given: dict[str, Any]) -> str | None:
 
 def _count(call: Call) -> str | None:
     given = call.get("count")
-    return None if given is None or 1 <= given <= 10 else "count must be between 1 and 10."  # noqa: PLR2004
+    return None if given is None or 1 <= given <= 10 else "count must be between 1 and 10."
 
 
 def _both_launches(call: Call) -> str | None:
@@ -223,16 +227,20 @@ def _family(call: Call) -> str | None:
     name = call.get("family")
     if not name:
         return "Family should not be null or empty."
-    if len(name) <= 255 and all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name):  # noqa: PLR2004
+    if len(name) <= 255 and all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name):
         return None
     return "Family contains invalid characters."
 
 
 def _cluster_name(call: Call) -> str | None:
-    name = call.get("clusterName")
-    if name is None or (0 < len(name) <= 255 and all(c.isascii() and (c.isalnum() or c in "-_") for c in name)):  # noqa: PLR2004
+    name: str | None = call.get("clusterName")
+    if name is None or (0 < len(name) <= 255 and all(c.isascii() and (c.isalnum() or c in "-_") for c in name)):
         return None
-    return "Invalid identifier: Identifier is for " + name + ". Up to 255 letters, numbers, hyphens, and underscores are allowed."
+    return (
+        "Invalid identifier: Identifier is for "
+        + name
+        + ". Up to 255 letters, numbers, hyphens, and underscores are allowed."
+    )
 
 
 _CLIENT, _PARAMETER = "ClientException", "InvalidParameterException"

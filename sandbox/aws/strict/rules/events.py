@@ -30,7 +30,7 @@ def _field(value: str, most: int, *, least: int = 0, names: str = "", more: str 
 def _cron(text: str) -> bool:
     found = _CRON.fullmatch(text)
     fields = found[1].split() if found else []
-    if len(fields) != 6:  # noqa: PLR2004 - minutes, hours, day of month, month, day of week, year
+    if len(fields) != 6:
         return False
     minutes, hours, day, month, weekday, year = fields
     return (
@@ -121,7 +121,10 @@ def _token(call: Call) -> str | None:
     return "Parameter NextToken is not valid." if token and token not in _backend(call).next_tokens else None
 
 
-_MISSING, _ALL_RULES = "ResourceNotFoundException", "DescribeRule EnableRule DisableRule ListTargetsByRule RemoveTargets PutTargets"
+_MISSING, _ALL_RULES = (
+    "ResourceNotFoundException",
+    "DescribeRule EnableRule DisableRule ListTargetsByRule RemoveTargets PutTargets",
+)
 RULES = (
     Rule(f"PutRule DeleteRule ListRules {_ALL_RULES}", "test_events", _unknown_bus, _MISSING),
     Rule("PutRule", "test_events_schedule", _schedule),

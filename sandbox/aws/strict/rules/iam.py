@@ -41,7 +41,7 @@ def _unknown_policy(call: Call) -> str | None:
 
 
 def _policy_arn(call: Call) -> str | None:
-    return None if call.get("PolicyArn").count(":") >= 5 else "Invalid ARN:  Could not be parsed!"  # noqa: PLR2004
+    return None if call.get("PolicyArn").count(":") >= 5 else "Invalid ARN:  Could not be parsed!"
 
 
 def _system_tag(call: Call) -> str | None:
@@ -60,6 +60,6 @@ RULES = (
     Rule("AttachRolePolicy DetachRolePolicy", "test_role_attach_policy", _policy_arn, "ValidationError"),
     Rule(_ROLES, "API GetRole errors; NoSuchEntity of roles", _unknown_role, "NoSuchEntity", 404),
     Rule("GetRolePolicy DeleteRolePolicy", "API GetRolePolicy errors", _unknown_inline, "NoSuchEntity", 404),
-    Rule("GetPolicy DeletePolicy", "test_delete_non_existent_policy_returns_no_such_entity", _unknown_policy, "NoSuchEntity", 404),
+    Rule("GetPolicy DeletePolicy", "test_delete_non_existent_policy", _unknown_policy, "NoSuchEntity", 404),
     Rule("TagRole CreateRole", "API Tag: the prefix aws: is reserved", _system_tag, "InvalidInput"),
 )  # fmt: skip

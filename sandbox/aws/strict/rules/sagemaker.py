@@ -14,7 +14,10 @@ _TRANSFORM = "CreateTransformJob"
 def _spot(call: Call) -> str | None:
     if not call.get("EnableManagedSpotTraining"):
         return None
-    longest, wait = call.get("StoppingCondition.MaxRuntimeInSeconds"), call.get("StoppingCondition.MaxWaitTimeInSeconds")
+    longest, wait = (
+        call.get("StoppingCondition.MaxRuntimeInSeconds"),
+        call.get("StoppingCondition.MaxWaitTimeInSeconds"),
+    )
     if wait is not None and wait >= (longest or 0):
         return None
     return "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
@@ -52,7 +55,10 @@ def _payload(call: Call) -> str | None:
 def _join(call: Call) -> str | None:
     if call.get("DataProcessing.JoinSource") != "Input":
         return None
-    split, assembled = call.get("TransformInput.SplitType") or "None", call.get("TransformOutput.AssembleWith") or "None"
+    split, assembled = (
+        call.get("TransformInput.SplitType") or "None",
+        call.get("TransformOutput.AssembleWith") or "None",
+    )
     kind = call.get("TransformInput.ContentType") or ""
     if "csv" not in kind and "json" not in kind:
         return f"JoinSource is supported for CSV and JSON only, not for ContentType '{kind}'."
@@ -64,7 +70,7 @@ def _join(call: Call) -> str | None:
 def _package(call: Call) -> str | None:
     given = [call.get(name) for name in ("ModelPackageName", "ModelPackageGroupName")]
     if all(given):
-        return "Both ModelPackageName and ModelPackageGroupName are provided in the input. Cannot determine which one to use."
+        return "Both ModelPackageName and ModelPackageGroupName are provided in the input. Choose one."
     return None if any(given) else "Missing ARN."
 
 

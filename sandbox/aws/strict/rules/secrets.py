@@ -73,8 +73,8 @@ def _parameter_name(call: Call) -> str | None:
     if _PARAMETER_NAME.fullmatch(call.get("Name")):
         return None
     return (
-        "Parameter name: can't contain spaces or special characters. Only a mix of letters, numbers and the following 4 "
-        "symbols .-_/ are allowed."
+        "Parameter name: can't contain spaces or special characters. Only a mix of letters, numbers and the following "
+        "4 symbols .-_/ are allowed."
     )
 
 
@@ -104,8 +104,8 @@ def _path(call: Call) -> str | None:
     if call.get("Path").startswith("/"):
         return None
     return (
-        "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a forward slash "
-        '"/". It can\'t be prefixed with "aws" or "ssm" (case-insensitive).'
+        "The parameter doesn't meet the parameter name requirements. The parameter name must begin with a forward "
+        'slash "/". It can\'t be prefixed with "aws" or "ssm" (case-insensitive).'
     )
 
 

@@ -62,8 +62,13 @@ def _fifo_name(call: Call) -> str | None:
 
 
 def _exists(call: Call) -> str | None:
-    queue, given = sqs_backends[call.account][call.region].queues.get(call.get("QueueName")), call.get("Attributes") or {}
-    for name, value in given.items() if queue else ():
+    queue, given = (
+        sqs_backends[call.account][call.region].queues.get(call.get("QueueName")),
+        call.get("Attributes") or {},
+    )
+    if queue is None:
+        return None
+    for name, value in given.items():
         if str(queue.attributes.get(name)).lower() != value.lower() and name not in ("Policy", "RedrivePolicy"):
             return f"A queue already exists with the same name and a different value for attribute {name}"
     return None
@@ -100,7 +105,11 @@ def _fifo_attribute(call: Call) -> str | None:
 def _attribute_value(call: Call) -> str | None:
     for name, value in (call.get("Attributes") or {}).items():
         least, most = _NUMBERS.get(name, (None, None))
-        if least is not None and most is not None and not (re.fullmatch(r"-?\d+", value) and least <= int(value) <= most):
+        if (
+            least is not None
+            and most is not None
+            and not (re.fullmatch(r"-?\d+", value) and least <= int(value) <= most)
+        ):
             return f"Invalid value for the parameter {name}."
     return None
 
@@ -156,7 +165,9 @@ def _body_text(call: Call) -> str | None:
     found = _INVALID.search(call.get("MessageBody"))
     if not found:
         return None
-    return f"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF: {ord(found[0]):#x}"
+    return (
+        f"Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF: {ord(found[0]):#x}"
+    )
 
 
 def _identifiers(call: Call) -> str | None:
@@ -174,7 +185,9 @@ def _empty_attributes(call: Call) -> str | None:
     for name, value in (call.get("MessageAttributes") or {}).items():
         kind = value.get("DataType", "")
         if not any(value.get(of) for of in ("StringValue", "BinaryValue")):
-            return f"Message (user) attribute '{name}' must contain a non-empty value of type '{kind.partition('.')[0]}'."
+            return (
+                f"Message (user) attribute '{name}' must contain a non-empty value of type '{kind.partition('.')[0]}'."
+            )
     return None
 
 

@@ -1,6 +1,6 @@
 """Rules of DynamoDB about single values: exactly one type each, numbers of 38 digits, sets without duplicates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -9,6 +9,8 @@ from sandbox.aws.strict.requests import Call
 _MOST_DIGITS = 38
 _EXACT = Context(prec=60)
 _LARGEST, _SMALLEST = Decimal("9.9999999999999999999999999999999999999E+125"), Decimal("1E-130")
+_ONE = "must contain exactly one of the supported datatypes"
+_NULL = "One or more parameter values were invalid: Null attribute value types must have the value of true"
 _SETS = {"SS": "string", "NS": "number", "BS": "binary"}
 _HOLDING = ("Item", "Key", "ExpressionAttributeValues", "ExclusiveStartKey")
 
@@ -45,9 +47,7 @@ def _values(request: dict[str, Any]) -> Iterator[Any]:
 
 def _wrong(value: Any) -> str | None:  # noqa: ANN401 - JSON
     if len(value) != 1:
-        if not value:
-            return "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"
-        return "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+        return f"Supplied AttributeValue {'has more than one datatypes set' if value else 'is empty'}, {_ONE}"
     ((kind, inner),) = value.items()
     if kind in ("S", "B", "BOOL"):
         return None
@@ -56,9 +56,12 @@ def _wrong(value: Any) -> str | None:  # noqa: ANN401 - JSON
     if kind in _SETS:
         return _set(kind, inner)
     if kind == "NULL":
-        return None if inner else "One or more parameter values were invalid: Null attribute value types must have the value of true"
-    nested = inner.values() if kind == "M" else inner
-    return next((found for item in nested if (found := _wrong(item))), None)
+        return None if inner else _NULL
+    return _nested(inner.values() if kind == "M" else inner)
+
+
+def _nested(values: Iterable[Any]) -> str | None:
+    return next((found for item in values if (found := _wrong(item))), None)
 
 
 def _number(text: str) -> str | None:

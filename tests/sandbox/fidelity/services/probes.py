@@ -57,6 +57,7 @@ class Table(BaseModel):
 
     Attributes:
         service: boto3's name of it.
+        once: Calls before the first probe; `$t` is a part of names that belongs to the table, `$u` to a probe.
         given: Calls before every probe.
         values: Named values that the probes use.
     """
@@ -64,6 +65,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     service: str
+    once: list[Step] = []
     given: list[Step] = []
     values: dict[str, Any] = {}
     probes: list[Probe]
@@ -75,12 +77,12 @@ def tables() -> Iterator[Table]:
         yield Table.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
-def filled(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def filled(value: Any, values: Mapping[str, Any]) -> Any:
     """Return a value with the named ones put in.
 
     `$name` alone is the value itself, inside a text it is its text. `{$times: N, $of: VALUE}` is a list of N, and
-    a text repeated N times if VALUE is one; `$i` is the position in the list. `{$bytes: TEXT}` is binary. `{$less: NAME,
-    …}` is a named structure with changes, where null leaves a member out.
+    a text repeated N times if VALUE is one; `$i` is the position in the list. `{$bytes: TEXT}` is binary. `{$less:
+    NAME, …}` is a named structure with changes, where null leaves a member out.
     """
     if isinstance(value, str):
         return _text(value, values)
@@ -100,7 +102,7 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     return {filled(key, values): filled(item, values) for key, item in value.items()}
 
 
-def _text(text: str, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def _text(text: str, values: Mapping[str, Any]) -> Any:
     if text.startswith("$") and text[1:] in values:
         return filled(values[text[1:]], values)
     for name in sorted(values, key=len, reverse=True):
@@ -109,7 +111,7 @@ def _text(text: str, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     return text
 
 
-def _repeated(value: Any, times: int, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def _repeated(value: Any, times: int, values: Mapping[str, Any]) -> Any:
     if isinstance(value, str) and "$i" not in value:
         return value * times
     return [filled(value, {**values, "i": position}) for position in range(times)]

@@ -28,13 +28,22 @@ class StepError(Exception):
 def run(tables: Iterable[Table]) -> Iterator[Finding]:
     """Put every probe of the tables to the server that boto3's own settings name."""
     for table in tables:
+        shared = prepare(table)
         for probe in table.probes:
-            yield ask(table, probe)
+            yield ask(table, probe, shared)
 
 
-def ask(table: Table, probe: Probe) -> Finding:
+def prepare(table: Table) -> Values:
+    """Make what the probes of a table share; return the values of its names."""
+    values: Values = {**table.values, "t": uuid.uuid4().hex[:10]}
+    for step in table.once:
+        _given(table.service, step, values)
+    return values
+
+
+def ask(table: Table, probe: Probe, shared: Values) -> Finding:
     """Put one probe to the server; it has names of its own, so probes do not meet each other."""
-    values: Values = {**table.values, "u": uuid.uuid4().hex[:10]}
+    values: Values = {**shared, "u": uuid.uuid4().hex[:10]}
     try:
         for step in [*table.given, *probe.given]:
             _given(table.service, step, values)
@@ -89,7 +98,7 @@ def _plain(answer: dict[str, Any]) -> dict[str, Any]:
     return {name: _read(value) for name, value in answer.items() if name != "ResponseMetadata"}
 
 
-def _read(value: Any) -> Any:  # noqa: ANN401 - boto3's answers
+def _read(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _read(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -100,7 +109,7 @@ def _read(value: Any) -> Any:  # noqa: ANN401 - boto3's answers
 
 
 @cache
-def _client(service: str) -> Any:  # noqa: ANN401 - boto3 builds its clients at run time
+def _client(service: str) -> Any:
     return boto3.client(service, config=_CONFIG)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.sandbox.fidelity.outcome import Outcome
 from tests.sandbox.fidelity.services.probes import Probe, Table, filled, tables
-from tests.sandbox.fidelity.services.runner import ask
+from tests.sandbox.fidelity.services.runner import ask, prepare
 
 ALL = list(tables())
 
@@ -13,7 +13,8 @@ ALL = list(tables())
 @pytest.mark.parametrize("table", ALL, ids=lambda table: table.service)
 def test_the_sandbox_answers_as_aws_does(table: Table) -> None:
     """One test for each service: a test for each probe would cost more than the probes."""
-    findings = [(probe, ask(table, probe)) for probe in table.probes]
+    shared = prepare(table)
+    findings = [(probe, ask(table, probe, shared)) for probe in table.probes]
     wrong = [finding for probe, finding in findings if finding.outcome is not expected(probe)]
     assert wrong == []
 
