@@ -18,8 +18,10 @@ from sandbox.aws.strict.s3_documents import refuse_document
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--|sthree-)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _MOST_KEY_BYTES = 1024
 _MOST_PARTS = 10_000
-_TAGGING = "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without "
-    "tag name duplicates."
+_TAGGING = (
+    "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name "
+    "duplicates."
+)
 _ACCOUNT = re.compile(r"\d{12}")
 
 

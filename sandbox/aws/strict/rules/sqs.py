@@ -195,8 +195,8 @@ def _attribute_kinds(call: Call) -> str | None:
     for name, value in (call.get("MessageAttributes") or {}).items():
         if value.get("DataType", "").partition(".")[0] not in ("String", "Number", "Binary"):
             return (
-                f"The type of message (user) attribute '{name}' is invalid. You must use only the following supported type "
-                "prefixes: Binary, Number, String."
+                f"The type of message (user) attribute '{name}' is invalid. You must use only the following supported "
+                "type prefixes: Binary, Number, String."
             )
     return None
 
@@ -210,7 +210,7 @@ RULES = (
     Rule("CreateQueue SetQueueAttributes", f"{_API}SetQueueAttributes: RedrivePolicy", _redrive, _VALUE),
     Rule("CreateQueue", "test_create_queue_with_different_attributes_raises_exception", _exists, "QueueAlreadyExists"),
     Rule("CreateQueue SetQueueAttributes", f"{_API}CreateQueue", _unknown_attribute, "InvalidAttributeName"),
-    Rule("CreateQueue", "test_create_standard_queue_with_fifo_attribute_raises_error", _fifo_attribute, "InvalidAttributeName"),
+    Rule("CreateQueue", "test_create_standard_queue_with_fifo_attribute", _fifo_attribute, "InvalidAttributeName"),
     Rule("CreateQueue SetQueueAttributes", f"{_API}CreateQueue", _attribute_value, "InvalidAttributeValue"),
     Rule("ReceiveMessage", "test_send_receive_max_number_of_messages",
          _between("MaxNumberOfMessages", 1, 10, "Must be between 1 and 10, if provided."), _VALUE),
@@ -230,5 +230,5 @@ RULES = (
     Rule(_BATCHES, "test_too_many_entries_in_batch_request", _large_batch, f"{_PREFIX}TooManyEntriesInBatchRequest"),
     Rule(_BATCHES, "test_invalid_batch_id", _batch_ids, f"{_PREFIX}InvalidBatchEntryId"),
     Rule(_BATCHES, f"{_API}SendMessageBatch", _repeated_ids, f"{_PREFIX}BatchEntryIdsNotDistinct"),
-    Rule("SendMessageBatch", "test_send_message_batch_with_oversized_contents", _batch_size, f"{_PREFIX}BatchRequestTooLong"),
+    Rule("SendMessageBatch", "test_send_message_batch_oversized", _batch_size, f"{_PREFIX}BatchRequestTooLong"),
 )  # fmt: skip
