@@ -58,6 +58,7 @@ def _path(place: Place) -> str:
 
 
 Check = Callable[[Json, Place, list[Violation]], None]
+_ATTRIBUTE = "AttributeValue"
 _COMPOUND = {"structure", "list", "map"}
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
@@ -99,22 +100,15 @@ def compile_shape(shape: Shape, known: dict[str, Check] | None = None) -> Check:
     if shape.name not in known:
         known[shape.name] = lambda value, place, found: known[shape.name](value, place, found)  # noqa: PLW0108 - later
         known[shape.name] = _MAKERS.get(shape.type_name, _scalar)(shape, known)
-        if shape.name == "AttributeValue":
-            known[shape.name] = _attribute(known[shape.name])
     return known[shape.name]
 
 
-def _attribute(whole: Check) -> Check:
-    """Return the check of DynamoDB's values: requests hold thousands of them, nearly all of them simple."""
-
-    def check(value: Json, place: Place, found: list[Violation]) -> None:
-        if isinstance(value, dict) and len(value) == 1:
-            ((kind, inner),) = value.items()
-            if kind in "SNB" and type(inner) is str:
-                return
-        whole(value, place, found)
-
-    return check
+def _plain_attribute(value: Json) -> bool:
+    """Return whether a value of DynamoDB is simple: requests hold thousands of them, and nearly all are."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    ((kind, inner),) = value.items()
+    return kind in "SNB" and type(inner) is str
 
 
 def _typed(value: Json, shape: Shape) -> None:
@@ -180,6 +174,7 @@ def _map(shape: Shape, known: dict[str, Check]) -> Check:
     limits, keys, inner = _limits(shape), _limits(shape.key), compile_shape(shape.value, known)
     simple = shape.value.type_name not in _COMPOUND
     of_values = [text for text, _ in _limits(shape.value)] if simple else []
+    of_items = shape.value.name == _ATTRIBUTE
 
     def check(value: Json, place: Place, found: list[Violation]) -> None:
         if not isinstance(value, dict):
@@ -194,7 +189,7 @@ def _map(shape: Shape, known: dict[str, Check]) -> Check:
                 found.append(_violation(place, _shown(value, shape), text))
         if not simple:
             for key, item in value.items():
-                if item is not None:
+                if item is not None and not (of_items and _plain_attribute(item)):
                     inner(item, (place, key, True), found)
 
     return check

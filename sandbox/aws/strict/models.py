@@ -1,12 +1,12 @@
-"""Botocore's service models, with the compiled check of each operation's request."""
+"""Botocore's service models, as moto has loaded them, with the compiled check of each operation's request."""
 
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import botocore.session
 from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationNotFoundError
+from moto.core.utils import get_service_model
 
 from sandbox.aws.strict.constraints import Check, compile_shape
 
@@ -39,7 +39,7 @@ class Operation:
 def service(signing_name: str) -> Any:  # noqa: ANN401 - botocore's models are untyped
     """Return the model of a service by the name that signs its requests; None if there is none."""
     try:
-        return _session().get_service_model(_SIGNED_AS.get(signing_name, signing_name))
+        return get_service_model(_SIGNED_AS.get(signing_name, signing_name))
     except UnknownServiceError:
         return None
 
@@ -54,8 +54,3 @@ def operation(signing_name: str, name: str) -> Operation | None:
         return None
     shape = found.input_shape
     return Operation(name, found, compile_shape(shape) if shape is not None else None)
-
-
-@cache
-def _session() -> botocore.session.Session:
-    return botocore.session.get_session()

@@ -9,7 +9,6 @@ from urllib.parse import parse_qsl
 import orjson
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.parse import EC2QueryParser, QueryParser
-from moto.core.utils import get_service_model
 from werkzeug.datastructures import MultiDict
 
 from sandbox.aws.strict import models
@@ -108,14 +107,12 @@ def _json(body: bytes) -> dict[str, Any]:
 def _form(call: Call, body: bytes) -> dict[str, Any]:
     kind = EC2QueryParser if call.protocol == "ec2" else QueryParser
     values: MultiDict[str, str] = MultiDict(parse_qsl(body.decode(), keep_blank_values=True))
-    operation = get_service_model(models.service(call.service).service_name).operation_model(call.name)
-    if operation.input_shape is None:
+    if call.operation is None or call.operation.model.input_shape is None:
         return {}
-    parse: Any = kind(
-        operation
-    )._do_parse  # its parser takes whole requests, of which this protocol needs only the form
+    # Its parser takes whole requests, of which this protocol needs only the form.
+    parse: Any = kind(call.operation.model)._do_parse
     try:
-        found: dict[str, Any] = parse({"values": values}, operation.input_shape)
+        found: dict[str, Any] = parse({"values": values}, call.operation.model.input_shape)
     except (ValueError, TypeError) as error:
         raise UnreadableError(
             "MalformedInput", f"a parameter has another type than {call.name} takes: {error}"

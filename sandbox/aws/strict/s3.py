@@ -4,12 +4,13 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from functools import cache
 from urllib.parse import parse_qsl, unquote
 
-from botocore.session import get_session
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
+from sandbox.aws.strict import models
 from sandbox.aws.strict.refusals import Refusal
 from sandbox.aws.strict.requests import Environ, read_body
 from sandbox.aws.strict.s3_documents import refuse_document
@@ -26,23 +27,25 @@ _ACCOUNT = re.compile(r"\d{12}")
 
 
 def _enum(shape: str) -> frozenset[str]:
-    return frozenset(get_session().get_service_model("s3").shape_for(shape).enum)
+    return frozenset(models.service("s3").shape_for(shape).enum)
 
 
 # Header, allowed values, code and message of the refusal; recorded in localstack's `tests/aws/services/s3`.
-_HEADERS: tuple[tuple[str, frozenset[str], str, str], ...] = (
-    ("HTTP_X_AMZ_STORAGE_CLASS", _enum("StorageClass") - {"OUTPOSTS"}, "InvalidStorageClass",
-     "The storage class you specified is not valid"),
-    ("HTTP_X_AMZ_ACL", _enum("ObjectCannedACL") | _enum("BucketCannedACL") | {"log-delivery-write"},
-     "InvalidArgument", ""),
-    ("HTTP_X_AMZ_METADATA_DIRECTIVE", _enum("MetadataDirective"), "InvalidArgument", "Unknown metadata directive."),
-    ("HTTP_X_AMZ_TAGGING_DIRECTIVE", _enum("TaggingDirective"), "InvalidArgument", "Unknown tagging directive."),
-    ("HTTP_X_AMZ_OBJECT_LOCK_MODE", _enum("ObjectLockMode"), "InvalidArgument", "Unknown wormMode directive."),
-    ("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION", _enum("ServerSideEncryption"), "InvalidEncryptionAlgorithmError",
-     "The encryption method specified is not supported"),
-)  # fmt: skip
+@cache
+def _headers() -> tuple[tuple[str, frozenset[str], str, str], ...]:
+    return (
+        ("HTTP_X_AMZ_STORAGE_CLASS", _enum("StorageClass") - {"OUTPOSTS"}, "InvalidStorageClass",
+         "The storage class you specified is not valid"),
+        ("HTTP_X_AMZ_ACL", _enum("ObjectCannedACL") | _enum("BucketCannedACL") | {"log-delivery-write"},
+         "InvalidArgument", ""),
+        ("HTTP_X_AMZ_METADATA_DIRECTIVE", _enum("MetadataDirective"), "InvalidArgument", "Unknown metadata directive."),
+        ("HTTP_X_AMZ_TAGGING_DIRECTIVE", _enum("TaggingDirective"), "InvalidArgument", "Unknown tagging directive."),
+        ("HTTP_X_AMZ_OBJECT_LOCK_MODE", _enum("ObjectLockMode"), "InvalidArgument", "Unknown wormMode directive."),
+        ("HTTP_X_AMZ_SERVER_SIDE_ENCRYPTION", _enum("ServerSideEncryption"), "InvalidEncryptionAlgorithmError",
+         "The encryption method specified is not supported"),
+    )  # fmt: skip
 
-_ATTRIBUTES = _enum("ObjectAttributes")
+
 _MD5_BYTES = 16
 
 
@@ -64,11 +67,11 @@ def _of_headers(environ: Environ) -> Refusal | None:
     tags = [name for name, _ in parse_qsl(environ.get("HTTP_X_AMZ_TAGGING", ""), keep_blank_values=True)]
     if len(set(tags)) < len(tags):
         return Refusal("InvalidArgument", _TAGGING)
-    for header, allowed, code, message in _HEADERS:
+    for header, allowed, code, message in _headers():
         if environ.get(header, "") not in ("", *allowed):
             return Refusal(code, message)
     wanted = environ.get("HTTP_X_AMZ_OBJECT_ATTRIBUTES", "")
-    if wanted and not set(wanted.replace(" ", "").split(",")) <= _ATTRIBUTES:
+    if wanted and not set(wanted.replace(" ", "").split(",")) <= _enum("ObjectAttributes"):
         return Refusal("InvalidArgument", "Invalid attribute name specified.")
     return _digest(environ)
 

@@ -1,5 +1,6 @@
 """Rules of DynamoDB about single values: exactly one type each, numbers of 38 digits, sets without duplicates."""
 
+import re
 from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from sandbox.aws.strict.requests import Call
 
 _MOST_DIGITS = 38
+_USUAL = re.compile(r"-?\d{1,18}(?:\.\d{1,20})?").fullmatch
 _EXACT = Context(prec=60)
 _LARGEST, _SMALLEST = Decimal("9.9999999999999999999999999999999999999E+125"), Decimal("1E-130")
 _ONE = "must contain exactly one of the supported datatypes"
@@ -33,7 +35,9 @@ def normal(text: str) -> str:
 def _values(request: dict[str, Any]) -> Iterator[Any]:
     """Yield all attribute values of a request, its actions and its batches."""
     for name in _HOLDING:
-        yield from (request.get(name) or {}).values()
+        held = request.get(name)
+        if held:
+            yield from [value for value in held.values() if not _plain(value)]
     for action in request.get("TransactItems") or []:
         for inner in action.values():
             yield from _values(inner)
@@ -43,6 +47,14 @@ def _values(request: dict[str, Any]) -> Iterator[Any]:
         for write in wanted if isinstance(wanted, list) else []:
             for inner in write.values():
                 yield from _values(inner)
+
+
+def _plain(value: Any) -> bool:  # noqa: ANN401 - JSON
+    """Return whether a value is certainly right: a text, or a usual number."""
+    if len(value) != 1:
+        return False
+    ((kind, inner),) = value.items()
+    return kind == "S" or (kind == "N" and _USUAL(inner) is not None)
 
 
 def _wrong(value: Any) -> str | None:  # noqa: ANN401 - JSON
