@@ -40,7 +40,7 @@ class Demo:
         self.seconds: dict[str, float] = {}
         self.summary: dict[str, Any] = {}
         self._console = console
-        self._runs = FlowRuns(say=self._log, check=sandbox.check)
+        self._runs = FlowRuns(api=sandbox.environment["PREFECT_API_URL"], say=self._log, check=sandbox.check)
         self._sandbox = sandbox
 
     def run(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterName,
@@ -37,10 +37,13 @@ class FlowRuns:
     """The flow runs of one Prefect server.
 
     Attributes:
+        api: Address of the server's API. Prefect's own setting is read when Prefect is imported, before the sandbox's
+            server has an address, and without one Prefect starts a server of its own.
         say: Prints log lines.
         check: Called between polls; raises if waiting is pointless.
     """
 
+    api: str
     say: Callable[[str], None]
     check: Callable[[], None]
 
@@ -50,7 +53,7 @@ class FlowRuns:
         Raises:
             FlowRunError: It did not complete.
         """
-        with get_client(sync_client=True) as client:
+        with SyncPrefectClient(self.api) as client:
             found = client.read_deployment_by_name(f"{deployment}/{deployment}")
             started = client.create_flow_run_from_deployment(found.id, parameters=parameters)
             return self._follow(client, started.id)
@@ -61,7 +64,7 @@ class FlowRuns:
         Raises:
             FlowRunError: No run started, or it did not complete.
         """
-        with get_client(sync_client=True) as client:
+        with SyncPrefectClient(self.api) as client:
             deadline = time.monotonic() + START_TIMEOUT_SECONDS
             while time.monotonic() < deadline:
                 runs = self._since(client, deployment, since)
