@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve prove-release plan deploy destroy connect lock clean
+.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fuzz-serve prove-release plan deploy destroy connect lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,8 +39,19 @@ openmp:
 	@LD_LIBRARY_PATH=$(NATIVE) $(BIN)/python -c 'import lightgbm' || \
 	  { rm -rf $(NATIVE); echo "LightGBM finds no OpenMP: apt-get install libgomp1, or on macOS brew install libomp"; exit 1; }
 
-demo: $(READY) ## run the whole loop here: make demo [DATA=file PORTFOLIO=name] [EXIT=1] [SUMMARY=file.json]
-	@$(BIN)/python -m sandbox demo $(if $(DATA),--data "$(DATA)") $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)") \
+# Docker's builder reads images/NAME/Dockerfile.dockerignore by itself.
+BUILDER ?= $(shell for name in docker buildah; do command -v $$name >/dev/null && exec echo $$name; done)
+images: ## build the three images with Docker, or as root with buildah: make images [BUILDER=buildah]
+	@test -n "$(BUILDER)" || { echo "no builder: install Docker or buildah (Debian: apt-get install buildah podman)"; exit 1; }
+	@for name in train serve worker; do \
+	  echo "building credit-$$name with $(BUILDER)" && $(BUILDER) build --file images/$$name/Dockerfile \
+	    $$(test $(notdir $(BUILDER)) = docker || echo --format docker --ignorefile images/$$name/Dockerfile.dockerignore) \
+	    --tag localhost/credit-$$name:latest . || exit 1; done
+
+# CONTAINERS=1 starts the images that `make images` has built, in place of their processes.
+RUNNER ?= $(shell for name in podman docker; do command -v $$name >/dev/null && exec echo $$name; done)
+demo: $(READY) ## run the whole loop here: make demo [DATA=file PORTFOLIO=name] [EXIT=1] [SUMMARY=file.json] [CONTAINERS=1]
+	@$(if $(CONTAINERS),SANDBOX_CONTAINERS=$(or $(RUNNER),podman)) $(BIN)/python -m sandbox demo $(if $(DATA),--data "$(DATA)") $(if $(PORTFOLIO),--portfolio "$(PORTFOLIO)") \
 	  $(if $(EXIT),--exit) $(if $(SUMMARY),--json "$(SUMMARY)")
 
 # Modules whose docstrings hold examples; the examples run with the tests.
@@ -93,6 +104,9 @@ soak-landing: $(READY) ## fifty files in a minute, each ingested once, one train
 
 soak-kills: $(READY) ## flows killed at random moments and run again, a quarter of an hour: make soak-kills [KILLS=20] [SEED=7]
 	@$(BIN)/python -m benchmarks.soak.kills $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+soak-sigterm: $(READY) ## SIGTERM at 20 moments of each built image's life (needs make images): make soak-sigterm [MOMENTS=20]
+	@$(BIN)/python -m benchmarks.soak.sigterm --engine $(or $(notdir $(RUNNER)),podman) $(if $(MOMENTS),--moments $(MOMENTS))
 
 prove-release: $(READY) ## the protocol of a release in many thousand histories, in simulated time (an hour)
 	@RELEASE_PROOF=thorough $(BIN)/python -m pytest -n 2 tests/tasks/release/test_protocol.py

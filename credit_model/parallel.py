@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
 from typing import TypeVar
 
 # This many rows of 41 features fit the cache of a core and take long enough to be worth a thread.
 BLOCK_ROWS = 8192
+
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use: its own set of them, and no more than its container's quota."""
     try:
-        return len(os.sched_getaffinity(0))
+        allowed = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
-        return os.cpu_count() or 1
+        allowed = os.cpu_count() or 1
+    return min(allowed, cpu_quota() or allowed)
+
+
+@lru_cache
+def cpu_quota(groups: Path = CONTROL_GROUPS) -> int | None:
+    """Return how many cores' time the control group of a container grants, rounded up; None without a limit.
+
+    Kubernetes' `limits.cpu` and `docker run --cpus` set it. It does not change the set of cores.
+
+    Args:
+        groups: Where the container sees its own control group, of version 2 or 1.
+
+    Source:
+        The kernel's cgroup-v2.rst (`cpu.max`) and sched-bwc.rst (`cpu.cfs_quota_us`).
+    """
+    for quota, period in (_words(groups / "cpu.max"), _words(groups / "cpu")):
+        if quota.isdigit() and period.isdigit() and int(period):
+            return max(1, math.ceil(int(quota) / int(period)))
+    return None
+
+
+def _words(place: Path) -> tuple[str, str]:
+    """Return quota and period as they are written; empty where they are not."""
+    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    try:
+        texts = [(place / name).read_text() for name in names] if place.is_dir() else place.read_text().split()
+        return texts[0].strip(), texts[1].strip()
+    except (OSError, IndexError):
+        return "", ""
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -50,13 +50,14 @@ def _state(asked: argparse.Namespace) -> Path:
 
 def _demo(asked: argparse.Namespace) -> int:
     from sandbox import demo  # noqa: PLC0415 - a slow import, not needed for --help
+    from sandbox.containers import ContainerSetupError  # noqa: PLC0415
     from sandbox.demo_files import DemoFileError  # noqa: PLC0415
     from sandbox.flow_runs import FlowRunError  # noqa: PLC0415
     from sandbox.services import ServiceError  # noqa: PLC0415
 
     try:
         demo.run(data=asked.data, portfolio=asked.portfolio, state=_state(asked), leave=asked.exit, summary=asked.json)
-    except (DemoFileError, FlowRunError, ServiceError, demo.NoModelError) as error:
+    except (ContainerSetupError, DemoFileError, FlowRunError, ServiceError, demo.NoModelError) as error:
         print(f"\nthe demo stopped: {error}", file=sys.stderr)
         return 1
     return 0

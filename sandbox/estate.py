@@ -99,8 +99,17 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
 
 def _secret(name: str) -> str:
     """Create a secret and return its ARN."""
-    made = boto3.client("secretsmanager").create_secret(Name=name, SecretString=f"sandbox-{name.rpartition('/')[2]}")
+    made = boto3.client("secretsmanager").create_secret(Name=name, SecretString=secret_value(name))
     return str(made["ARN"])
+
+
+def secret_value(name: str) -> str:
+    """Return what a secret holds.
+
+    >>> secret_value("credit/prefect-api-key")
+    'sandbox-prefect-api-key'
+    """
+    return f"sandbox-{name.rpartition('/')[2]}"
 
 
 def _push(root: Path, name: str) -> None:

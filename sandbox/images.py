@@ -1,4 +1,4 @@
-"""Which local process stands for a container image: the sandbox runs an image's entry point without a container."""
+"""Which local process, or which image built on this machine, stands for a container image."""
 
 import json
 import os
@@ -30,11 +30,31 @@ def command(image_uri: str) -> list[str]:
         UnknownImageError: No process stands for that repository.
     """
     name = repository(image_uri)
-    extra = os.environ.get("SANDBOX_IMAGES")
-    commands: dict[str, list[str]] = json.loads(Path(extra).read_text()) if extra else {}
+    commands = _named()
     if name in commands:
         return commands[name]
     if name in MODULES:
         return [sys.executable, "-m", MODULES[name]]
     known = ", ".join(sorted({*MODULES, *commands}))
     raise UnknownImageError(f"image {image_uri!r}: repository {name!r} is not one of {known}")
+
+
+def is_ours(image_uri: str) -> bool:
+    """Return whether `make images` builds the image, and no test has put a process in its place."""
+    name = repository(image_uri)
+    return name in MODULES and name not in _named()
+
+
+def built(name: str) -> str:
+    """Return the name of the image that `make images` builds for a repository.
+
+    >>> built("credit-serve")
+    'localhost/credit-serve:latest'
+    """
+    return f"localhost/{name}:latest"
+
+
+def _named() -> dict[str, list[str]]:
+    extra = os.environ.get("SANDBOX_IMAGES")
+    commands: dict[str, list[str]] = json.loads(Path(extra).read_text()) if extra else {}
+    return commands

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sandbox import estate
+from sandbox import containers, estate
 from sandbox.aws.roles import credentials
 from sandbox.ports import free_port
 from sandbox.services import Service, ServiceError
@@ -53,6 +53,9 @@ class Sandbox:
     def start(self) -> None:
         """Start the servers, create the resources, deploy the flows and start their worker."""
         self.state.mkdir(parents=True, exist_ok=True)
+        if os.environ.get(containers.ENGINE):
+            containers.check()
+            self._set({containers.OWNER: str(self.state)})
         self._hide_user_settings()
         self._say("starting Prefect, AWS and Kubernetes")
         prefect = self._start_prefect()
@@ -88,6 +91,7 @@ class Sandbox:
         """Stop all processes, the worker first."""
         while self._services:
             self._services.pop().stop()
+        containers.remove_all()
 
     def _hide_user_settings(self) -> None:
         """Remove the user's own AWS, Prefect and cluster settings, so that no client leaves the sandbox."""
@@ -163,7 +167,9 @@ class Sandbox:
         template = json.loads((ROOT / "deployments" / "prefect" / "ecs-base-job-template.json").read_text())
         self._ask("POST", "/work_pools/", {"name": POOL, "type": "ecs", "base_job_template": template})
         arguments = ["worker", "start", "--pool", POOL, "--type", "ecs", "--limit", "4"]
-        self._run("worker", [sys.executable, "-m", "prefect", *arguments], credentials(WORKER_ROLE))
+        # On AWS the worker's own task definition gives it the key.
+        key = {"PREFECT_API_KEY": estate.secret_value(estate.SECRETS["PrefectApiKeySecret"])}
+        self._run("worker", [sys.executable, "-m", "prefect", *arguments], credentials(WORKER_ROLE) | key)
         self._prefect("--no-prompt", "deploy", "--all")
 
     def _container_variables(self) -> dict[str, str]:

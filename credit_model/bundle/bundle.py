@@ -134,9 +134,18 @@ def canonical_json(value: object) -> bytes:
 
 
 def _checked(folder: Path) -> Mapping[str, bytes]:
+    """Read all files of a bundle, checked against its manifest."""
+    try:
+        return _read(folder)
+    except OSError as error:
+        where = error.filename or folder
+        raise BundleError(f"{where} cannot be read: {error.strerror}; give the server's user the right to") from error
+
+
+def _read(folder: Path) -> Mapping[str, bytes]:
     digests = _manifest(folder)
     # File systems and downloads leave hidden files behind; they are no part of a bundle.
-    present = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.is_dir() else set()
+    present = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     wanted = {*digests, MANIFEST}
     if present != wanted:
         missing, extra = sorted(wanted - present), sorted(present - wanted)
@@ -153,7 +162,7 @@ def _manifest(folder: Path) -> dict[str, str]:
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         digests: dict[str, str] = dict(manifest["files"])
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleError(f"{folder}: {MANIFEST} is missing; is this the folder of an unpacked bundle?") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{folder}: {MANIFEST} is damaged; unpack the bundle again") from error

@@ -1,8 +1,14 @@
 """Entry point of the serve image: `python -m images.serve [serve] [--model_dir D] [--http_port P]`."""
 
 import logging
+import os
+import signal
 import sys
 import time
+
+if __name__ == "__main__":
+    # A container's first process ignores SIGTERM until it has a handler; the server sets its own once it runs.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
 
 from credit_model.bundle.bundle import Bundle
 from credit_model.errors import CreditModelError

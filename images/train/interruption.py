@@ -8,16 +8,23 @@ from collections.abc import Callable
 EXIT_CODE = 128 + signal.SIGTERM
 # Held during writes that must not be interrupted.
 UNINTERRUPTED = threading.Lock()
+_last_acts: list[Callable[[], None]] = []
 
 
-def watch(before: Callable[[], None]) -> None:
-    """Wait for SIGTERM in a separate thread, then call `before` and end the process with code 143.
+def watch() -> None:
+    """Wait for SIGTERM in a separate thread, then end the process with code 143.
 
     Python runs signal handlers only between bytecodes, and one call into LightGBM or numpy may take longer than a
-    reclaimed instance has left. Call this first in the main thread, so that every later thread inherits the mask.
+    reclaimed instance has left. Call this in the main thread before anything that starts threads is imported, because
+    the kernel gives the signal to any thread that does not block it, and only later threads inherit the mask.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_wait, args=(before,), name="interruption", daemon=True).start()
+    threading.Thread(target=_wait, name="interruption", daemon=True).start()
+
+
+def before_leaving(act: Callable[[], None]) -> None:
+    """Have `act` called when SIGTERM comes, before the process ends."""
+    _last_acts.append(act)
 
 
 def leave(line: str, code: int = EXIT_CODE) -> None:
@@ -26,8 +33,9 @@ def leave(line: str, code: int = EXIT_CODE) -> None:
     os._exit(code)
 
 
-def _wait(before: Callable[[], None]) -> None:
+def _wait() -> None:
     signal.sigwait({signal.SIGTERM})
     with UNINTERRUPTED:
-        before()
+        for act in _last_acts:
+            act()
         leave("interrupted by SIGTERM: a restarted job resumes from the checkpoints of finished stages")

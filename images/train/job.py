@@ -36,17 +36,20 @@ class ChannelError(CreditModelError):
     """A channel of the job is missing or empty."""
 
 
-def main() -> int:
-    """Run the job in `SAGEMAKER_BASE_DIR` (default `/opt/ml`); return the exit code.
+class ModelFolderError(CreditModelError):
+    """The folder for the bundle is not empty."""
+
+
+def main(base: Path) -> int:
+    """Run the job in SageMaker's `/opt/ml`, which is `base`; return the exit code.
 
     SIGTERM ends it with 143 and without `output/failure`; finished stages stay in `checkpoints/`.
     """
-    base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     team: Team | None = None
     try:
         cluster = Cluster.read(base)
         team = Team(cluster, partial(_left_alone, base))
-        interruption.watch(partial(team.close, interrupted=True))
+        interruption.before_leaving(partial(team.close, interrupted=True))
         bundle = run(base, cluster, team, say=_say)
         if cluster.leads:
             for name, value in bundle.holdout_metrics.items():
@@ -67,6 +70,7 @@ def run(base: Path, cluster: Cluster, team: Team, *, say: Callable[[str], None])
     Raises:
         CreditModelError: settings, channels, hosts or data are unusable.
     """
+    _check_empty(base / "model")
     settings = TrainSettings.from_hyperparameters(_config(base, "hyperparameters"))
     channels = base / "input" / "data"
     if not cluster.share.alone:
@@ -116,6 +120,13 @@ def _config(base: Path, name: str) -> dict[str, Any]:
     return found
 
 
+def _check_empty(folder: Path) -> None:
+    """Refuse a used model folder now, because the bundle could not be saved there in the end."""
+    found = sorted(path.name for path in folder.glob("*"))
+    if found:
+        raise ModelFolderError(f"{folder} holds {', '.join(found[:3])} before the training; start with an empty folder")
+
+
 def _check_replicated(channels: dict[str, Any]) -> None:
     for name, channel in channels.items():
         kind = channel.get("S3DistributionType", "FullyReplicated")
@@ -154,7 +165,11 @@ def _left_alone(base: Path, message: str, interrupted: bool) -> None:
 
 
 def _write_failure(base: Path, message: str) -> str:
+    """Write `output/failure`, which becomes the job's FailureReason; return its text."""
     line = " ".join(message.split())[:1024]
-    (base / "output").mkdir(parents=True, exist_ok=True)
-    (base / "output" / "failure").write_text(line)
+    try:
+        (base / "output").mkdir(parents=True, exist_ok=True)
+        (base / "output" / "failure").write_text(line)
+    except OSError as error:
+        print(f"output/failure cannot be written: {error}", file=sys.stderr, flush=True)
     return line

@@ -27,7 +27,7 @@ def supervise(command: Sequence[str]) -> int:
         The command's exit code; 128 plus the signal's number if a signal ended it.
 
     Raises:
-        FileNotFoundError: There is no such program.
+        OSError: The program is missing or cannot be started.
     """
     _adopt_orphans()
     child = subprocess.Popen(command)

@@ -1,4 +1,4 @@
-"""A container as a local process group: started with its image's command, watched, and always ended."""
+"""A container as a local process group, or run by podman or Docker: started, watched, and always ended."""
 
 import contextlib
 import os
@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import sandbox
+from sandbox import containers
 from sandbox.aws.errors import JobError
-from sandbox.images import UnknownImageError, command
+from sandbox.containers import Limits, Mount
+from sandbox.images import UnknownImageError
 
 REPOSITORY = Path(sandbox.__file__).resolve().parent.parent
 
@@ -20,15 +22,17 @@ HOST_VARIABLES = ("CREDIT_", "PREFECT_", "KUBECONFIG")
 
 
 class Container:
-    """One process group that stands for a container.
+    """One container.
 
     Args:
         image: URI; `sandbox.images` maps it to a local command.
         arguments: What the service passes: `train` or `serve`.
-        environment: Variables in addition to this process's own.
+        environment: Variables that the service sets.
         folder: Working directory.
         on_line: Called with each line of output (stdout and stderr merged) on a separate thread.
-        foreign: Prefixes of variables that are not inherited from this process.
+        foreign: Prefixes of variables that a process does not inherit from this one.
+        mounts: Folders and files that the service mounts.
+        limits: What it may use.
 
     Raises:
         JobError: No local command stands for the image.
@@ -43,19 +47,20 @@ class Container:
         folder: Path,
         on_line: Callable[[str], None],
         foreign: tuple[str, ...] = (),
+        mounts: tuple[Mount, ...] = (),
+        limits: Limits | None = None,
     ) -> None:
+        inherited = _inherited(foreign)
         try:
-            words = [*command(image), *arguments]
+            self._command = containers.command(
+                image, arguments, environment=environment, inherited=inherited, mounts=mounts, limits=limits
+            )
         except UnknownImageError as error:
             raise JobError(f"ClientError: Cannot find repository of image {image}: {error}") from error
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign or ("\0",))}
-        path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
-        # An image's PATH includes the commands of its Python environment.
-        programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         self._process = subprocess.Popen(
-            words,
+            self._command.words,
             cwd=folder,
-            env={**inherited, "PATH": programs, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **environment},
+            env=self._command.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -87,6 +92,8 @@ class Container:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace)
+        if self._process.poll() is None:
+            self._command.remove()
         self._signal(signal.SIGKILL)
         code = self._process.wait()
         self._reader.join(5)
@@ -103,3 +110,12 @@ class Container:
             with stream:
                 for line in stream:
                     self._on_line(line.rstrip("\n"))
+
+
+def _inherited(foreign: tuple[str, ...]) -> dict[str, str]:
+    """Return this process's variables for a process in the place of a container."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign or ("\0",))}
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    # An image's PATH includes the commands of its Python environment.
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**kept, "PATH": programs, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

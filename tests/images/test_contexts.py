@@ -45,6 +45,12 @@ def test_the_context_is_the_images_packages_and_nothing_else(image):
 
 
 @pytest.mark.parametrize("image", IMAGES)
+def test_a_file_of_settings_left_in_a_package_stays_outside(image):
+    for path in ("credit_model/.env", f"images/{image}/.env", "credit_model/contracts/.git/config"):
+        assert not context._passes(Path(path), context.rules(image)), path
+
+
+@pytest.mark.parametrize("image", IMAGES)
 def test_every_tracked_file_that_is_copied_is_in_the_context(image):
     sources = set(map(Path, copied(image)))
     wanted = {path for path in tracked() if sources & {path, *path.parents} and (ROOT / path).exists()}
@@ -112,6 +118,8 @@ def test_the_entry_point_answers_from_a_copy_of_the_context_alone(image, tmp_pat
         ("images/serve", "images/server", False),
         ("a?c", "abc", True),
         ("*.pyc", "a.pyc", True),
+        ("**/.*", "a/b/.env", True),
+        ("**/.*", "a/b.env", False),
     ],
 )
 def test_patterns_are_dockers(pattern, path, matches):

@@ -14,6 +14,7 @@ from sandbox.aws.ecs.secrets import InitialisationError
 from sandbox.aws.errors import JobError
 from sandbox.aws.logs import LogStream
 from sandbox.aws.roles import access_key, credentials
+from sandbox.containers import Limits, Mount
 
 STOP_TIMEOUT_SECONDS = 30.0
 # A container sees its task definition and none of the machine's own settings.
@@ -92,6 +93,8 @@ class TaskContainer:
                 folder=self._app(),
                 on_line=self._log.line if self._log else lambda _: None,
                 foreign=FOREIGN,
+                mounts=self._mounts(),
+                limits=self._limits(),
             )
         except JobError as error:
             self.shown.reason = f"CannotPullContainerError: {error}"
@@ -140,7 +143,6 @@ class TaskContainer:
         given = {entry["name"]: entry["value"] for entry in self._override("environment") or []}
         # What the ECS agent and the region give a container: credentials of the task role, and the AWS endpoint.
         agent = {
-            "HOME": str(self._context.folder("ecs", self._task.id)),
             "AWS_ENDPOINT_URL": self._context.endpoint,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
@@ -151,6 +153,23 @@ class TaskContainer:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
         return agent | own | self._secrets | given
+
+    def _mounts(self) -> tuple[Mount, ...]:
+        """Return the home folder, and the kubeconfig that stands for access to EKS."""
+        home = Mount("/home/credit", self._context.folder("ecs", self._task.id), variable="HOME")
+        home.source.chmod(0o777)  # the image's user is not this process's
+        config = self._environment().get("KUBECONFIG")
+        return (home, Mount(config, Path(config), read_only=True)) if config else (home,)
+
+    def _limits(self) -> Limits:
+        """Return the limits: cpu in 1/1024 of a core and memory in MiB, of the container or its task."""
+        sources = (self.definition, self._task.overrides or {}, {"cpu": self._task.cpu, "memory": self._task.memory})
+        cpus, memory = (float(next(filter(None, (at.get(n) for at in sources)), 0)) for n in ("cpu", "memory"))
+        return Limits(
+            cpus=cpus / 1024 or None,
+            memory=int(memory * 2**20) or None,
+            read_only_root=bool(self.definition.get("readonlyRootFilesystem")),
+        )
 
     def _app(self) -> Path:
         """Return the images' working directory; it has only our packages, because Prefect copies all of it per run."""

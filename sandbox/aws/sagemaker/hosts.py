@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.aws.container import Container
+from sandbox.containers import Mount
 from sandbox.ports import free_port_pair
 
 _POLL_SECONDS = 0.05
@@ -78,6 +79,11 @@ class ContainerGroup:
         deadline = time.monotonic() + grace
         codes = [container.end(max(0.0, deadline - time.monotonic())) for container in self._containers]
         return next((code for code in codes if code), 0)
+
+
+def opt_ml(base: Path) -> Mount:
+    """Return the mount of a host's folder."""
+    return Mount("/opt/ml", base, variable="SAGEMAKER_BASE_DIR")
 
 
 def addresses(names: list[str]) -> str:

@@ -12,9 +12,10 @@ from sandbox.aws.errors import JobError
 from sandbox.aws.logs import LogStream
 from sandbox.aws.sagemaker.archives import pack
 from sandbox.aws.sagemaker.checkpoints import Checkpoints
-from sandbox.aws.sagemaker.hosts import ContainerGroup, Host, addresses
+from sandbox.aws.sagemaker.hosts import ContainerGroup, Host, addresses, opt_ml
 from sandbox.aws.sagemaker.jobs import Job, now
 from sandbox.aws.storage import Location
+from sandbox.containers import Limits
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 # Exit codes of a container whose instance was reclaimed: SIGTERM, whether or not its entry point handles it.
@@ -224,14 +225,20 @@ class TrainingJob(Job):
         environment = {
             **self.environment(),
             **network,
-            "SAGEMAKER_BASE_DIR": str(host.base),
             "TRAINING_JOB_NAME": self.name,
             "TRAINING_JOB_ARN": self.arn,
             **(self.request.get("Environment") or {}),
         }
         image = algorithm.get("TrainingImage", "")
         return Container(
-            image, ["train"], environment=environment, folder=host.base, on_line=on_line, foreign=HOST_VARIABLES
+            image,
+            ["train"],
+            environment=environment,
+            folder=host.base,
+            on_line=on_line,
+            foreign=HOST_VARIABLES,
+            mounts=(opt_ml(host.base),),
+            limits=Limits(cpus=1) if len(self.hosts) > 1 else None,  # LightGBM's threads spin while they wait
         )
 
     def _measure(self, patterns: list[tuple[str, re.Pattern[str]]], line: str) -> None:

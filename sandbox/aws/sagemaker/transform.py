@@ -16,6 +16,7 @@ from sandbox.aws.errors import JobError
 from sandbox.aws.sagemaker.archives import unpack
 from sandbox.aws.sagemaker.batches import Batch, cut, decompress, inputs
 from sandbox.aws.sagemaker.filters import RecordFilters
+from sandbox.aws.sagemaker.hosts import opt_ml
 from sandbox.aws.sagemaker.jobs import STOP_GRACE, Job, now
 from sandbox.aws.storage import Location, Object
 from sandbox.ports import free_port
@@ -123,7 +124,6 @@ class TransformJob(Job):
         environment = {
             **self.environment(),
             **(container.get("Environment") or {}),
-            "SAGEMAKER_BASE_DIR": str(base),
             "SAGEMAKER_BIND_TO_PORT": str(port),
             "SAGEMAKER_BATCH": "true",
             "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(self.request.get("MaxPayloadInMB", 6)),
@@ -138,6 +138,7 @@ class TransformJob(Job):
             folder=base,
             on_line=self._log.line,
             foreign=HOST_VARIABLES,
+            mounts=(opt_ml(base),),
         )
         seconds = (self.request.get("ModelClientConfig") or {}).get("InvocationsTimeoutInSeconds", 600)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=seconds, trust_env=False) as server:

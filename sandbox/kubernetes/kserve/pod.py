@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from sandbox import images
+from sandbox import containers, images
 from sandbox.aws.roles import credentials
 from sandbox.kubernetes.control.pods import PodState
 from sandbox.kubernetes.kserve.podspec import MODEL_MOUNT, Template
@@ -75,23 +75,23 @@ class Pod:
 
     async def _run(self) -> None:
         try:
-            command = images.command(self.template.image)
+            images.command(self.template.image)
         except images.UnknownImageError as error:
             self._enter(PodState("Failed", str(error), reason="ErrImagePull"))
             return
         pause, longest = BACKOFF_SECONDS
         while True:
-            self._enter(await self._run_once(command))
+            self._enter(await self._run_once())
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 
-    async def _run_once(self, command: list[str]) -> PodState:
+    async def _run_once(self) -> PodState:
         """Load the model unless it is loaded, and run the process to its end; return the failure."""
         try:
             await self._load()
         except StorageError as error:
             return PodState("Failed", str(error), 1, initializing=True)
-        code = await self._serve(command)
+        code = await self._serve()
         return PodState("Failed", self._tail(), code)
 
     async def _load(self) -> None:
@@ -104,14 +104,14 @@ class Pod:
     def _download(self) -> None:
         download(self.template.storage_uri, self._folder, role=self.template.service_account)
 
-    async def _serve(self, command: list[str]) -> int:
-        """Run the process to its end; return its exit code, above 128 for a signal."""
+    async def _serve(self) -> int:
+        """Run the container to its end; return its exit code, above 128 for a signal."""
         self.port = free_port()
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        arguments = [arg.replace(MODEL_MOUNT, str(self._folder)) for arg in self.template.args]
+        command = self._command()
         with self._log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *command, *arguments, env=self._environment(), stdout=log, stderr=log, start_new_session=True
+                *command.words, env=command.environment, stdout=log, stderr=log, start_new_session=True
             )
         self._enter(self.state._replace(phase="Running"))
         try:
@@ -122,12 +122,19 @@ class Pod:
             return code if code >= 0 else 128 - code
         finally:
             self.state = self.state._replace(phase="Running")
-            await _end_group(process, min(self.template.grace, GRACE_SECONDS))
+            await _end_group(process, min(self.template.grace, GRACE_SECONDS), command)
 
-    def _environment(self) -> dict[str, str]:
-        own = {key: value.replace(MODEL_MOUNT, str(self._folder)) for key, value in self.template.env.items()}
+    def _command(self) -> containers.Command:
         role = credentials(self.template.service_account)
-        return {**os.environ, **role, **own, "PORT": str(self.port), "K_REVISION": self.revision}
+        own = {**role, **self.template.env, "PORT": str(self.port), "K_REVISION": self.revision}
+        return containers.command(
+            self.template.image,
+            list(self.template.args),
+            environment=own,
+            inherited=os.environ,
+            mounts=(containers.Mount(MODEL_MOUNT, self._folder, read_only=True),),
+            limits=self.template.limits,
+        )
 
     async def _probe_until_ready(self, ended: asyncio.Future[int]) -> bool:
         """Return True when the probe succeeds, or False if the process ends first."""
@@ -149,12 +156,14 @@ class Pod:
             return log.read().decode(errors="replace").strip()
 
 
-async def _end_group(process: Process, grace: float) -> None:
-    """End a process group: SIGTERM, then SIGKILL after `grace` seconds for the remaining processes."""
+async def _end_group(process: Process, grace: float, command: containers.Command) -> None:
+    """End a container: SIGTERM, then SIGKILL after `grace` seconds for what remains of it."""
     if process.returncode is None:
         _signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), grace)
+        if process.returncode is None:
+            await asyncio.to_thread(command.remove)
     _signal_group(process.pid, signal.SIGKILL)
     await process.wait()
 

@@ -1,7 +1,12 @@
 """What a local process needs of a revision's template: image, arguments, variables, model, probe."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
+from kubernetes.utils.quantity import parse_quantity
+
+from sandbox.containers import Limits
 from sandbox.kubernetes.apiserver.admission import CONTAINER
 from sandbox.kubernetes.apiserver.documents import Object
 
@@ -18,6 +23,7 @@ class Template:
         storage_uri: Where the storage initializer reads the model from; empty for none.
         grace: Seconds between SIGTERM and SIGKILL.
         copies: Number of pods that the revision asks for at least.
+        limits: What its container may use.
     """
 
     image: str
@@ -29,6 +35,7 @@ class Template:
     probe_timeout: float = 1.0
     grace: float = 30.0
     copies: int = 1
+    limits: Limits = field(default_factory=Limits)
 
 
 def read_template(revision: Object) -> Template:
@@ -47,4 +54,24 @@ def read_template(revision: Object) -> Template:
         probe_timeout=float(probe.get("timeoutSeconds", 1)),
         grace=float(spec.get("timeoutSeconds", 30)),
         copies=max(1, int(annotations.get(MIN_SCALE, "1"))),
+        limits=_limits(container, spec.get("volumes") or ()),
     )
+
+
+def _limits(container: dict[str, Any], volumes: Iterable[dict[str, Any]]) -> Limits:
+    """Return the limits of a container; scratch folders are its `emptyDir` mounts."""
+    given = (container.get("resources") or {}).get("limits") or {}
+    security = container.get("securityContext") or {}
+    empty = {volume["name"]: volume["emptyDir"] for volume in volumes if "emptyDir" in volume}
+    mounts = [mount for mount in container.get("volumeMounts") or () if mount["name"] in empty]
+    return Limits(
+        cpus=float(parse_quantity(given["cpu"])) if "cpu" in given else None,
+        memory=int(parse_quantity(given["memory"])) if "memory" in given else None,
+        scratch={m["mountPath"]: _bytes((empty[m["name"]] or {}).get("sizeLimit", "1Gi")) for m in mounts},
+        read_only_root=bool(security.get("readOnlyRootFilesystem")),
+        confined=security.get("allowPrivilegeEscalation") is False,
+    )
+
+
+def _bytes(quantity: str) -> int:
+    return int(parse_quantity(quantity))

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 
 import pytest
@@ -49,6 +50,20 @@ def test_a_changed_or_missing_file_is_named(folder, name):
     path.unlink()
     with pytest.raises(BundleError, match=f"{name} is missing"):
         Bundle.load(folder)
+
+
+def test_a_folder_that_this_user_may_not_read_is_not_called_incomplete(folder):
+    folder.chmod(0)
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(65534)
+        with pytest.raises(BundleError, match="cannot be read: Permission denied; give the server's user the right"):
+            Bundle.load(folder)
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
 
 
 def test_an_extra_file_or_no_manifest_is_refused(folder):

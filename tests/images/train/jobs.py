@@ -62,6 +62,7 @@ class TrainJob:
     host: str = "algo-1"
     addresses: str = ""
     distribution: str = "FullyReplicated"
+    pinned: bool = True
     process: subprocess.Popen[str] | None = None
 
     def start(self, **environment: str) -> "TrainJob":
@@ -91,7 +92,8 @@ class TrainJob:
             text=True,
         )
         # One core each: LightGBM's threads spin while they wait, and hosts do not share cores.
-        os.sched_setaffinity(self.process.pid, {core[self.hosts.index(self.host) % len(core)]})
+        if self.pinned:
+            os.sched_setaffinity(self.process.pid, {core[self.hosts.index(self.host) % len(core)]})
         return self
 
     @property

@@ -55,6 +55,41 @@ def test_sigterm_ends_it_without_a_failure_and_it_goes_on(new_job, undisturbed, 
     assert {line.split()[1].rstrip(":") for line in again.log.splitlines() if "taken up" in line} == kept
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.2])
+def test_on_several_cores_no_thread_of_a_library_takes_the_signal(new_job, delay):
+    """Libraries start a thread for each core when they are imported, and the kernel may choose any of them."""
+    job = new_job(pinned=False).start()
+    assert cut(job, "checking", delay, signal.SIGTERM) == 143
+    assert "interrupted by SIGTERM" in job.log
+
+
+def test_sigterm_while_it_imports_ends_it_too(new_job):
+    job = new_job(pinned=False).start()
+    time.sleep(0.4)
+    job.send(signal.SIGTERM)
+    assert job.wait(20) == 143
+    assert job.failure is None
+
+
+def test_a_used_model_folder_is_refused_before_the_training(new_job):
+    job = new_job()
+    (job.base / "model").mkdir(parents=True)
+    (job.base / "model" / "old.txt").write_text("of another run")
+    assert job.start().wait() == 1
+    assert job.failure == f"{job.base}/model holds old.txt before the training; start with an empty folder"
+    assert "rows to train" not in job.log
+
+
+def test_a_failure_that_cannot_be_written_is_printed(new_job):
+    job = new_job(parameters={"folds": "none"})
+    job.base.mkdir()
+    (job.base / "output").write_text("a file where the folder should be")
+    assert job.start().wait() == 1
+    assert "output/failure cannot be written" in job.log
+    assert "folds" in job.log
+    assert "Traceback" not in job.log
+
+
 @pytest.mark.parametrize(("moment", "delay"), CUTS[2:4])
 def test_sigkill_costs_no_more(new_job, undisturbed, moment, delay):
     job = new_job().start()

@@ -71,3 +71,21 @@ def test_a_command_without_children_gets_the_signal_itself(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
     assert (tmp_path / "undone").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (("no-such-program", "x"), 127, "no-such-program: No such file or directory"),
+        (("/etc/passwd",), 126, "/etc/passwd: Permission denied"),
+        (("token", "only-a-cluster"), 2, "usage: python -m images.worker"),
+        ((), 2, "usage: python -m images.worker"),
+    ],
+)
+def test_a_command_that_cannot_run_is_reported_without_a_traceback(command, code, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "images.worker", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
