@@ -45,47 +45,56 @@ def attach(courier: Courier) -> None:
     """Make moto's rules deliver through `courier`, and make S3 publish its object events."""
 
     def send_to_targets(rule: Any, original_event: Event, transform_input: bool = True) -> None:  # noqa: ANN401 - moto
-        if rule.state == "ENABLED" and rule.event_pattern.matches_event(original_event):
+        # A rule with a schedule alone matches no event.
+        wanted = rule.state == "ENABLED" and rule.event_pattern.get_pattern()
+        if wanted and rule.event_pattern.matches_event(original_event):
             for target in rule.targets:
                 with _logged(f"rule {rule.name}, target {target['Id']}"):
                     _send(courier, rule, target, original_event, transform_input)
 
-    def object_changed(account_id: str, bucket: Any, event_name: Any, key: Any) -> None:  # noqa: ANN401 - moto
-        name = str(getattr(event_name, "value", event_name))
-        if name == "s3:ObjectCreated:Put" and _completing.get():
-            return  # moto announces the assembled object twice, S3 only as CompleteMultipartUpload
-        if name == "s3:ObjectTagging:Put" and not _tagging.get():
-            return  # moto announces the tags of a new object too
-        with _logged(f"event {name} of s3://{bucket.name}"):
-            event = object_event(account_id, bucket, name, key)
-            if event is not None:
-                publish(event)
+    for owner, name, ours in ((Rule, "send_to_targets", send_to_targets), *_replacements()):
+        setattr(owner, name, ours)
 
-    def complete_upload(backend: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
-        token = _completing.set(True)
-        try:
-            return _complete_upload(backend, *arguments, **named)
-        finally:
-            _completing.reset(token)
 
-    def put_tags(response: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
-        token = _tagging.set(True)
-        try:
-            return _put_tags(response, *arguments, **named)
-        finally:
-            _tagging.reset(token)
-
-    for owner, name, ours in (
-        (S3Response, "put_object_tagging", put_tags),
-        (Rule, "send_to_targets", send_to_targets),
-        (S3Backend, "complete_multipart_upload", complete_upload),
-        (notifications, "_send_event_bridge_message", object_changed),
+def _replacements() -> list[tuple[Any, str, Callable[..., Any]]]:
+    """Return what replaces parts of moto: the owner, its attribute, and ours."""
+    return [
+        (S3Response, "put_object_tagging", _tagged),
+        (S3Backend, "complete_multipart_upload", _uploaded),
+        (notifications, "_send_event_bridge_message", _object_changed),
         (EventPattern, "matches_event", _matches),
         (EventPatternParser, "parse", _parse),
         (EventsHandler, "test_event_pattern", _test_event_pattern),
         (EventsBackend, "put_events", _put_events),
-    ):
-        setattr(owner, name, ours)
+    ]
+
+
+def _object_changed(account_id: str, bucket: Any, event_name: Any, key: Any) -> None:  # noqa: ANN401 - moto
+    name = str(getattr(event_name, "value", event_name))
+    if name == "s3:ObjectCreated:Put" and _completing.get():
+        return  # moto announces the assembled object twice, S3 only as CompleteMultipartUpload
+    if name == "s3:ObjectTagging:Put" and not _tagging.get():
+        return  # moto announces the tags of a new object too
+    with _logged(f"event {name} of s3://{bucket.name}"):
+        event = object_event(account_id, bucket, name, key)
+        if event is not None:
+            publish(event)
+
+
+def _uploaded(backend: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
+    token = _completing.set(True)
+    try:
+        return _complete_upload(backend, *arguments, **named)
+    finally:
+        _completing.reset(token)
+
+
+def _tagged(response: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
+    token = _tagging.set(True)
+    try:
+        return _put_tags(response, *arguments, **named)
+    finally:
+        _tagging.reset(token)
 
 
 def _matches(pattern: EventPattern, event: Event) -> bool:

@@ -67,6 +67,11 @@ class RegistryActions(SageMakerResponse):
             raise ApiError("ValidationException", f"Model Package Group already exists: {name}")
         return super().create_model_package_group()
 
+    def describe_model_package_group(self) -> ActionResult:
+        """DescribeModelPackageGroup: with the creator, who is unknown here."""
+        found = cast("dict[str, Any]", super().describe_model_package_group().result)
+        return ActionResult({**found, "CreatedBy": {}})
+
     def create_model_package(self) -> ActionResult:
         """CreateModelPackage: publish an event; refuse tags on a version, because only its group takes them."""
         if self.request.get("ModelPackageGroupName") and self.request.get("Tags"):
