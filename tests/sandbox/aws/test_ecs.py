@@ -226,7 +226,8 @@ def test_a_missing_secret_stops_the_task_before_it_starts(ecs, task_of, source, 
 
 
 def test_a_missing_log_group_stops_the_task_unless_it_may_be_created(ecs, task_of):
-    options = {"awslogs-group": f"/absent/{uuid.uuid4().hex[:8]}", "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "w"}
+    group = f"/absent/{uuid.uuid4().hex[:8]}"
+    options = {"awslogs-group": group, "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "w"}
     for extra, code in ({}, "TaskFailedToStart"), ({"awslogs-create-group": "true"}, "EssentialContainerExited"):
         logs = {"logDriver": "awslogs", "options": {**options, **extra}}
         cluster, task = task_of("true", settings={"logConfiguration": logs})
