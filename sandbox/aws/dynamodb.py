@@ -1,5 +1,6 @@
 """Moto's DynamoDB with transactions that are atomic against other writers and do not copy whole tables."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -26,6 +27,7 @@ MAX_ITEM_BYTES = 405_000  # moto's limit
 MAX_ACTIONS = 100
 DIRECT = {"BatchGetItem", "TransactWriteItems"}
 MAX_ANSWER_BYTES = 16 << 20
+_NORMAL = re.compile(r"0|-?[1-9]\d{0,37}|-?(?:0|[1-9]\d{0,17})\.\d{0,18}[1-9]").fullmatch
 _moto_value = DynamoType.__init__
 _writing = threading.RLock()
 
@@ -162,7 +164,7 @@ def _init_value(value: DynamoType, given: DynamoType | dict[str, Any]) -> None:
 
 def _normal(number: Any) -> str:  # noqa: ANN401 - moto has texts and numbers here
     text = str(number)
-    return text if text.isdigit() and not text.startswith("0") else normal(text)
+    return text if _NORMAL(text) else normal(text)
 
 
 def _init_item(item: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:

@@ -59,6 +59,7 @@ def _path(place: Place) -> str:
 
 Check = Callable[[Json, Place, list[Violation]], None]
 _ATTRIBUTE = "AttributeValue"
+_SIMPLE, _SHORT = frozenset("SNB"), 255
 _COMPOUND = {"structure", "list", "map"}
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
@@ -105,10 +106,11 @@ def compile_shape(shape: Shape, known: dict[str, Check] | None = None) -> Check:
 
 def _plain_attribute(value: Json) -> bool:
     """Return whether a value of DynamoDB is simple: requests hold thousands of them, and nearly all are."""
-    if not isinstance(value, dict) or len(value) != 1:
+    try:
+        ((kind, inner),) = value.items()
+    except (AttributeError, ValueError):
         return False
-    ((kind, inner),) = value.items()
-    return kind in "SNB" and type(inner) is str
+    return type(inner) is str and kind in _SIMPLE
 
 
 def _typed(value: Json, shape: Shape) -> None:
@@ -180,6 +182,8 @@ def _map(shape: Shape, known: dict[str, Check]) -> Check:
         if not isinstance(value, dict):
             _typed(value, shape)
         _limit(limits, value, shape, place, found)
+        if of_items and all(map(_plain_attribute, value.values())) and max(map(len, value), default=0) <= _SHORT:
+            return
         for stated, what, wrong in (
             (keys, "Map keys", any(not holds(key) for key in value for _, holds in keys)),
             ([(text, None) for text in of_values], "Map value", simple and _any_wrong(inner, value, place)),
@@ -189,7 +193,7 @@ def _map(shape: Shape, known: dict[str, Check]) -> Check:
                 found.append(_violation(place, _shown(value, shape), text))
         if not simple:
             for key, item in value.items():
-                if item is not None and not (of_items and _plain_attribute(item)):
+                if item is not None:
                     inner(item, (place, key, True), found)
 
     return check

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Context, Decimal, InvalidOperation
+from itertools import filterfalse
 from typing import Any
 
 from sandbox.aws.strict.requests import Call
@@ -37,7 +38,7 @@ def _values(request: dict[str, Any]) -> Iterator[Any]:
     for name in _HOLDING:
         held = request.get(name)
         if held:
-            yield from [value for value in held.values() if not _plain(value)]
+            yield from filterfalse(_plain, held.values())
     for action in request.get("TransactItems") or []:
         for inner in action.values():
             yield from _values(inner)
@@ -51,9 +52,10 @@ def _values(request: dict[str, Any]) -> Iterator[Any]:
 
 def _plain(value: Any) -> bool:  # noqa: ANN401 - JSON
     """Return whether a value is certainly right: a text, or a usual number."""
-    if len(value) != 1:
+    try:
+        ((kind, inner),) = value.items()
+    except ValueError:
         return False
-    ((kind, inner),) = value.items()
     return kind == "S" or (kind == "N" and _USUAL(inner) is not None)
 
 
