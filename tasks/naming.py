@@ -18,7 +18,7 @@ def metadata_value(text: str) -> str:
     """Return free text as a value of a model package's metadata, whose alphabet SageMaker limits.
 
     Letters, digits, spaces and `_.:/+-@` stay; the bytes of everything else are written as in quoted-printable text,
-    which `quopri.decodestring` reads back. What is over SageMaker's 256 characters is cut off.
+    which `quopri.decodestring` reads back from UTF-8. What is over SageMaker's 256 characters is cut off.
 
     >>> metadata_value("declines too many (#12)")
     'declines too many =28=2312=29'

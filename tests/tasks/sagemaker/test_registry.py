@@ -75,5 +75,5 @@ def test_a_withdrawal_takes_any_reason(portfolio, reason):
     record_withdrawal.fn(model, reason)
     assert get_model.fn(portfolio, "v1").withdrawn
     package = boto3.client("sagemaker").describe_model_package(ModelPackageName=model.arn)
-    noted = quopri.decodestring(package["CustomerMetadataProperties"]["withdrawn_because"]).decode()
+    noted = quopri.decodestring(package["CustomerMetadataProperties"]["withdrawn_because"].encode()).decode()
     assert noted == (reason[:256] or "not given")
