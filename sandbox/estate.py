@@ -30,6 +30,8 @@ STAGE = {**HERE, "Stage": "sandbox", "BucketName": BUCKET}
 DATA = ("Bucket", "Database", "Workgroup", "OnlineCase", "OnlineUciCreditCard")
 TRAINING = ("TrainRepository", "ServeRepository", "WorkerRepository", "SageMakerRole")
 EVENTS = ("PrefectConnection", "PrefectDestination", "NotifyRole", "DeadLetters", "LandingRule", "ApprovalRule")
+# Secrets that the task definition of the flows names, with values that nothing here checks.
+SECRETS = {"PrefectApiKeySecret": "credit/prefect-api-key", "ServeTokenSecret": "credit/serve-token"}
 RUNS = ("FlowRole", "ExecutionRole", "FlowLogs", "Cluster", "TaskEvents", "TaskRule")
 
 
@@ -74,7 +76,8 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
     Returns:
         Prefect variables by name, for the work pool's template.
     """
-    runs = Formation("orchestration", {**STAGE, **images.find(TAG)})
+    secrets = {parameter: _secret(name) for parameter, name in SECRETS.items()}
+    runs = Formation("orchestration", {**STAGE, **images.find(TAG), **secrets})
     runs.make(RUNS)
     task = runs.properties("FlowTask")
     [container] = task["ContainerDefinitions"]
@@ -91,7 +94,22 @@ def build_orchestration(environment: dict[str, str]) -> dict[str, object]:
         "Subnets": ",".join(subnet["SubnetId"] for subnet in subnets),
         "TaskSecurityGroup": groups[0]["GroupId"],
     }
-    return connect.variables(STAGE["Stage"], {}, made)
+    return connect.variables(STAGE["Stage"], secrets, made)
+
+
+def _secret(name: str) -> str:
+    """Create a secret and return its ARN."""
+    made = boto3.client("secretsmanager").create_secret(Name=name, SecretString=secret_value(name))
+    return str(made["ARN"])
+
+
+def secret_value(name: str) -> str:
+    """Return what a secret holds.
+
+    >>> secret_value("credit/prefect-api-key")
+    'sandbox-prefect-api-key'
+    """
+    return f"sandbox-{name.rpartition('/')[2]}"
 
 
 def _push(root: Path, name: str) -> None:

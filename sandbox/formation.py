@@ -113,14 +113,12 @@ def _ecs_cluster(given: Properties) -> Made:
 
 
 def register(task: Properties) -> None:
-    """Register an ECS task definition, without secrets: there is no Secrets Manager."""
-    wanted = camel(task)
-    for container in wanted["containerDefinitions"]:
-        container.pop("secrets", None)
-    _client("ecs").register_task_definition(**wanted)
+    """Register an ECS task definition."""
+    _client("ecs").register_task_definition(**camel(task))
 
 
 def _log_group(given: Properties) -> Made:
+    _client("logs").create_log_group(logGroupName=given["LogGroupName"])
     return given["LogGroupName"], {"Arn": f"arn:aws:logs:::log-group:{given['LogGroupName']}:*"}
 
 

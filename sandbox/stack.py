@@ -169,7 +169,9 @@ class Sandbox:
         template = json.loads((ROOT / "deployments" / "prefect" / "ecs-base-job-template.json").read_text())
         self._ask("POST", "/work_pools/", {"name": POOL, "type": "ecs", "base_job_template": template})
         arguments = ["worker", "start", "--pool", POOL, "--type", "ecs", "--limit", "4"]
-        self._run("worker", [sys.executable, "-m", "prefect", *arguments], credentials(WORKER_ROLE))
+        # On AWS the worker's own task definition gives it the key.
+        key = {"PREFECT_API_KEY": estate.secret_value(estate.SECRETS["PrefectApiKeySecret"])}
+        self._run("worker", [sys.executable, "-m", "prefect", *arguments], credentials(WORKER_ROLE) | key)
         self._prefect("--no-prompt", "deploy", "--all")
 
     def _container_variables(self) -> dict[str, str]:

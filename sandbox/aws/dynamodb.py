@@ -1,5 +1,6 @@
 """Moto's DynamoDB with transactions that are atomic against other writers and do not copy whole tables."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,11 +21,14 @@ from moto.dynamodb.models.utilities import bytesize
 from moto.dynamodb.responses import DynamoHandler, validate_attributes_used, validate_put_has_empty_keys
 
 from sandbox.aws.context import Context
+from sandbox.aws.strict.rules.values import normal
 
 MAX_ITEM_BYTES = 405_000  # moto's limit
 MAX_ACTIONS = 100
 DIRECT = {"BatchGetItem", "TransactWriteItems"}
 MAX_ANSWER_BYTES = 16 << 20
+_NORMAL = re.compile(r"0|-?[1-9]\d{0,37}|-?(?:0|[1-9]\d{0,17})\.\d{0,18}[1-9]").fullmatch
+_moto_value = DynamoType.__init__
 _writing = threading.RLock()
 
 
@@ -149,6 +153,20 @@ def _undo(table: Table, key: DynamoType) -> Callable[[], object]:
     return lambda: items.pop(key, None)
 
 
+def _init_value(value: DynamoType, given: DynamoType | dict[str, Any]) -> None:
+    """Initialise a value as moto's `DynamoType.__init__` does, with numbers in DynamoDB's own form: "1.0" is "1"."""
+    _moto_value(value, given)
+    if value.type == "N":
+        value.value = _normal(value.value)
+    elif value.type == "NS":
+        value.value = [_normal(number) for number in value.value]
+
+
+def _normal(number: Any) -> str:  # noqa: ANN401 - moto has texts and numbers here
+    text = str(number)
+    return text if _NORMAL(text) else normal(text)
+
+
 def _init_item(item: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:
     """Initialise an item as moto's `Item.__init__` does, but compute its size once and not once per attribute."""
     item.hash_key, item.range_key, item.attrs = hash_key, range_key, LimitedSizeDict()
@@ -163,6 +181,7 @@ def _init_item(item: Item, hash_key: DynamoType, range_key: DynamoType | None, a
 
 def install(_: Context) -> Callable[[], None]:
     """Replace moto's DynamoDB actions; the returned function does nothing."""
+    DynamoType.__init__ = _init_value  # type: ignore[assignment,method-assign]
     Item.__init__ = _init_item  # type: ignore[assignment,method-assign]
     urls.url_paths["{0}/"] = DynamoApi.dispatch
     return lambda: None

@@ -14,7 +14,7 @@ class LogStream:
 
     Args:
         client: The writer's boto3 CloudWatch Logs client.
-        owner: A client that may create the log group if it is missing.
+        owner: A client that may create the log group if it is missing; None if nobody may.
         group: For example `/aws/sagemaker/TrainingJobs`.
         name: For example `<job>/algo-1-<epoch>`.
     """
@@ -26,8 +26,9 @@ class LogStream:
         self._pending: list[dict[str, object]] = []
         self._lock = threading.Lock()
         self._sent = time.monotonic()
-        with contextlib.suppress(owner.exceptions.ResourceAlreadyExistsException):
-            owner.create_log_group(logGroupName=group)
+        if owner is not None:
+            with contextlib.suppress(owner.exceptions.ResourceAlreadyExistsException):
+                owner.create_log_group(logGroupName=group)
         with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
             client.create_log_stream(logGroupName=group, logStreamName=name)
 

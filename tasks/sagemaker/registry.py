@@ -14,7 +14,7 @@ from credit_model.bundle.bundle import Bundle
 from credit_model.errors import BundleError
 from tasks import assets, layout, s3
 from tasks.errors import RegistryError
-from tasks.naming import dashed
+from tasks.naming import dashed, metadata_value
 from tasks.sagemaker.jobs import or_none
 from tasks.sagemaker.steps import TrainedModel
 from tasks.settings import settings
@@ -173,8 +173,8 @@ def record_release(model: RegisteredModel) -> None:
 @step
 def record_withdrawal(model: RegisteredModel, reason: str) -> None:
     """Record the withdrawal and its reason on the package; a later release overrides it."""
-    now = datetime.now(UTC).isoformat()
-    _update(model, CustomerMetadataProperties={"withdrawn_at": now, "withdrawn_because": reason[:256] or "not given"})
+    now, because = datetime.now(UTC).isoformat(), metadata_value(reason) or "not given"
+    _update(model, CustomerMetadataProperties={"withdrawn_at": now, "withdrawn_because": because})
 
 
 def _update(model: RegisteredModel, **fields: Any) -> None:  # noqa: ANN401 - the service's own fields

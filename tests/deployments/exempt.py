@@ -79,7 +79,6 @@ EXEMPT = {
     "ExecutionRole": [
         Exempt("LogInToEcr", "ECS pulls images; the sandbox has processes in their place"),
         Exempt("PullImage", "ECS pulls images; the sandbox has processes in their place"),
-        Exempt("ReadSecrets", "ECS puts secrets into the environment; the sandbox's Prefect asks for no key"),
         Exempt("WriteLogs", "the sandbox runs the worker as a process of its own, not as a task", resource="worker"),
     ],
     "SageMakerRole": [

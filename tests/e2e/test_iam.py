@@ -114,8 +114,10 @@ def values(world: World) -> dict[str, str]:
         "SageMakerRoleArn": given["CREDIT_SAGEMAKER_ROLE"],
         "EksCluster": "none",
         "DataKey": KEY,
-        "PrefectApiKeySecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prefect",
-        "ServeTokenSecret": "",
+        **{
+            parameter: world.aws("secretsmanager").describe_secret(SecretId=name)["ARN"]
+            for parameter, name in estate.SECRETS.items()
+        },
     }
 
 

@@ -86,7 +86,7 @@ def _sagemaker_arn(operation: str, given: Parameters, place: Place) -> str | Non
     for name in ("ResourceArn", "ModelPackageArn", "ModelPackageName"):
         if str(given.get(name, "")).startswith("arn:"):
             return str(given[name])
-    if operation == "CreateModelPackage":
+    if operation == "CreateModelPackage" and "ModelPackageGroupName" in given:
         return place.arn("sagemaker", f"model-package/{given['ModelPackageGroupName']}/*")
     if operation.startswith("List") and operation != "ListTags":
         return ANY
@@ -127,6 +127,13 @@ def sqs(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
     yield Call(operation, place.arn("sqs", queue) if queue else ANY)
 
 
+def secretsmanager(operation: str, given: Parameters, place: Place) -> Iterator[Call]:
+    """Yield calls on secrets, by ARN or name; the suffix of an ARN does not follow from a name."""
+    secret = str(given.get("SecretId") or given.get("Name") or "")
+    known = secret if secret.startswith("arn:") else place.arn("secretsmanager", f"secret:{secret}-??????")
+    yield Call(operation, known if secret else ANY)
+
+
 NAMED: dict[str, Named] = {
     "dynamodb": dynamodb,
     "glue": glue,
@@ -135,4 +142,5 @@ NAMED: dict[str, Named] = {
     "logs": logs,
     "ecs": ecs,
     "sqs": sqs,
+    "secretsmanager": secretsmanager,
 }

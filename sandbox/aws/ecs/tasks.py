@@ -1,31 +1,20 @@
-"""The processes of ECS tasks: started from the task definition, logged, watched, reported and always ended."""
+"""The lives of ECS tasks: all containers started in order, watched, reported and always ended."""
 
-import contextlib
-import os
 import threading
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from moto.ecs.models import Container as ShownContainer
 from moto.ecs.models import TaskDefinition
 
-from sandbox.aws.container import HOST_VARIABLES, REPOSITORY, Container
 from sandbox.aws.context import Context
+from sandbox.aws.ecs.changes import first_state, move
+from sandbox.aws.ecs.containers import STOP_TIMEOUT_SECONDS, TaskContainer
+from sandbox.aws.ecs.secrets import InitialisationError
 from sandbox.aws.errors import JobError
-from sandbox.aws.events.bus import publish
-from sandbox.aws.events.sources import event
-from sandbox.aws.logs import LogStream
-from sandbox.aws.roles import access_key, credentials
-from sandbox.containers import Limits, Mount
 
-STOP_TIMEOUT_SECONDS = 30.0
 POLL_SECONDS = 0.1
-# A container sees its task definition and none of the machine's own settings.
-FOREIGN = ("AWS_", *HOST_VARIABLES)
-# The contents of /app in the worker image.
-PACKAGES = ("credit_model", "flows", "tasks", "images")
 
 
 @dataclass
@@ -33,10 +22,7 @@ class _Run:
     """One running task; moto's task object is the source of the API answers."""
 
     task: Any
-    definition: dict[str, Any]
-    task_role: str | None
-    execution_role: str | None
-    size: dict[str, Any]
+    containers: list[TaskContainer]
     stopping: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
 
@@ -55,29 +41,33 @@ class RunningTasks:
     def launch(self, task: Any, definition: TaskDefinition) -> None:  # noqa: ANN401 - moto's
         """Start a task and return at once."""
         task.advance = lambda: None  # the task advances in the background, not with each Describe call
-        task.created_at = datetime.now(UTC)
-        task.containers = task.containers[:1]
-        task.containers[0].exitCode = None
-        task.containers[0].task_arn = task.task_arn
-        task.containers[0].container_arn = f"{task.task_arn.replace(':task/', ':container/')}/{uuid.uuid4()}"
+        task.containers = [_shown(definition, position) for position in range(len(definition.container_definitions))]
+        first_state(task, definition)
+        given = task.overrides
+        roles = (
+            given.get("taskRoleArn") or getattr(definition, "task_role_arn", None),
+            given.get("executionRoleArn") or getattr(definition, "execution_role_arn", None),
+        )
         run = _Run(
             task,
-            definition.container_definitions[0],
-            task_role=getattr(definition, "task_role_arn", None),
-            execution_role=getattr(definition, "execution_role_arn", None),
-            size={name: getattr(definition, name, None) for name in ("cpu", "memory")},
+            [
+                TaskContainer(task, shown, defined, roles, self._context)
+                for shown, defined in zip(task.containers, definition.container_definitions, strict=True)
+            ],
         )
-        _move(task, "PROVISIONING")
+        move(task, "PROVISIONING")
         self._runs[task.id] = run
         run.thread = threading.Thread(target=self._live, args=(run,), name=f"ecs-{task.id}", daemon=True)
         run.thread.start()
 
     def stop(self, task: Any, reason: str, *, code: str = "UserInitiated") -> None:  # noqa: ANN401 - moto's
         """Ask a task to stop and return at once."""
-        if task.last_status == "STOPPED" or self._runs[task.id].stopping.is_set():
+        run = self._runs.get(task.id)
+        if run is None or run.stopping.is_set():
             return
         task.desired_status, task.stopped_reason, task.stop_code = "STOPPED", reason, code
-        self._runs[task.id].stopping.set()
+        task.stopping_at = datetime.now(UTC)
+        run.stopping.set()
 
     def close(self) -> None:
         """Stop all tasks and wait for their processes."""
@@ -90,142 +80,92 @@ class RunningTasks:
 
     def _live(self, run: _Run) -> None:
         task = run.task
-        log = self._log(run)
-        _move(task, "PENDING")
+        move(task, "PENDING")
+        task.pull_started_at = datetime.now(UTC)
         try:
-            container = Container(
-                run.definition["image"],
-                _override(run, "command") or run.definition.get("command") or [],
-                environment=self._environment(run),
-                folder=self._app(),
-                on_line=log.line if log else lambda _: None,
-                foreign=FOREIGN,
-                mounts=self._mounts(run),
-                limits=_limits(run),
-            )
-        except JobError as error:
-            task.stopped_reason = f"CannotPullContainerError: {error}"
-            task.stop_code = "TaskFailedToStart"
-            self._stopped(run, None)
+            for container in run.containers:
+                container.prepare()
+            _start_due(run)
+        except (InitialisationError, JobError) as error:
+            said = str(error) if isinstance(error, InitialisationError) else f"CannotPullContainerError: {error}"
+            task.stopped_reason, task.stop_code = said, "TaskFailedToStart"
+            self._end(run)
             return
-        task.containers[0].runtimeId = f"{task.id}-{container.pid}"
-        task.started_at = datetime.now(UTC)
-        _move(task, "RUNNING")
-        while container.poll() is None and not run.stopping.wait(POLL_SECONDS):
-            pass
-        code = container.end(float(run.definition.get("stopTimeout") or STOP_TIMEOUT_SECONDS))
-        if log:
-            log.flush()
-        # A container that signal n ended reports 128 + n, as the shell and the ECS agent do.
-        self._stopped(run, code if code >= 0 else 128 - code)
+        task.pull_stopped_at = task.started_at = datetime.now(UTC)
+        task.connectivity, task.connectivity_at = "CONNECTED", task.started_at
+        move(task, "RUNNING")
+        self._watch(run)
+        self._end(run)
 
-    def _stopped(self, run: _Run, code: int | None) -> None:
+    def _watch(self, run: _Run) -> None:
+        """Return once the task is to end: it was stopped, an essential container has ended, or none is left."""
+        while not run.stopping.wait(POLL_SECONDS):
+            ended = [container for container in run.containers if container.poll()]
+            if len(ended) == len(run.containers) or any(container.essential for container in ended):
+                return
+            try:
+                _start_due(run)
+            except JobError as error:
+                run.task.stopped_reason, run.task.stop_code = f"CannotPullContainerError: {error}", "TaskFailedToStart"
+                return
+
+    def _end(self, run: _Run) -> None:
         task = run.task
-        task.containers[0].exitCode = code
+        ran = getattr(task, "started_at", None) is not None
         if not task.stopped_reason:
             task.stopped_reason, task.stop_code = "Essential container in task exited", "EssentialContainerExited"
-        task.desired_status, task.stopped_at = "STOPPED", datetime.now(UTC)
-        _move(task, "STOPPED")
+        task.desired_status = "STOPPED"
+        task.stopping_at = getattr(task, "stopping_at", None) or datetime.now(UTC)
+        for status in ("DEACTIVATING", "STOPPING") if ran else ():
+            move(task, status)
+        _end_all(run.containers)
+        task.execution_stopped_at = datetime.now(UTC)
+        move(task, "DEPROVISIONING")
+        for attachment in task.attachments:
+            attachment["status"] = "DELETED"
+        task.stopped_at = datetime.now(UTC)
+        move(task, "STOPPED")
         del self._runs[task.id]
 
-    def _app(self) -> Path:
-        """Return the images' working directory; it has only our packages, because Prefect copies all of it per run."""
-        folder = self._context.folder("ecs", "app")
-        for name in PACKAGES:
-            with contextlib.suppress(FileExistsError):
-                (folder / name).symlink_to(REPOSITORY / name)
-        return folder
 
-    def _environment(self, run: _Run) -> dict[str, str]:
-        region = run.task.region_name
-        own = {entry["name"]: entry["value"] for entry in run.definition.get("environment") or []}
-        given = {entry["name"]: entry["value"] for entry in _override(run, "environment") or []}
-        # What the ECS agent and the region give a container: credentials of the task role, and the AWS endpoint.
-        agent = {
-            "AWS_ENDPOINT_URL": self._context.endpoint,
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
-            **credentials(run.task_role),
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+def _shown(definition: TaskDefinition, position: int) -> Any:  # noqa: ANN401 - moto's
+    """Return moto's container for one container of a definition; moto itself only makes the first."""
+    make: Any = ShownContainer  # which its types call abstract
+    chosen = make(definition)
+    defined = definition.container_definitions[position]
+    for name in ("image", "cpu", "memory", "environment", "name", "command"):
+        setattr(chosen, name, defined.get(name))
+    return chosen
+
+
+def _start_due(run: _Run) -> None:
+    """Start the containers whose dependencies hold, those that depend on them too."""
+    by_name = {container.name: container for container in run.containers}
+    waiting = [container for container in run.containers if not container.started]
+    due = [container for container in waiting if _may_start(container, by_name)]
+    for container in due:
+        container.start()
+    if due and len(due) < len(waiting):
+        _start_due(run)
+
+
+def _may_start(container: TaskContainer, others: dict[str, TaskContainer]) -> bool:
+    for needed in container.definition.get("dependsOn") or []:
+        other = others[needed["containerName"]]
+        holds = {
+            "START": other.started,
+            "HEALTHY": other.started,  # the sandbox runs no health checks
+            "COMPLETE": other.code is not None,
+            "SUCCESS": other.code == 0,
         }
-        return agent | own | given
-
-    def _mounts(self, run: _Run) -> tuple[Mount, ...]:
-        """Return the home folder, and the kubeconfig that stands for access to EKS."""
-        home = Mount("/home/credit", self._context.folder("ecs", run.task.id), variable="HOME")
-        home.source.chmod(0o777)  # the image's user is not this process's
-        config = self._environment(run).get("KUBECONFIG")
-        return (home, Mount(config, Path(config), read_only=True)) if config else (home,)
-
-    def _log(self, run: _Run) -> LogStream | None:
-        logging = run.definition.get("logConfiguration") or {}
-        if logging.get("logDriver") != "awslogs":
-            return None
-        options = logging["options"]
-        name = f"{options['awslogs-stream-prefix']}/{run.definition['name']}/{run.task.id}"
-        region = run.task.region_name
-        writer = self._context.client("logs", region, access_key(run.execution_role))
-        return LogStream(writer, self._context.client("logs", region), group=options["awslogs-group"], name=name)
+        if not holds[needed["condition"]]:
+            return False
+    return True
 
 
-def _override(run: _Run, name: str) -> Any:  # noqa: ANN401 - JSON of the request
-    overrides = (run.task.overrides or {}).get("containerOverrides") or []
-    return next((o.get(name) for o in overrides if o.get("name") == run.definition["name"]), None)
-
-
-def _limits(run: _Run) -> Limits:
-    """Return the container's limits: cpu in 1/1024 of a core and memory in MiB, of the container or its task."""
-    sources = (run.definition, run.task.overrides or {}, run.size)
-    cpus, memory = (float(next(filter(None, (at.get(n) for at in sources)), 0)) for n in ("cpu", "memory"))
-    return Limits(
-        cpus=cpus / 1024 or None,
-        memory=int(memory * 2**20) or None,
-        read_only_root=bool(run.definition.get("readonlyRootFilesystem")),
-    )
-
-
-def _move(task: Any, status: str) -> None:  # noqa: ANN401 - moto's
-    """Set the status and publish it on the event bus."""
-    task.last_status = status
-    task.containers[0].last_status = "PENDING" if status == "PROVISIONING" else status
-    publish(
-        event(
-            kind="ECS Task State Change",
-            source="aws.ecs",
-            account=task._account_id,
-            region=task.region_name,
-            resources=[task.task_arn],
-            detail=_detail(task),
-        )
-    )
-
-
-def _detail(task: Any) -> dict[str, Any]:  # noqa: ANN401 - moto's
-    container = task.containers[0]
-    shown = {
-        "containerArn": container.container_arn,
-        "lastStatus": container.last_status,
-        "name": container.name,
-        "image": container.image,
-        "taskArn": task.task_arn,
-        "exitCode": container.exitCode,
-    }
-    detail = {
-        "clusterArn": task.cluster_arn,
-        "taskArn": task.task_arn,
-        "taskDefinitionArn": task.task_definition_arn,
-        "lastStatus": task.last_status,
-        "desiredStatus": task.desired_status,
-        "launchType": task.launch_type or None,
-        "group": task.group,
-        "startedBy": task.started_by or None,
-        "containers": [{name: value for name, value in shown.items() if value is not None}],
-        "createdAt": task.created_at.isoformat(),
-        "stoppedReason": task.stopped_reason or None,
-        "stopCode": getattr(task, "stop_code", None),
-        "version": 1,
-        "eventVersion": str(uuid.uuid4()),
-    }
-    return {name: value for name, value in detail.items() if value is not None}
+def _end_all(containers: list[TaskContainer]) -> None:
+    for container in containers:
+        if container.code is None:
+            container.interrupt()
+    for container in containers:
+        container.end()

@@ -4,23 +4,33 @@ import contextlib
 import copy
 import json
 import logging
+import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from moto.events.models import Rule, events_backends
+from moto.events.exceptions import InvalidEventPatternException
+from moto.events.models import EventPattern, EventPatternParser, EventsBackend, Rule, events_backends
+from moto.events.responses import EventsHandler
 from moto.s3 import notifications
 from moto.s3.models import S3Backend
+from moto.s3.responses import S3Response
 
+from sandbox.aws.errors import ApiError
+from sandbox.aws.events import patterns
 from sandbox.aws.events.courier import Courier, delivery
+from sandbox.aws.events.patterns import PatternError
 from sandbox.aws.events.sources import Event, object_event
 from sandbox.aws.events.transformer import MISSING, find, transform
 
 _log = logging.getLogger(__name__)
 _completing: ContextVar[bool] = ContextVar("completing", default=False)
+_tagging: ContextVar[bool] = ContextVar("tagging", default=False)
 _DESTINATION = ":api-destination/"
 _send_elsewhere: Callable[..., None] = Rule.send_to_targets
+_send_events: Callable[..., list[dict[str, Any]]] = EventsBackend.put_events
+_put_tags: Callable[..., Any] = S3Response.put_object_tagging
 _complete_upload: Callable[..., Any] = S3Backend.complete_multipart_upload
 
 
@@ -35,33 +45,95 @@ def attach(courier: Courier) -> None:
     """Make moto's rules deliver through `courier`, and make S3 publish its object events."""
 
     def send_to_targets(rule: Any, original_event: Event, transform_input: bool = True) -> None:  # noqa: ANN401 - moto
-        if rule.state == "ENABLED" and rule.event_pattern.matches_event(original_event):
+        # A rule with a schedule alone matches no event.
+        wanted = rule.state == "ENABLED" and rule.event_pattern.get_pattern()
+        if wanted and rule.event_pattern.matches_event(original_event):
             for target in rule.targets:
                 with _logged(f"rule {rule.name}, target {target['Id']}"):
                     _send(courier, rule, target, original_event, transform_input)
 
-    def object_changed(account_id: str, bucket: Any, event_name: Any, key: Any) -> None:  # noqa: ANN401 - moto
-        name = str(getattr(event_name, "value", event_name))
-        if name == "s3:ObjectCreated:Put" and _completing.get():
-            return  # moto announces the assembled object twice, S3 only as CompleteMultipartUpload
-        with _logged(f"event {name} of s3://{bucket.name}"):
-            event = object_event(account_id, bucket, name, key)
-            if event is not None:
-                publish(event)
-
-    def complete_upload(backend: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
-        token = _completing.set(True)
-        try:
-            return _complete_upload(backend, *arguments, **named)
-        finally:
-            _completing.reset(token)
-
-    for owner, name, ours in (
-        (Rule, "send_to_targets", send_to_targets),
-        (S3Backend, "complete_multipart_upload", complete_upload),
-        (notifications, "_send_event_bridge_message", object_changed),
-    ):
+    for owner, name, ours in ((Rule, "send_to_targets", send_to_targets), *_replacements()):
         setattr(owner, name, ours)
+
+
+def _replacements() -> list[tuple[Any, str, Callable[..., Any]]]:
+    """Return what replaces parts of moto: the owner, its attribute, and ours."""
+    return [
+        (S3Response, "put_object_tagging", _tagged),
+        (S3Backend, "complete_multipart_upload", _uploaded),
+        (notifications, "_send_event_bridge_message", _object_changed),
+        (EventPattern, "matches_event", _matches),
+        (EventPatternParser, "parse", _parse),
+        (EventsHandler, "test_event_pattern", _test_event_pattern),
+        (EventsBackend, "put_events", _put_events),
+    ]
+
+
+def _object_changed(account_id: str, bucket: Any, event_name: Any, key: Any) -> None:  # noqa: ANN401 - moto
+    name = str(getattr(event_name, "value", event_name))
+    if name == "s3:ObjectCreated:Put" and _completing.get():
+        return  # moto announces the assembled object twice, S3 only as CompleteMultipartUpload
+    if name == "s3:ObjectTagging:Put" and not _tagging.get():
+        return  # moto announces the tags of a new object too
+    with _logged(f"event {name} of s3://{bucket.name}"):
+        event = object_event(account_id, bucket, name, key)
+        if event is not None:
+            publish(event)
+
+
+def _uploaded(backend: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
+    token = _completing.set(True)
+    try:
+        return _complete_upload(backend, *arguments, **named)
+    finally:
+        _completing.reset(token)
+
+
+def _tagged(response: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - moto's signature
+    token = _tagging.set(True)
+    try:
+        return _put_tags(response, *arguments, **named)
+    finally:
+        _tagging.reset(token)
+
+
+def _matches(pattern: EventPattern, event: Event) -> bool:
+    return patterns.matches(pattern.get_pattern(), event)
+
+
+def _parse(parser: EventPatternParser) -> dict[str, Any]:
+    try:
+        return patterns.parse(parser.pattern)
+    except PatternError as error:
+        raise InvalidEventPatternException(reason=str(error)) from error
+
+
+def _put_events(backend: EventsBackend, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """PutEvents: an entry for a bus that does not exist is lost without an error, one for `aws.` is refused."""
+    answers: list[dict[str, Any]] = []
+    for entry in entries:
+        bus = str(entry.get("EventBusName") or "default").rsplit("/", 1)[-1]
+        if str(entry.get("Source", "")).startswith("aws."):
+            answers.append(
+                {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
+            )
+        elif bus not in backend.event_buses:
+            answers.append({"EventId": str(uuid.uuid4())})
+        else:
+            answers += _send_events(backend, [entry])
+    return answers
+
+
+def _test_event_pattern(handler: EventsHandler) -> tuple[str, dict[str, Any]]:
+    """TestEventPattern, which moto answers with nothing."""
+    pattern = EventPatternParser(handler._get_param("EventPattern")).parse()
+    try:
+        event = json.loads(handler._get_param("Event"))
+    except ValueError as error:
+        raise ApiError("ValidationException", "Parameter Event is not valid.") from error
+    if not isinstance(event, dict):
+        raise ApiError("ValidationException", "Parameter Event is not valid.")
+    return json.dumps({"Result": patterns.matches(pattern, event)}), {}
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Splits input objects into the requests of a batch transform."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,17 @@ class Batch:
     """One request: its body and its records (none if the object is sent whole)."""
 
     body: bytes
-    lines: list[str]
+    lines: list[bytes]
+
+
+def missing(uri: str, region: str, role: str | None) -> str:
+    """Return SageMaker's message about a prefix without objects."""
+    bucket = Location.parse(uri).bucket
+    return (
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists in '
+        f"the selected region ({region}), that objects exist under that S3 prefix, and that the role "
+        f'"{role}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+    )
 
 
 def inputs(storage: Storage, kind: str, uri: str) -> list[tuple[Object, str]]:
@@ -50,14 +61,28 @@ def _manifest(storage: Storage, uri: str) -> Iterator[tuple[Object, str]]:
         yield item, name
 
 
-def cut(data: bytes, *, split: str, strategy: str, limit: int, name: str) -> Iterator[Batch]:
+def decompress(data: bytes, kind: str, name: str) -> bytes:
+    """Return an object's content, unpacked if the job's `CompressionType` is `Gzip`.
+
+    Raises:
+        JobError: It is not gzip.
+    """
+    if kind != "Gzip":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError) as error:
+        raise JobError(f"ClientError: {name} cannot be unpacked as gzip: {error}") from error
+
+
+def cut(data: bytes, *, split: str, strategy: str, limit: int | None, name: str) -> Iterator[Batch]:
     r"""Split an object into batches of at most `limit` bytes.
 
     Args:
         data: The object's bytes.
-        split: `None` for the whole object, or `Line`.
+        split: `None` for the whole object, or `Line`: a record ends at a line feed and nowhere else.
         strategy: `SingleRecord` or `MultiRecord`.
-        limit: MaxPayloadInMB, in bytes.
+        limit: MaxPayloadInMB, in bytes; None for no limit.
         name: Name of the object for messages.
 
     Raises:
@@ -73,14 +98,14 @@ def cut(data: bytes, *, split: str, strategy: str, limit: int, name: str) -> Ite
         return
     if split != "Line":
         raise JobError(f"ClientError: SplitType {split} (the sandbox splits by Line or not at all)")
-    pending: list[str] = []
+    pending: list[bytes] = []
     size = 0
-    for line in data.decode().splitlines():
+    for line in data.split(b"\n"):
         if not line.strip():
             continue
-        length = len(line.encode()) + 1
+        length = len(line) + 1
         _fits(length, limit, name)
-        if pending and (strategy == "SingleRecord" or size + length > limit):
+        if pending and (strategy == "SingleRecord" or (limit is not None and size + length > limit)):
             yield _batch(pending)
             pending, size = [], 0
         pending.append(line)
@@ -89,12 +114,12 @@ def cut(data: bytes, *, split: str, strategy: str, limit: int, name: str) -> Ite
         yield _batch(pending)
 
 
-def _batch(lines: list[str]) -> Batch:
-    return Batch(("\n".join(lines) + "\n").encode(), lines)
+def _batch(lines: list[bytes]) -> Batch:
+    return Batch(b"\n".join(lines) + b"\n", lines)
 
 
-def _fits(size: int, limit: int, name: str) -> None:
-    if size > limit:
+def _fits(size: int, limit: int | None, name: str) -> None:
+    if limit is not None and size > limit:
         raise JobError(
             f"ClientError: {name}: a record of {size} bytes is over MaxPayloadInMB ({limit / 2**20:g} MB); "
             "split the input or raise the limit"

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -14,12 +13,12 @@ from sandbox.aws.context import Context
 from sandbox.aws.errors import ApiError, JobError, SandboxAwsError
 from sandbox.aws.logs import LogStream
 from sandbox.aws.roles import access_key, credentials
+from sandbox.aws.sagemaker import tokens
 from sandbox.aws.storage import Storage
 
 FINAL = {"Completed", "Failed", "Stopped"}
 SERVER_GRACE = 5.0
 STOP_GRACE = 120.0  # SageMaker's seconds between SIGTERM and SIGKILL
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _log = logging.getLogger(__name__)
 
 
@@ -169,15 +168,9 @@ class Jobs:
         """Start a job.
 
         Raises:
-            ApiError: The name is taken (ResourceInUse) or invalid (ValidationException).
+            ApiError: The name is taken (ResourceInUse).
         """
         job = self._make(request)
-        if not _NAME.fullmatch(job.name):
-            raise ApiError(
-                "ValidationException",
-                f"1 validation error detected: Value '{job.name}' at '{job.kind.lower()}JobName' failed to satisfy "
-                "constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}",
-            )
         with self._lock:
             known = self._jobs.get(job.name)
             if known is not None:
@@ -231,8 +224,8 @@ class Jobs:
             key=attrgetter(by),
             reverse=(request.get("SortOrder") or "Descending") == "Descending",
         )
-        start, count = int(request.get("NextToken") or 0), int(request.get("MaxResults") or 10)
-        token = str(start + count) if len(found) > start + count else None
+        start, count = tokens.read(request.get("NextToken")), int(request.get("MaxResults") or 10)
+        token = tokens.write(start + count) if len(found) > start + count else None
         return [job.summary() for job in found[start : start + count]], token
 
     def close(self) -> None:

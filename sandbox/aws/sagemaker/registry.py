@@ -1,8 +1,11 @@
 """Models and the model registry: moto's metadata with SageMaker's own answers and refusals."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import Any, cast
 
+from moto.core.exceptions import InvalidToken
 from moto.core.responses import ActionResult
 from moto.sagemaker.responses import SageMakerResponse
 
@@ -22,6 +25,15 @@ ANNOUNCED_UPDATES = (
 
 def _named(request: dict[str, Any], field: str) -> bool:
     return field in request or f"{field}ToRemove" in request
+
+
+@contextlib.contextmanager
+def _known_token() -> Iterator[None]:
+    """Refuse a page token that was not given out as SageMaker does; moto has another code for it."""
+    try:
+        yield
+    except InvalidToken as error:
+        raise ApiError("ValidationException", "The provided NextToken is invalid.") from error
 
 
 class RegistryActions(SageMakerResponse):
@@ -55,11 +67,19 @@ class RegistryActions(SageMakerResponse):
             raise ApiError("ValidationException", f"Model Package Group already exists: {name}")
         return super().create_model_package_group()
 
+    def describe_model_package_group(self) -> ActionResult:
+        """DescribeModelPackageGroup: with the creator, who is unknown here."""
+        found = cast("dict[str, Any]", super().describe_model_package_group().result)
+        return ActionResult({**found, "CreatedBy": {}})
+
     def create_model_package(self) -> ActionResult:
         """CreateModelPackage: publish an event; refuse tags on a version, because only its group takes them."""
         if self.request.get("ModelPackageGroupName") and self.request.get("Tags"):
             raise ApiError("ValidationException", "Tags can not be provided when creating a model package version.")
-        others = dict(self.sagemaker_backend.model_packages)
+        backend, name = self.sagemaker_backend, self.request.get("ModelPackageName")
+        if name and any(item.model_package_name == name for item in backend.model_packages.values()):
+            raise ApiError("ValidationException", f"Model Package already exists: {name}")
+        others = dict(backend.model_packages)
         arn = cast("dict[str, str]", super().create_model_package().result)["ModelPackageArn"]
         package = self._number(arn, others)
         self._announce(package)
@@ -74,12 +94,31 @@ class RegistryActions(SageMakerResponse):
         package = backend.model_packages.pop(arn)
         backend.model_packages.update(others)
         if package.model_package_group_name:
+            package.model_approval_status = package.model_approval_status or "PendingManualApproval"
             group: Any = backend.model_package_groups[package.model_package_group_name]
             group.last_version = package.model_package_version = getattr(group, "last_version", 0) + 1
             package.arn = f"{arn.rpartition('/')[0]}/{group.last_version}"
         backend.model_packages[package.arn] = package
         backend.model_package_name_mapping[package.arn] = package.arn
         return package
+
+    def list_model_packages(self) -> ActionResult:
+        """ListModelPackages: the group must exist."""
+        group = self.request.get("ModelPackageGroupName")
+        if group and group.rsplit("/", 1)[-1] not in self.sagemaker_backend.model_package_groups:
+            raise ApiError("ValidationException", f"ModelPackageGroup {group} does not exist.")
+        with _known_token():
+            return super().list_model_packages()
+
+    def list_model_package_groups(self) -> ActionResult:
+        """ListModelPackageGroups."""
+        with _known_token():
+            return super().list_model_package_groups()
+
+    def list_models(self) -> ActionResult:
+        """ListModels."""
+        with _known_token():
+            return super().list_models()
 
     def describe_model_package(self) -> ActionResult:
         """DescribeModelPackage: as in SageMaker, a versioned package has no `ModelPackageName`."""

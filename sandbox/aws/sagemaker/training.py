@@ -32,6 +32,8 @@ _MESSAGES = {
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
 }
+# What DescribeTrainingJob answers for a channel where the request says nothing.
+_CHANNEL = {"CompressionType": "None", "RecordWrapperType": "None"}
 _KEPT = (
     "HyperParameters", "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig",
     "VpcConfig", "StoppingCondition", "CheckpointConfig", "DebugHookConfig", "ExperimentConfig", "ProfilerConfig",
@@ -124,7 +126,11 @@ class TrainingJob(Job):
             "FinalMetricDataList": list(self.metrics.values()),
             "ModelArtifacts": {"S3ModelArtifacts": str(self._target("model.tar.gz"))},
             "StoppingCondition": self.request.get("StoppingCondition") or {"MaxRuntimeInSeconds": 86400},
+            "InputDataConfig": [{**_CHANNEL, **channel} for channel in self.request.get("InputDataConfig") or []],
+            "OutputDataConfig": {"KmsKeyId": "", "CompressionType": "GZIP", **self.request["OutputDataConfig"]},
         }
+        if not answer["InputDataConfig"]:
+            del answer["InputDataConfig"]
         for flag in (
             "EnableNetworkIsolation",
             "EnableInterContainerTrafficEncryption",

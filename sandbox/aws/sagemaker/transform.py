@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from sandbox.aws.container import HOST_VARIABLES, Container
 from sandbox.aws.errors import JobError
 from sandbox.aws.sagemaker.archives import unpack
-from sandbox.aws.sagemaker.batches import Batch, cut, inputs
+from sandbox.aws.sagemaker.batches import Batch, cut, decompress, inputs
 from sandbox.aws.sagemaker.filters import RecordFilters
 from sandbox.aws.sagemaker.hosts import opt_ml
 from sandbox.aws.sagemaker.jobs import STOP_GRACE, Job, now
@@ -24,6 +24,14 @@ from sandbox.ports import free_port
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 _PING_SECONDS = 240.0
 _SEE_LOGS = "See job logs for more information"
+_RETRIES = 3  # the default of ModelClientConfig.InvocationsMaxRetries
+_SETTINGS: dict[str, Any] = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 6, "BatchStrategy": "MultiRecord"}
+# What DescribeTransformJob answers where the request says nothing.
+_DEFAULTS: dict[str, dict[str, str]] = {
+    "TransformInput": {"CompressionType": "None", "SplitType": "None"},
+    "TransformOutput": {"AssembleWith": "None", "KmsKeyId": ""},
+    "DataProcessing": {"InputFilter": "$", "OutputFilter": "$", "JoinSource": "None"},
+}
 _KEPT = (
     "ModelName", "MaxConcurrentTransforms", "ModelClientConfig", "MaxPayloadInMB", "BatchStrategy", "Environment",
     "TransformInput", "TransformOutput", "TransformResources", "DataProcessing", "DataCaptureConfig",
@@ -55,11 +63,7 @@ class TransformJob(Job):
         try:
             self._unpack_model(base)
             with self._serve(base) as server:
-                settings = self._settings(server)
-                for item, key in found:
-                    if self.stopping.is_set():
-                        break
-                    self._transform(server, settings, item, key)
+                self._transform_all(server, found)
         except JobError:
             if not self.stopping.is_set():  # a request that the stop interrupted is not a failure
                 raise
@@ -71,9 +75,25 @@ class TransformJob(Job):
             self._data_log.flush()
         self.finish("Stopped" if self.stopping.is_set() else "Completed")
 
+    def _transform_all(self, server: httpx.Client, found: list[tuple[Object, str]]) -> None:
+        """Transform all objects; one that fails fails the job, but the others are processed all the same."""
+        settings, failures = self._settings(server), list[JobError]()
+        for item, key in found:
+            if self.stopping.is_set():
+                break
+            try:
+                self._transform(server, settings, item, key)
+            except JobError as error:
+                failures.append(error)
+                if self.container is None or self.container.poll() is not None:
+                    break
+        if failures:
+            raise failures[0]
+
     def describe(self) -> dict[str, Any]:
         """DescribeTransformJob."""
         answer: dict[str, Any] = {name: self.request[name] for name in _KEPT if self.request.get(name) is not None}
+        answer |= {name: {**defaults, **answer.get(name, {})} for name, defaults in _DEFAULTS.items()}
         answer |= {
             "TransformJobName": self.name,
             "TransformJobArn": self.arn,
@@ -108,7 +128,7 @@ class TransformJob(Job):
             "SAGEMAKER_BATCH": "true",
             "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(self.request.get("MaxPayloadInMB", 6)),
             "SAGEMAKER_BATCH_STRATEGY": self.request.get("BatchStrategy", "MultiRecord"),
-            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(self.request.get("MaxConcurrentTransforms", 1)),
+            "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(self.request.get("MaxConcurrentTransforms") or 1),
             **(self.request.get("Environment") or {}),
         }
         self.container = Container(
@@ -144,20 +164,23 @@ class TransformJob(Job):
             answer = server.get("/execution-parameters", timeout=10)
             body = answer.json() if answer.status_code == 200 else None
             offered = body if isinstance(body, dict) else {}
-        defaults = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 6, "BatchStrategy": "MultiRecord"}
-        return {name: self.request.get(name) or offered.get(name) or default for name, default in defaults.items()}
+        given = {name: value for name, value in self.request.items() if value is not None}
+        settings = {name: given.get(name, offered.get(name, default)) for name, default in _SETTINGS.items()}
+        # 0 leaves the number of requests to the service.
+        return {**settings, "MaxConcurrentTransforms": int(settings["MaxConcurrentTransforms"]) or 1}
 
     def _transform(self, server: httpx.Client, settings: dict[str, Any], item: Object, key: str) -> None:
         given, wanted = self.request["TransformInput"], self.request["TransformOutput"]
         processing = RecordFilters(self.request.get("DataProcessing") or {}, given.get("ContentType", ""))
+        name, most = str(item.place), int(float(settings["MaxPayloadInMB"]) * 2**20)
         batches = cut(
-            self.storage.read(item.place),
+            decompress(self.storage.read(item.place), given.get("CompressionType", "None"), name),
             split=given.get("SplitType", "None"),
             strategy=settings["BatchStrategy"],
-            limit=int(float(settings["MaxPayloadInMB"]) * 2**20),
-            name=str(item.place),
+            limit=most or None,
+            name=name,
         )
-        with ThreadPoolExecutor(max(int(settings["MaxConcurrentTransforms"]), 1)) as pool:
+        with ThreadPoolExecutor(int(settings["MaxConcurrentTransforms"])) as pool:
             answers = list(pool.map(lambda batch: self._answer(server, processing, batch, item), batches))
         if self.stopping.is_set():
             return
@@ -172,17 +195,16 @@ class TransformJob(Job):
         if self.stopping.is_set():
             return b""
         given, wanted = self.request["TransformInput"], self.request["TransformOutput"]
-        lines = processing.before(batch.lines)
-        body = ("\n".join(lines) + "\n").encode() if processing.active and lines else batch.body
+        body = processing.before(batch.lines, batch.body)
         headers = {
             "Content-Type": given.get("ContentType") or "application/octet-stream",
             "Accept": wanted.get("Accept") or "*/*",
         }
         answer = self._invoke(server, body, headers, item)
-        return processing.after(batch.lines, answer)
+        return processing.after(batch.lines, batch.body, answer)
 
     def _invoke(self, server: httpx.Client, body: bytes, headers: dict[str, str], item: Object) -> bytes:
-        retries = (self.request.get("ModelClientConfig") or {}).get("InvocationsMaxRetries", 0)
+        retries = (self.request.get("ModelClientConfig") or {}).get("InvocationsMaxRetries", _RETRIES)
         for attempt in range(retries + 1):
             try:
                 answer = server.post("/invocations", content=body, headers=headers)

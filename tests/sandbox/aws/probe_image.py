@@ -58,7 +58,11 @@ class Handler(BaseHTTPRequestHandler):
         print("request", len(body), self.headers["Content-Type"], flush=True)
         if os.environ.get("SLOW"):
             time.sleep(float(os.environ["SLOW"]))
-        if b"bad" in body:
+        failed = Path(os.environ.get("FAIL_FIRST", "/"))
+        if not failed.exists():
+            failed.touch()
+            self.answer(500, b"for once")
+        elif b"bad" in body:
             self.answer(400, b"column 'age' row 1: bad")
         elif "csv" in self.headers["Content-Type"]:
             lines = body.decode().split()

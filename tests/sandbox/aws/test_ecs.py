@@ -11,6 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 GRACE = 20
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+STATUSES = ["PROVISIONING", "PENDING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
+SHELL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shell:1"
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +31,9 @@ def task_of(ecs, subnet):
     """Return a function that runs a shell command as a Fargate task in a new family."""
     name = f"t{uuid.uuid4().hex[:8]}"
     ecs.create_cluster(clusterName=name)
+    boto3.client("logs").create_log_group(logGroupName=f"/ecs/{name}")
 
-    def run(command, *, image="shell", stop_timeout=5, environment=(), roles=None, **more):
+    def run(command, *, image="shell", stop_timeout=5, environment=(), roles=None, others=(), settings=None, **more):
         container = {
             "name": "work",
             "image": f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{image}:1",
@@ -44,6 +48,7 @@ def task_of(ecs, subnet):
                     "awslogs-stream-prefix": "w",
                 },
             },
+            **(settings or {}),
         }
         ecs.register_task_definition(
             family=name,
@@ -51,7 +56,7 @@ def task_of(ecs, subnet):
             requiresCompatibilities=["FARGATE"],
             cpu="256",
             memory="512",
-            containerDefinitions=[container],
+            containerDefinitions=[container, *others],
             **(roles or {}),
         )
         answer = ecs.run_task(
@@ -148,26 +153,85 @@ def test_every_status_sends_an_event(ecs, task_of):
     cluster, task = task_of("exit 4")
     await_status(ecs, cluster, task, "STOPPED")
     found = []
-    for _ in range(40):
+    for _ in range(80):
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
         found += [
             body for message in messages if (body := json.loads(message["Body"]))["resources"] == [task["taskArn"]]
         ]
-        if len(found) == 4:
+        if len(found) == len(STATUSES):
             break
         time.sleep(0.1)
     events.remove_targets(Rule=rule, Ids=["1"])
     statuses = [entry["detail"]["lastStatus"] for entry in found]
-    assert sorted(statuses) == sorted(["PROVISIONING", "PENDING", "RUNNING", "STOPPED"])
+    assert sorted(statuses) == sorted(STATUSES)
+    versions = {entry["detail"]["lastStatus"]: entry["detail"]["version"] for entry in found}
+    assert sorted(STATUSES, key=versions.get) == STATUSES
     last = next(entry["detail"] for entry in found if entry["detail"]["lastStatus"] == "STOPPED")
     assert last["containers"][0]["exitCode"] == 4
     assert last["clusterArn"].endswith(cluster)
+    assert (last["stopCode"], last["launchType"], last["cpu"]) == ("EssentialContainerExited", "FARGATE", "256")
+    for name in ("createdAt", "pullStartedAt", "startedAt", "stoppingAt", "executionStoppedAt", "stoppedAt"):
+        assert last[name].endswith("Z"), name
 
 
 def test_stopping_an_unknown_task_is_refused(ecs, task_of):
     cluster, task = task_of("true")
-    with pytest.raises(ClientError, match="not found"):
+    with pytest.raises(ClientError, match="not found") as caught:
         ecs.stop_task(cluster=cluster, task=task["taskArn"][:-4] + "0000")
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterException"
+
+
+def test_all_containers_run_and_those_that_depend_on_others_wait(ecs, task_of, tmp_path):
+    order = tmp_path / "order"
+    first = {"name": "first", "image": SHELL, "essential": False, "command": [f"echo first >> {order}"]}
+    helper = {"name": "helper", "image": SHELL, "essential": False, "command": ["sleep 60"]}
+    waits = {"dependsOn": [{"containerName": "first", "condition": "SUCCESS"}]}
+    cluster, task = task_of(f"echo work >> {order}", others=[first, helper], settings=waits)
+    found = await_status(ecs, cluster, task, "STOPPED")
+    assert order.read_text().split() == ["first", "work"]
+    codes = {container["name"]: container["exitCode"] for container in found["containers"]}
+    assert codes == {"work": 0, "first": 0, "helper": 143}
+
+
+def test_secrets_become_variables(ecs, task_of, tmp_path):
+    target, name = tmp_path / "seen", f"s{uuid.uuid4().hex[:8]}"
+    arn = boto3.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps({"key": "sesame"}))["ARN"]
+    boto3.client("ssm").put_parameter(Name=f"/app/{name}", Value="from ssm", Type="SecureString")
+    given = [{"name": "WHOLE", "valueFrom": arn}, {"name": "KEY", "valueFrom": f"{arn}:key::"}]
+    given += [
+        {"name": "NAMED", "valueFrom": f"/app/{name}"},
+        {"name": "BY_ARN", "valueFrom": f"arn:aws:ssm:eu-west-1:123456789012:parameter/app/{name}"},
+    ]
+    command = f'printf "%s\\n" "$WHOLE" "$KEY" "$NAMED" "$BY_ARN" > {target}'
+    roles = {"executionRoleArn": "arn:aws:iam::123456789012:role/execution"}
+    cluster, task = task_of(command, settings={"secrets": given}, roles=roles)
+    await_status(ecs, cluster, task, "STOPPED")
+    assert target.read_text().splitlines() == ['{"key": "sesame"}', "sesame", "from ssm", "from ssm"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:absent-a1b2c3", "unable to retrieve secret from asm"),
+        ("/absent", "invalid parameters: /absent"),
+    ],
+)
+def test_a_missing_secret_stops_the_task_before_it_starts(ecs, task_of, source, said):
+    roles = {"executionRoleArn": "arn:aws:iam::123456789012:role/execution"}
+    cluster, task = task_of("true", settings={"secrets": [{"name": "A", "valueFrom": source}]}, roles=roles)
+    found = await_status(ecs, cluster, task, "STOPPED")
+    assert (found["stopCode"], found.get("startedAt")) == ("TaskFailedToStart", None)
+    assert found["stoppedReason"].startswith("ResourceInitializationError: unable to pull secrets or registry auth")
+    assert said in found["stoppedReason"]
+
+
+def test_a_missing_log_group_stops_the_task_unless_it_may_be_created(ecs, task_of):
+    group = f"/absent/{uuid.uuid4().hex[:8]}"
+    options = {"awslogs-group": group, "awslogs-region": "eu-west-1", "awslogs-stream-prefix": "w"}
+    for extra, code in ({}, "TaskFailedToStart"), ({"awslogs-create-group": "true"}, "EssentialContainerExited"):
+        logs = {"logDriver": "awslogs", "options": {**options, **extra}}
+        cluster, task = task_of("true", settings={"logConfiguration": logs})
+        assert await_status(ecs, cluster, task, "STOPPED")["stopCode"] == code
 
 
 def test_a_task_has_its_roles_key_and_logs_with_its_execution_role(ecs, task_of, tmp_path, aws):

@@ -190,3 +190,28 @@ def test_other_targets_still_work(wire, client, bucket):
     client("s3").put_object(Bucket=bucket, Key="landing/x", Body=b"1")
     found = logs.filter_log_events(logGroupName=f"/aws/events/{bucket}")["events"]
     assert [json.loads(item["message"])["detail"]["object"]["key"] for item in found] == ["landing/x"]
+
+
+def test_tags_acls_and_restores_are_announced(wire, client, bucket):
+    s3, logs, events = client("s3"), client("logs"), client("events")
+    logs.create_log_group(logGroupName=f"/aws/events/{bucket}")
+    wire()
+    rule = f"log-{bucket}"
+    events.put_rule(Name=rule, EventPattern=json.dumps({"detail": {"bucket": {"name": [bucket]}}}))
+    arn = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/events/{bucket}"
+    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": arn}])
+    where = {"Bucket": bucket, "Key": "x"}
+    s3.put_object(**where, Body=b"1", StorageClass="GLACIER", Tagging="a=1")
+    s3.put_object_tagging(**where, Tagging={"TagSet": [{"Key": "k", "Value": "v"}]})
+    s3.delete_object_tagging(**where)
+    s3.put_object_acl(**where, ACL="public-read")
+    s3.restore_object(**where, RestoreRequest={"Days": 1})
+    found = [
+        json.loads(item["message"]) for item in logs.filter_log_events(logGroupName=f"/aws/events/{bucket}")["events"]
+    ]
+    assert [event["detail-type"] for event in found][:5] == [
+        "Object Created", "Object Tags Added", "Object Tags Deleted", "Object ACL Updated", "Object Restore Initiated",
+    ]  # fmt: skip
+    assert found[1]["detail"]["object"].keys() == {"key", "etag"}
+    assert found[4]["detail"]["source-storage-class"] == "GLACIER"
+    assert "reason" not in found[4]["detail"]

@@ -29,7 +29,7 @@ def register(client, group, bucket):
                 "SupportedResponseMIMETypes": ["text/csv"],
             },
             ModelApprovalStatus=status,
-            CustomerMetadataProperties=properties,
+            **({"CustomerMetadataProperties": properties} if properties else {}),
         )
         return ModelPackage.get(answer["ModelPackageArn"])
 

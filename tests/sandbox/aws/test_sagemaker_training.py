@@ -1,5 +1,6 @@
 """Training jobs through sagemaker-core and boto3: states, artifacts, logs, failures, stopping, names."""
 
+import contextlib
 import io
 import json
 import tarfile
@@ -60,6 +61,16 @@ def done(job):
     return await_status(job, "training_job_status", "Completed", "Failed", "Stopped")
 
 
+def await_line(logs, job, line):
+    """Wait until a job's log has a line."""
+    for _ in range(400):
+        with contextlib.suppress(AssertionError, logs.exceptions.ResourceNotFoundException):
+            if line in log_messages(logs, "/aws/sagemaker/TrainingJobs", f"{job.training_job_name}/algo-1-"):
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"no line {line!r}")
+
+
 def archive(client, bucket, key):
     body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(body)) as content:
@@ -104,10 +115,9 @@ def test_missing_data_fails_before_training(create):
     assert "Training" not in [t.status for t in job.secondary_status_transitions]
 
 
-def test_an_unknown_image_fails_the_job(create):
-    job = done(create(image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/absent:1"))
-    assert job.training_job_status == "Failed"
-    assert "absent" in job.failure_reason
+def test_an_unknown_image_is_refused(create):
+    with pytest.raises(ClientError, match="Cannot find repository: absent in registry ID: 123456789012"):
+        create(image="123456789012.dkr.ecr.eu-west-1.amazonaws.com/absent:1")
 
 
 def test_names_are_unique(create):
@@ -119,6 +129,7 @@ def test_names_are_unique(create):
 
 def test_a_stopped_job_may_save_before_it_ends(create, client, bucket):
     job = await_status(create(sleep="60", save_on_stop="1"), "secondary_status", "Training")
+    await_line(client("logs"), job, f"starting {job.training_job_name}")
     time.sleep(0.5)
     job.stop()
     job = done(job)

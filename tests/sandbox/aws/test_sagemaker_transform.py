@@ -1,5 +1,6 @@
 """Batch transform through sagemaker-core: SageMaker's requests, outputs, joins, failures, stopping."""
 
+import gzip
 import io
 import json
 import tarfile
@@ -21,6 +22,9 @@ from sagemaker.core.shapes import (
     TransformS3DataSource,
 )
 
+from sandbox.aws.errors import JobError
+from sandbox.aws.sagemaker.batches import cut
+from sandbox.aws.sagemaker.paths import compile_path
 from tests.sandbox.aws.polling import await_status, log_messages
 
 ROLE = "arn:aws:iam::123456789012:role/serve"
@@ -55,12 +59,16 @@ def transform(model, client, bucket):
         for key, body in objects.items():
             client("s3").put_object(Bucket=bucket, Key=f"in/{key}", Body=body)
         kind, uri = options.pop("source", ("S3Prefix", f"s3://{bucket}/in/"))
+        packed = options.pop("compression", None)
         source = TransformS3DataSource(s3_data_type=kind, s3_uri=uri)
         job = TransformJob.create(
             transform_job_name=f"t-{uuid.uuid4().hex[:8]}",
             model_name=model(image, environment),
             transform_input=TransformInput(
-                data_source=TransformDataSource(s3_data_source=source), content_type=content_type, split_type=split
+                data_source=TransformDataSource(s3_data_source=source),
+                content_type=content_type,
+                split_type=split,
+                compression_type=packed,
             ),
             transform_output=TransformOutput(
                 s3_output_path=f"s3://{bucket}/out", accept=content_type, assemble_with=assemble
@@ -174,9 +182,60 @@ def test_a_server_that_does_not_start_fails_the_job(transform, client):
     assert any("cannot start: library missing" in line for line in data_log(client, job))
 
 
-def test_no_input_fails_the_job(transform, bucket):
-    job = transform({}, source=("S3Prefix", f"s3://{bucket}/nothing/"))
-    assert (job.transform_job_status, "No S3 objects" in job.failure_reason) == ("Failed", True)
+def test_no_input_is_refused(transform, bucket):
+    with pytest.raises(ClientError, match=f'No S3 objects found under S3 URL "s3://{bucket}/nothing/"'):
+        transform({}, source=("S3Prefix", f"s3://{bucket}/nothing/"))
+
+
+def test_a_bad_object_fails_the_job_but_not_the_objects_after_it(transform, outputs):
+    job = transform({"a.csv": b"bad,1\n", "b.csv": b"2,2\n"})
+    assert (job.transform_job_status, set(outputs())) == ("Failed", {"b.csv.out"})
+
+
+def test_a_failing_container_is_asked_again(transform, outputs, tmp_path):
+    job = transform({"a.csv": b"1,1\n"}, environment={"FAIL_FIRST": str(tmp_path / "failed")})
+    assert (job.transform_job_status, set(outputs())) == ("Completed", {"a.csv.out"})
+
+
+def test_records_end_at_line_feeds_alone():
+    text = "1\u2028,\x0b2\n3,4\r\n\n".encode()
+    cut_up = cut(text, split="Line", strategy="SingleRecord", limit=99, name="a")
+    assert [batch.body.decode() for batch in cut_up] == ["1\u2028,\x0b2\n", "3,4\r\n"]
+
+
+def test_gzip_is_unpacked(transform, outputs):
+    job = transform({"a.csv.gz": gzip.compress(b"1,2\n")}, compression="Gzip")
+    assert (job.transform_job_status, outputs()) == ("Completed", {"a.csv.gz.out": b"6,1\n"})
+
+
+def test_a_payload_of_zero_is_unlimited(transform, outputs):
+    job = transform({"a.bin": b"x" * (7 << 20)}, "application/x", "None", "None", max_payload_in_mb=0)
+    assert (job.transform_job_status, set(outputs())) == ("Completed", {"a.bin.out"})
+
+
+@pytest.mark.parametrize(
+    ("path", "record", "found"),
+    [
+        ("$['a']", {"a": 1}, 1),
+        ("$['a','b']", {"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2}),
+        ("$.a.b", {"a": {"b": 2}}, 2),
+        ("$[0,1]", [5, 6, 7], [5, 6]),
+        ("$[:-1]", [5, 6, 7], [5, 6]),
+        ("$[0,2:]", [5, 6, 7, 8], [5, 7, 8]),
+        ("$[-1]", [5, 6], 6),
+        ("$.*", {"a": 1, "b": 2}, [1, 2]),
+        ("$[*]", [5, 6], [5, 6]),
+        ("$", [5], [5]),
+    ],
+)
+def test_paths_of_data_processing(path, record, found):
+    assert compile_path(path)(record) == found
+
+
+@pytest.mark.parametrize("path", ["a", "$[", "$[]", "$[a]", "$[0,]", "$a"])
+def test_other_paths_are_refused(path):
+    with pytest.raises(JobError, match="filter"):
+        compile_path(path)
 
 
 def test_stopping_interrupts_a_request(transform, outputs):

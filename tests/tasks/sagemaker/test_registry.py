@@ -1,7 +1,9 @@
 """A version is registered once, approval is kept, and the champion is who was released last."""
 
+import quopri
 import uuid
 
+import boto3
 import pytest
 
 from tasks import s3
@@ -13,6 +15,7 @@ from tasks.sagemaker.registry import (
     get_model,
     list_models,
     record_release,
+    record_withdrawal,
     register_model,
 )
 
@@ -64,3 +67,13 @@ def test_an_archive_that_is_no_bundle_is_refused(tmp_path):
     s3.write_bytes("s3://credit-sandbox/m/bad.tar.gz", b"not a tar")
     with pytest.raises(RegistryError, match=r"bad\.tar\.gz is not a valid bundle"):
         fetch_archive("s3://credit-sandbox/m/bad.tar.gz", tmp_path)
+
+
+@pytest.mark.parametrize("reason", ["declines too many (#12), says O'Neil", "größer als 5 %\n=?", "x" * 300, ""])
+def test_a_withdrawal_takes_any_reason(portfolio, reason):
+    model = register_model.fn(published(portfolio, "v1"), {}, "Approved")
+    record_withdrawal.fn(model, reason)
+    assert get_model.fn(portfolio, "v1").withdrawn
+    package = boto3.client("sagemaker").describe_model_package(ModelPackageName=model.arn)
+    noted = quopri.decodestring(package["CustomerMetadataProperties"]["withdrawn_because"].encode()).decode()
+    assert noted == (reason[:256] or "not given")
