@@ -16,6 +16,8 @@ _PREPARE = re.compile(rf"PREPARE\s+{_NAME}\s+FROM\s+(?P<query>.*)$", re.IGNORECA
 _EXECUTE = re.compile(rf"EXECUTE\s+{_NAME}(?:\s+USING\s+(?P<values>.*))?$", re.IGNORECASE | re.DOTALL)
 _DEALLOCATE = re.compile(rf"DEALLOCATE\s+PREPARE\s+{_NAME}$", re.IGNORECASE)
 _VALID = re.compile(r"[a-zA-Z_][a-zA-Z0-9_@:]{0,255}")
+_WORDS = re.compile(r"[^\W\d][\w -]*")
+_KEYWORDS = ("null", "true", "false", "current_date", "current_timestamp", "localtimestamp")
 _PREPARED_KINDS = {"QUERY", "CTAS", "INSERT", "UNLOAD"}
 
 
@@ -103,7 +105,7 @@ class PreparedStatements:
         """
         found = _EXECUTE.match(sql)
         if not found:
-            return sql, _checked(given)
+            return sql, _checked(_as_literals(given))
         name = _plain(found["name"])
         try:
             kept = self.get(name, workgroup)
@@ -112,7 +114,7 @@ class PreparedStatements:
         values = _split(found["values"]) if found["values"] else []
         if values and given:
             raise QueryError("INVALID_PARAMETER_USAGE: line 1:1: EXECUTE has USING, and the request has parameters too")
-        return statements.clean(kept.query), _checked(values or given)
+        return statements.clean(kept.query), _checked(values or _as_literals(given))
 
     def run(self, sql: str, workgroup: str) -> bool:
         """Execute PREPARE or DEALLOCATE; return whether the statement is one of them.
@@ -158,6 +160,18 @@ def _split(text: str) -> list[str]:
             parts.append(text[start : found.start()])
             start = found.end()
     return [part.strip() for part in [*parts, text[start:]]]
+
+
+def _as_literals(parameters: list[str]) -> list[str]:
+    """Return the parameters of a request, plain words as strings; those of USING need their quotes.
+
+    Source:
+        awswrangler's `test_athena_paramstyle_qmark_parameters`, which runs against AWS.
+
+    >>> _as_literals(["Washington", "1", "null", "DATE '2020-01-01'"])
+    ["'Washington'", '1', 'null', "DATE '2020-01-01'"]
+    """
+    return [f"'{each}'" if _WORDS.fullmatch(each) and each.lower() not in _KEYWORDS else each for each in parameters]
 
 
 def _checked(parameters: list[str]) -> list[str]:

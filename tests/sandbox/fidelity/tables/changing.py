@@ -100,6 +100,7 @@ PROBES = [
     Probe("prepare", "PREPARE p1 FROM SELECT id FROM base WHERE name = ?", [], _PREPARED),
     Probe("execute", "EXECUTE p1 USING 'b'", [["2"]], _PREPARED),
     Probe("execute-parameters", "EXECUTE p1", [["1"]], "Athena documentation: execution parameters", ("'a'",)),
+    Probe("execute-plain-words", "EXECUTE p1", [["1"]], "awswrangler's test_athena_paramstyle_qmark_parameters", ("a",)),
     Probe("execute-none", "EXECUTE p9", Rejected("not found"), _PREPARED),
     Probe("execute-missing", "EXECUTE p1", Rejected("INVALID_PARAMETER_USAGE|number of parameters"), _PREPARED),
     Probe("execute-injection", "EXECUTE p1 USING 'a') OR (1 = 1", Rejected("SYNTAX|mismatched|literal"), _PREPARED),
