@@ -125,13 +125,6 @@ def _secret_role(call: Call) -> str | None:
     return "When you are specifying container secrets, you must also specify a value for 'executionRoleArn'."
 
 
-def _log_role(call: Call) -> str | None:
-    drivers = {(item.get("logConfiguration") or {}).get("logDriver") for item in call.get("containerDefinitions") or []}
-    if not _of_fargate(call) or call.get("executionRoleArn") or "awslogs" not in drivers:
-        return None
-    return "Fargate requires task definition to have execution role ARN to support log driver awslogs."
-
-
 def _definition(call: Call) -> Any:  # noqa: ANN401 - moto's
     name = str(call.get("taskDefinition") or "").rsplit("/", 1)[-1]
     family, _, revision = name.partition(":")
