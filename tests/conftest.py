@@ -23,6 +23,7 @@ from sandbox.services import Service
 ROOT = Path(__file__).parents[1]
 # Images of the sandbox's tests: programs that read their settings when they start, not modules to look for doctests in.
 collect_ignore = ["sandbox/aws/probe_image.py", "sandbox/kubernetes/images/good.py"]
+collect_ignore_glob = ["sandbox/fidelity/suites/plugins/*"]  # they belong into others' test runs
 PROBE = str(ROOT / "tests" / "sandbox" / "aws" / "probe_image.py")
 
 
