@@ -63,7 +63,7 @@ def done(job):
 
 def await_line(logs, job, line):
     """Wait until a job's log has a line."""
-    for _ in range(400):
+    for _ in range(1200):
         with contextlib.suppress(AssertionError, logs.exceptions.ResourceNotFoundException):
             if line in log_messages(logs, "/aws/sagemaker/TrainingJobs", f"{job.training_job_name}/algo-1-"):
                 return
