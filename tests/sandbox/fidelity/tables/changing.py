@@ -106,7 +106,6 @@ PROBES = [
     Probe("execute-injection", "EXECUTE p1 USING 'a') OR (1 = 1", Rejected("SYNTAX|mismatched|literal"), _PREPARED),
     Probe("deallocate", "DEALLOCATE PREPARE p1", [], _PREPARED),
     Probe("deallocate-none", "DEALLOCATE PREPARE p1", Rejected("not found"), _PREPARED),
-    Probe("parameter-column", "SELECT id FROM base WHERE name = ?", Rejected("COLUMN_NOT_FOUND"), _PREPARED, ("a",)),
     Probe("parameter-injection", "SELECT id FROM base WHERE id = ?", Rejected("SYNTAX|literal"), _PREPARED, ("1) OR (1 = 1",)),
     Probe("parameter-query", "SELECT id FROM base WHERE id = ?", Rejected("SYNTAX|literal"), _PREPARED, ("(SELECT 1)",)),
     Probe("iceberg-create", "CREATE TABLE ice (a int) LOCATION 's3://BUCKET/ice/' TBLPROPERTIES ('table_type' = 'ICEBERG')", [], "Athena documentation: Iceberg"),
