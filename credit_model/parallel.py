@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ from typing import TypeVar
 BLOCK_ROWS = 8192
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_VERSION_1 = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,20 +43,16 @@ def cpu_quota(groups: Path = CONTROL_GROUPS) -> int | None:
     Source:
         The kernel's cgroup-v2.rst (`cpu.max`) and sched-bwc.rst (`cpu.cfs_quota_us`).
     """
-    for quota, period in (_words(groups / "cpu.max"), _words(groups / "cpu")):
-        if quota.isdigit() and period.isdigit() and int(period):
-            return max(1, math.ceil(int(quota) / int(period)))
-    return None
+    written = _text(groups / "cpu.max") or " ".join(_text(groups / "cpu" / name) for name in _VERSION_1)
+    limit = re.fullmatch(r"(\d+) ([1-9]\d*)", written)
+    return max(1, math.ceil(int(limit[1]) / int(limit[2]))) if limit else None
 
 
-def _words(place: Path) -> tuple[str, str]:
-    """Return quota and period as they are written; empty where they are not."""
-    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+def _text(file: Path) -> str:
     try:
-        texts = [(place / name).read_text() for name in names] if place.is_dir() else place.read_text().split()
-        return texts[0].strip(), texts[1].strip()
-    except (OSError, IndexError):
-        return "", ""
+        return file.read_text().strip()
+    except OSError:
+        return ""
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

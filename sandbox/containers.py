@@ -130,7 +130,7 @@ def check() -> None:
             raise ContainerSetupError(f"{engine} is not installed: install it, or run without CONTAINERS") from error
         if found.returncode:
             raise ContainerSetupError(f"there is no image {images.built(name)}: run `make images` first")
-    tried = _ask(*_RUN, "--entrypoint", "true", images.built(name))
+    tried = _ask(*_RUN, "--entrypoint", "true", images.built(next(iter(images.MODULES))))
     if tried.returncode:
         raise ContainerSetupError(f"{engine} cannot run a container here: {tried.stderr.strip()[-500:]}")
 

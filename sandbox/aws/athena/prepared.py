@@ -33,13 +33,13 @@ class Prepared:
 
     def describe(self) -> dict[str, Any]:
         """Return the `PreparedStatement` structure."""
-        told: dict[str, Any] = {
+        described: dict[str, Any] = {
             "StatementName": self.name,
             "QueryStatement": self.query,
             "WorkGroupName": self.workgroup,
             "LastModifiedTime": self.modified,
         }
-        return {**told, "Description": self.description} if self.description else told
+        return {**described, "Description": self.description} if self.description else described
 
 
 class PreparedStatements:

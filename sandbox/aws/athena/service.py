@@ -177,13 +177,13 @@ class AthenaService:
             return None
         oldest = time.time() - 60 * execution.reuse_minutes
 
-        def told(item: Execution) -> tuple[object, ...]:
+        def question(item: Execution) -> tuple[object, ...]:
             return item.kind, item.statement, item.values, item.database, item.workgroup
 
         found = [
             item
             for item in self._executions.values()
-            if item.state == "SUCCEEDED" and told(item) == told(execution) and (item.finished or 0) >= oldest
+            if item.state == "SUCCEEDED" and question(item) == question(execution) and (item.finished or 0) >= oldest
         ]
         return max(found, key=lambda item: item.submitted, default=None)
 

@@ -87,9 +87,9 @@ class Sources:
             found.setdefault((schema, name[1]), self._source(name, raw))
 
     def _replace(self, node: exp.Table, raw: dict[str, Any], found: dict[Name, Source], depth: int) -> None:
-        told = views.decode(raw)
-        query = dialect.parse_query(told["originalSql"])
-        self._expand(query, told.get("schema"), found, depth + 1)
+        view = views.decode(raw)
+        query = dialect.parse_query(view["originalSql"])
+        self._expand(query, view.get("schema"), found, depth + 1)
         alias = node.args.get("alias")
         alias = (
             alias.copy() if alias and alias.name else exp.TableAlias(this=exp.to_identifier(raw["Name"], quoted=True))

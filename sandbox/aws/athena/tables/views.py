@@ -20,7 +20,7 @@ def is_view(raw: dict[str, Any]) -> bool:
 def encode(name: str, query: str, columns: dict[str, str], *, database: str, comment: str | None) -> dict[str, Any]:
     """Return the `TableInput` of a view; `columns` maps names to DuckDB types."""
     kinds = {column.lower(): to_hive(kind) for column, kind in columns.items()}
-    told: dict[str, Any] = {
+    view: dict[str, Any] = {
         "originalSql": query,
         "catalog": "awsdatacatalog",
         "schema": database,
@@ -29,8 +29,8 @@ def encode(name: str, query: str, columns: dict[str, str], *, database: str, com
         "properties": {},
     }
     if comment:
-        told["comment"] = comment
-    text = base64.b64encode(json.dumps(told).encode()).decode()
+        view["comment"] = comment
+    text = base64.b64encode(json.dumps(view).encode()).decode()
     return {
         "Name": name,
         "TableType": "VIRTUAL_VIEW",
@@ -55,5 +55,5 @@ def decode(raw: dict[str, Any]) -> dict[str, Any]:
     found = _TEXT.match(raw.get("ViewOriginalText") or "")
     if not found:
         raise UnsupportedSqlError(f"view {raw.get('Name')}, which Athena has not made")
-    told: dict[str, Any] = json.loads(base64.b64decode(found[1]))
-    return told
+    view: dict[str, Any] = json.loads(base64.b64decode(found[1]))
+    return view
