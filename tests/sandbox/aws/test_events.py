@@ -179,27 +179,28 @@ def test_put_events_and_disabled_rules(wire, client, receiver):
     assert len(receiver.got) == 1
 
 
-def test_other_targets_still_work(wire, client, bucket):
-    logs, events = client("logs"), client("events")
-    logs.create_log_group(logGroupName=f"/aws/events/{bucket}")
+def log_events(wire, client, bucket):
+    """Send all events of a bucket to the log group /aws/events/BUCKET."""
+    events, group = client("events"), f"/aws/events/{bucket}"
+    client("logs").create_log_group(logGroupName=group)
     wire()
     rule = f"log-{bucket}"
     events.put_rule(Name=rule, EventPattern=json.dumps({"detail": {"bucket": {"name": [bucket]}}}))
-    arn = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/events/{bucket}"
+    arn = f"arn:aws:logs:eu-west-1:123456789012:log-group:{group}"
     events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": arn}])
+
+
+def test_other_targets_still_work(wire, client, bucket):
+    logs = client("logs")
+    log_events(wire, client, bucket)
     client("s3").put_object(Bucket=bucket, Key="landing/x", Body=b"1")
     found = logs.filter_log_events(logGroupName=f"/aws/events/{bucket}")["events"]
     assert [json.loads(item["message"])["detail"]["object"]["key"] for item in found] == ["landing/x"]
 
 
 def test_tags_acls_and_restores_are_announced(wire, client, bucket):
-    s3, logs, events = client("s3"), client("logs"), client("events")
-    logs.create_log_group(logGroupName=f"/aws/events/{bucket}")
-    wire()
-    rule = f"log-{bucket}"
-    events.put_rule(Name=rule, EventPattern=json.dumps({"detail": {"bucket": {"name": [bucket]}}}))
-    arn = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/events/{bucket}"
-    events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": arn}])
+    s3, logs = client("s3"), client("logs")
+    log_events(wire, client, bucket)
     where = {"Bucket": bucket, "Key": "x"}
     s3.put_object(**where, Body=b"1", StorageClass="GLACIER", Tagging="a=1")
     s3.put_object_tagging(**where, Tagging={"TagSet": [{"Key": "k", "Value": "v"}]})

@@ -31,7 +31,7 @@ def environ(service: str, body: bytes = b"", *, target: str = "", form: bool = F
 
 
 class Behind:
-    """Stands for moto: remembers the body it was given, and answers or fails as it is told."""
+    """Stands for moto: remembers the body it was given, and answers or fails as its test asks."""
 
     def __init__(self, answer: bytes = b"{}", status: str = "200 OK", error: Exception | None = None) -> None:
         self.answer, self.status, self.error = answer, status, error
