@@ -123,6 +123,7 @@ class Sandbox:
                 "PREFECT_HOME": str(self.state / "prefect"),
                 "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+                "PREFECT_SERVER_LOG_RETRYABLE_ERRORS": "true",  # else it answers 503 and says nowhere why
                 "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
                 "PREFECT_WORKER_QUERY_SECONDS": "1",
                 "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "2",
@@ -131,7 +132,8 @@ class Sandbox:
             }
         )
         return self._run(
-            "prefect", [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+            "prefect",
+            [sys.executable, "-m", "sandbox.prefect_server", "server", "start", "--host", "127.0.0.1", "--port", port],
         )
 
     def _answers(self, path: str) -> bool:

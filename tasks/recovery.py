@@ -1,11 +1,11 @@
 """Cleans up after dead runs: half-way releases, jobs that nobody follows, scores that were never published.
 
-A run counts as dead only if this Prefect server knows it and it has ended. Work that names no run, or a run unknown
-here, is left alone.
+A run counts as dead if this Prefect server knows it and it has ended, or if it is unknown and was last seen before the
+oldest run that Prefect keeps. Other work, and work that names no run, is left alone.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from prefect import get_client, get_run_logger
 from prefect.artifacts import create_markdown_artifact
@@ -87,7 +87,8 @@ def stop_abandoned(kind: JobKind, portfolio: str, *, keep: str) -> list[Leftover
     found = []
     for job in kind.under_way(portfolio):
         name = kind.name(job)
-        if name != keep and not name.startswith(f"{keep}-") and _abandoned(followers(kind.arn(job))):
+        mine = name == keep or name.startswith(f"{keep}-")
+        if not mine and _abandoned(followers(kind.arn(job)), job["CreationTime"]):
             kind.stop(name)
             done = "stopped: the runs that followed it have ended"
             found.append(Leftover(what=f"{kind.noun} job", name=name, done=done))
@@ -115,9 +116,9 @@ def _releasing() -> bool:
         return bool(client.read_flow_runs(flow_filter=release, flow_run_filter=unfinished))
 
 
-def _abandoned(flow_runs: Sequence[str]) -> bool:
-    known = [run for run in flow_runs if run]
-    return bool(known) and all(context.is_over(run) for run in known)
+def _abandoned(flow_runs: Sequence[str], seen: datetime) -> bool:
+    named = [run for run in flow_runs if run]
+    return bool(named) and all(context.is_over(run, seen) for run in named)
 
 
 def _unpublished(portfolio: str) -> list[Batch]:
@@ -130,7 +131,7 @@ def _unpublished(portfolio: str) -> list[Batch]:
 
 
 def _settle_batch(batch: Batch) -> Leftover | None:
-    if not batch.day or not _abandoned(batch.runs):
+    if not batch.day or not _abandoned(batch.runs, s3.written(f"{batch.folder}{DRAWN}")):
         return None
     visible = tables.locations(tables.scores(), f"portfolio = '{batch.portfolio}'")
     if batch.output_uri in visible:

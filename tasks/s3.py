@@ -95,6 +95,13 @@ def list_keys(prefix_uri: str) -> list[str]:
     return sorted(sizes(prefix_uri))
 
 
+def written(uri: str) -> datetime:
+    """Return when the object at `uri` was last written."""
+    bucket, key = split(uri)
+    moment: datetime = client().head_object(Bucket=bucket, Key=key)["LastModified"]
+    return moment
+
+
 def written_since(prefix_uri: str, moment: datetime) -> list[str]:
     """Return the addresses of objects under a prefix written at or after `moment`."""
     bucket, prefix = split(prefix_uri)

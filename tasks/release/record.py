@@ -201,10 +201,13 @@ def forget(rollout: Rollout) -> None:
 
 def _require_dead(rollout: Rollout) -> None:
     """Refuse to touch a release of a live run; a record without a run, or of this run, may be settled."""
-    if rollout.flow_run in ("", context.current()) or context.is_over(rollout.flow_run):
+    if rollout.flow_run in ("", context.current()):
+        return
+    if context.is_over(rollout.flow_run, s3.written(layout.release(rollout.portfolio))):
         return
     raise ReleaseError(
         f"flow run {rollout.flow_run} is releasing {rollout.bundle_uri} for {rollout.portfolio}, or settling that "
         "release; wait for it to end or cancel it, then run this again. If that run died unnoticed, set its state to "
-        f"Crashed in Prefect; if Prefect has deleted it, delete {layout.release(rollout.portfolio)}"
+        f"Crashed in Prefect. If Prefect no longer knows it, delete {layout.release(rollout.portfolio)}, or wait: the "
+        f"first run that comes {context.RETENTION.days} days after the last change of that object settles it"
     )

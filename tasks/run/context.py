@@ -1,11 +1,15 @@
 """Facts about Prefect flow runs: the current one, and others by id."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from prefect import get_client, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
+
+# Prefect Cloud deletes runs after 7 days at the earliest (https://docs.prefect.io/v3/concepts/rate-limits), and no run
+# lives half as long: a run that is unknown after this time has been deleted.
+RETENTION = timedelta(days=7)
 
 
 def current() -> str:
@@ -30,13 +34,18 @@ def is_cancelling() -> bool:
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 
-def is_over(flow_run_id: str) -> bool:
-    """Return whether a flow run is known to have ended.
+def is_over(flow_run_id: str, seen: datetime) -> bool:
+    """Return whether a flow run has certainly ended.
 
-    A run unknown to this Prefect server may be alive on another one, so it counts as not over.
+    A run unknown to this Prefect server may be alive on another one, so it counts as over only when it has left no
+    sign of life for longer than Prefect keeps runs.
+
+    Args:
+        flow_run_id: The run.
+        seen: When it was last known to be alive.
     """
     state = _state(flow_run_id)
-    return state is not None and state.is_final()
+    return state.is_final() if state else bool(flow_run_id) and datetime.now(UTC) - seen > RETENTION
 
 
 def _state(flow_run_id: str) -> State | None:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 
 import boto3
 import pyarrow as pa
@@ -18,7 +18,9 @@ from tasks.batch import DRAWN, PUBLISHED, Batch, publish
 from tasks.errors import ReleaseError
 from tasks.lake import tables
 from tasks.recovery import Leftover, settle_batches, settle_release, stop_abandoned
+from tasks.release import record
 from tasks.release.undo import settle
+from tasks.run import context
 from tasks.sagemaker.jobs import RUN_TAG, TRAINING
 from tasks.settings import Settings
 from tests.tasks.test_batch import scored, write
@@ -127,6 +129,15 @@ def test_a_job_that_may_be_somebodys_is_left_alone(a_run, training, portfolio):
     assert {status(name) for name in [*kept, about_to_attach]} == {"InProgress"}
 
 
+def test_a_job_of_a_run_that_prefect_has_deleted_is_stopped_once_no_run_can_be_so_old(
+    training, portfolio, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(context, "RETENTION", timedelta(0))
+    dead = training(portfolio, str(uuid.uuid4()))
+    (found,) = stopped(portfolio, keep="credit-other")
+    assert found.name == dead
+
+
 def drawn(platform: Settings, portfolio: str, run: str, answered: list[str] | None) -> Batch:
     """A batch of two applicants that a run has drawn, with the answers of the transform job."""
     name = uuid.uuid4().hex[:16]
@@ -219,6 +230,19 @@ def test_what_may_be_alive_is_not_settled_by_another_release(platform, prefect_c
     with pytest.raises(ReleaseError, match=run):
         settle(portfolio)
     assert s3.list_keys(intent)
+
+
+def test_a_release_of_a_run_that_prefect_has_deleted_is_claimed_once_no_run_can_be_so_old(
+    platform, prefect_client, portfolio, monkeypatch
+):
+    assert prefect_client
+    monkeypatch.setattr(context, "RETENTION", timedelta(0))
+    left = {"service": "s", "bundle_uri": "s3://b/m/", "champion": None, "previous_revision": None}
+    intent = {"portfolio": portfolio, **left, "flow_run": str(uuid.uuid4())}
+    s3.write_json(platform.uri("releases", f"{portfolio}.json"), intent)
+    claimed = record.claim(portfolio)
+    assert claimed is not None
+    assert claimed.bundle_uri == "s3://b/m/"
 
 
 def test_of_two_that_begin_at_once_one_does(platform, portfolio):

@@ -329,6 +329,11 @@ class Documents:
         found = self._cluster.documents.get(uri)
         return (json.loads(found), found) if found else None
 
+    def written(self, uri: str) -> float:
+        """Return when a document was written; runs are dead or alive here, whenever that was."""
+        self._cluster.alive()
+        return self._cluster.clock.time()
+
     def create_json(self, uri: str, document: Any) -> bool:
         """Write a document unless there is one."""
         self._cluster.alive()
@@ -485,7 +490,7 @@ def world(cluster: Cluster, behaviours: Mapping[str, Behaviour]) -> Iterator[Wor
             patch.setattr(module, "time", cluster.clock)
         patch.setattr(record, "s3", documents)
         patch.setattr(context, "current", lambda: found.run)
-        patch.setattr(context, "is_over", lambda run: run not in found.live)
+        patch.setattr(context, "is_over", lambda run, seen: run not in found.live)
         for module in (rollout, undo, shadow, smoke):
             patch.setattr(module, "get_run_logger", lambda: logger)
         told = dict.fromkeys(("ModelReleased", "ReleaseRolledBack"), lambda **_: None)
