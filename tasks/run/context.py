@@ -7,8 +7,8 @@ from prefect import get_client, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 
-# Prefect Cloud deletes runs after 7 days at the earliest (https://docs.prefect.io/v3/concepts/rate-limits), and no run
-# lives half as long: a run that is unknown after this time has been deleted.
+# Prefect Cloud keeps a run for at least this long after its end (https://docs.prefect.io/v3/concepts/rate-limits). No
+# run of ours lives so long, so one that is unknown after this time has ended, here or on another server.
 RETENTION = timedelta(days=7)
 
 
