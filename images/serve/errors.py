@@ -10,7 +10,7 @@ class RequestError(Exception):
     """A request that cannot be answered.
 
     Attributes:
-        status: HTTP status of the answer, 4xx.
+        status: HTTP status of the answer, 4xx or 503.
         where: location of the fault (`index`, `column`, `value`, …), for the answer's body.
     """
 
@@ -47,6 +47,18 @@ class NotServedError(RequestError):
     """The route exists in the protocol but is closed here."""
 
     status = 404
+
+
+class BusyError(RequestError):
+    """The server has no room now; the same request may succeed later."""
+
+    status = 503
+
+
+class SlowError(RequestError):
+    """The body stopped arriving."""
+
+    status = 408
 
 
 class ApplicantError(RequestError):

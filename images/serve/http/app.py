@@ -6,6 +6,7 @@ import os
 import re
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
@@ -15,8 +16,17 @@ import orjson
 
 from credit_model.errors import InputError
 from images.serve.engine import Engine
-from images.serve.errors import ApplicantError, NotServedError, RequestError, TooLargeError, UnsupportedTypeError
+from images.serve.errors import (
+    ApplicantError,
+    BusyError,
+    NotServedError,
+    RequestError,
+    SlowError,
+    TooLargeError,
+    UnsupportedTypeError,
+)
 from images.serve.http import openapi
+from images.serve.http.turns import PATIENCE, Turns, tables_at_a_time
 from images.serve.protocols import invocations, v1, v2
 from images.serve.settings import MAX_TABLE, NAME, Settings
 
@@ -49,11 +59,12 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A handler, the largest body it accepts in bytes, and its name in metrics."""
+    """A handler, the largest body it accepts in bytes, its name in metrics, and the turns it waits for, if any."""
 
     handle: Callable[[Headers, bytes], Awaitable[Answer]]
     limit: int
     name: str
+    turns: Turns | None = None
 
 
 class Front:
@@ -94,7 +105,7 @@ class Front:
             ("GET", f"{model}/versions/{version}"): metadata,
             ("GET", "/ping"): Route(self._ping, 0, "ping"),
             ("GET", "/execution-parameters"): Route(self._execution_parameters, 0, "execution-parameters"),
-            ("POST", "/invocations"): Route(self._invocations, MAX_TABLE, "invocations"),
+            ("POST", "/invocations"): Route(self._invocations, MAX_TABLE, "invocations", Turns(tables_at_a_time())),
             ("GET", "/openapi.json"): Route(self._document, 0, "openapi"),
         }
         # Known paths go to the application behind, if only for its 405.
@@ -106,12 +117,18 @@ class Front:
         if route is None:
             await self._app(scope, receive, self._closing(send) if self.closing else send)
             return
+        async with AsyncExitStack() as turn:  # kept until the answer is sent
+            await self._respond(route, scope, receive, send, turn)
+
+    async def _respond(self, route: Route, scope: Scope, receive: Receive, send: Send, turn: AsyncExitStack) -> None:
         began = perf_counter()
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id")
         request_id = given if given and SAFE_ID.fullmatch(given) else b"%s-%x" % (self._prefix, next(self._numbers))
         try:
-            body = await _read(receive, headers, route.limit)
+            if route.turns is not None:
+                await turn.enter_async_context(route.turns.one())
+            body = await read_body(receive, headers, route.limit, patience=PATIENCE if route.turns else None)
             if body is None:
                 return
             answer = await route.handle(headers, body)
@@ -122,6 +139,8 @@ class Front:
             start.append((BINARY_HEADER, b"%d" % answer.json_length))
         if self.closing:
             start.append((b"connection", b"close"))
+        if answer.status == BusyError.status:
+            start.append((b"retry-after", b"5"))
         start.append((b"x-request-id", request_id))
         await send({"type": "http.response.start", "status": answer.status, "headers": start})
         await send({"type": "http.response.body", "body": answer.body})
@@ -210,11 +229,12 @@ class Front:
         return closing
 
 
-async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
+async def read_body(receive: Receive, headers: Headers, limit: int, *, patience: float | None) -> bytes | None:
     """Return the whole body, None if the client has disconnected.
 
     Raises:
         TooLargeError: it is longer than `limit` bytes.
+        SlowError: none of it arrived for `patience` seconds.
         UnsupportedTypeError: it is compressed.
     """
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -224,7 +244,7 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
     parts: list[bytes] = []
     size, more = 0, True
     while more:
-        message = await receive()
+        message = await _next(receive, patience)
         if message["type"] == "http.disconnect":
             return None
         parts.append(message.get("body", b""))
@@ -233,6 +253,15 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> bytes | None:
             raise TooLargeError(f"the body is larger than {limit} bytes; send less at a time")
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _next(receive: Receive, patience: float | None) -> Message:
+    if patience is None:
+        return await receive()
+    try:
+        return await asyncio.wait_for(receive(), patience)
+    except TimeoutError:
+        raise SlowError(f"no part of the body arrived for {patience:g} seconds; send the table again") from None
 
 
 def _split(body: bytes, length: bytes) -> tuple[bytes, bytes]:

@@ -5,12 +5,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import BoundedSemaphore
 
 import pyarrow as pa
 
 from credit_model.errors import BundleError
-from credit_model.parallel import cores
 from credit_model.scoring.blocks import BlockScorer
 from credit_model.scoring.scorer import SCORES_SCHEMA, Scorer
 from images.serve.errors import NotAcceptableError, RequestError, UnsupportedTypeError
@@ -26,8 +24,6 @@ _READERS: dict[str, Callable[[bytes, BlockScorer, str | None], ScoreStream]] = {
 }
 # Defaults for a batch transform: one request at a time keeps all cores busy.
 EXECUTION_PARAMETERS = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
-# Each request uses all cores for tables of some hundred megabytes; more at once would only take more memory.
-_WORKING = BoundedSemaphore(cores())
 SCORED_AT = pa.field("scored_at", pa.timestamp("us", tz="UTC"))
 
 
@@ -73,7 +69,7 @@ class TableResponse:
 
 
 def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> TableResponse:
-    """Score a whole object block by block on all cores; at most as many objects as cores at a time, others wait.
+    """Score a whole object block by block on all cores, keeping only the object and the answer.
 
     Args:
         body: The object. A CSV without a header line holds the features in the contract's order, optionally after the
@@ -96,24 +92,30 @@ def answer(body: bytes, scorer: Scorer, *, content_type: str, accept: str) -> Ta
     header = given.choice("header", "present", "absent")
     heading = wanted.choice("header", "present", "absent")
     reasons = wanted.choice("reasons", "true", "false") == "true"
-    unknown: Counter[str] = Counter()
-    with _WORKING:
-        found = _READERS[given.name](body, BlockScorer(scorer, reasons=reasons), header)
-        try:
-            scores = pa.concat_tables([_empty(reasons=reasons), *_noted(found, unknown)])
-        except BundleError as error:
-            raise RequestError(f"reasons cannot be given: {error}") from error
-        moment = pa.repeat(pa.scalar(datetime.now(UTC), SCORED_AT.type), scores.num_rows)
-        headed = (heading or ("present" if found.header else "absent")) == "present"
-        written = table_writers.WRITERS[wanted.name](scores.append_column(SCORED_AT, moment), headed)
-    return TableResponse(written, wanted.name, scores.num_rows, unknown)
+    found = _READERS[given.name](body, BlockScorer(scorer, reasons=reasons), header)
+    headed = (heading or ("present" if found.header else "absent")) == "present"
+    counted = _Counts()
+    try:
+        blocks = counted.noted(found, datetime.now(UTC))
+        written = table_writers.WRITERS[wanted.name](_schema(reasons=reasons), blocks, headed)
+    except BundleError as error:
+        raise RequestError(f"reasons cannot be given: {error}") from error
+    return TableResponse(written, wanted.name, counted.rows, counted.unknown)
 
 
-def _noted(found: ScoreStream, unknown: Counter[str]) -> Iterator[pa.Table]:
-    """Yield the scores of each block, adding up unknown levels."""
-    for part in found.parts:
-        unknown.update(part.unknown)
-        yield part.scores
+class _Counts:
+    """What is counted while a table is scored."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.unknown: Counter[str] = Counter()
+
+    def noted(self, found: ScoreStream, moment: datetime) -> Iterator[pa.Table]:
+        """Yield the scores of each block with the moment, counting its rows and unknown levels."""
+        for part in found.parts:
+            self.rows += part.num_rows
+            self.unknown.update(part.unknown)
+            yield part.scores.append_column(SCORED_AT, pa.repeat(pa.scalar(moment, SCORED_AT.type), part.num_rows))
 
 
 def media_type(header: str) -> MediaType:
@@ -183,6 +185,6 @@ def _quality(kind: MediaType) -> float:
     return quality
 
 
-def _empty(*, reasons: bool) -> pa.Table:
-    table = SCORES_SCHEMA.empty_table()
-    return table.append_column("reasons", pa.array([], pa.list_(pa.string()))) if reasons else table
+def _schema(*, reasons: bool) -> pa.Schema:
+    schema = SCORES_SCHEMA.append(pa.field("reasons", pa.list_(pa.string()))) if reasons else SCORES_SCHEMA
+    return schema.append(SCORED_AT)

@@ -2,10 +2,7 @@
 
 import asyncio
 import io
-import threading
-import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -271,30 +268,6 @@ def test_another_charset_is_refused_by_name(scorer, table, kind, charset):
     with pytest.raises(UnsupportedTypeError, match="charset") as caught:
         answer(WRITE[kind](table.slice(0, 3)), scorer, f"{kind}; charset={charset}")
     assert (caught.value.status, repr(charset) in str(caught.value)) == (415, True)
-
-
-def test_no_more_bodies_than_cores_are_worked_on_and_none_is_refused(scorer, table, monkeypatch):
-    lock, working, most = threading.Lock(), 0, 0
-    real = invocations._READERS[PARQUET]
-
-    def watched(body, blocks, header):
-        nonlocal working, most
-        with lock:
-            working += 1
-            most = max(most, working)
-        time.sleep(0.05)
-        try:
-            return real(body, blocks, header)
-        finally:
-            with lock:
-                working -= 1
-
-    monkeypatch.setitem(invocations._READERS, PARQUET, watched)
-    body = as_parquet(table)
-    with ThreadPoolExecutor(4 * cores()) as pool:
-        found = list(pool.map(lambda _: answer(body, scorer, PARQUET).rows, range(4 * cores())))
-    assert found == [table.num_rows] * 4 * cores()
-    assert most == cores()
 
 
 def test_a_body_that_is_refused_makes_room_for_the_next(scorer, table):
