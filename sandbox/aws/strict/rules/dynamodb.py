@@ -1,7 +1,7 @@
 """Rules of DynamoDB: names, keys and expressions. Those of single values are in `values`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
@@ -56,6 +56,16 @@ def _one_write(call: Call) -> str | None:
         if any(len(write) != 1 for write in writes):
             return "Supplied WriteRequest must contain exactly one of PutRequest and DeleteRequest"
     return None
+
+
+def _introduced(check: Callable[[Call], str | None], beginning: str = "") -> Callable[[Call], str | None]:
+    """Return a check whose messages with that beginning are introduced, as they are where one item is written."""
+
+    def checked(call: Call) -> str | None:
+        found, writes = check(call), call.name in ("PutItem", "UpdateItem", "DeleteItem")
+        return f"1 validation error detected: {found}" if found and writes and found.startswith(beginning) else found
+
+    return checked
 
 
 def _expressions(call: Call) -> str | None:
@@ -125,8 +135,10 @@ def _keys(call: Call) -> Iterator[tuple[str | None, dict[str, Any]]]:
 def _key(call: Call) -> str | None:
     for table, key in _keys(call):
         schema = _schema(call, table)
-        if schema and len(key) != len(schema):
+        if len(key) < len(schema):
             return "The number of conditions on the keys is invalid"
+        if schema and len(key) > len(schema):
+            return "The provided key element does not match the schema"
         for name, kind in schema.items():
             if name not in key or kind not in key[name]:
                 return "The provided key element does not match the schema"
@@ -196,8 +208,8 @@ RULES = (
     Rule(f"{_ANY} {_ITEM}", "developerguide/HowItWorks.NamingRulesDataTypes", _table_name),
     Rule("TransactWriteItems", "API TransactWriteItem", _one_action),
     Rule("BatchWriteItem", "API WriteRequest", _one_write),
-    Rule(f"PutItem Query Scan {_ITEM} {_TRANSACT} {_BATCH}", _TYPES, values.broken),
-    Rule(f"PutItem Query Scan {_ITEM} {_TRANSACT}", "moto's test_dynamodb_exceptions", _expressions),
+    Rule(f"PutItem Query Scan {_ITEM} {_TRANSACT} {_BATCH}", _TYPES, _introduced(values.broken, _INVALID)),
+    Rule(f"PutItem Query Scan {_ITEM} {_TRANSACT}", "moto's test_dynamodb_exceptions", _introduced(_expressions)),
     Rule(f"{_ITEM} {_TRANSACT} {_BATCH}", "API GetItem.Key: all attributes of the primary key", _key),
     Rule("TransactWriteItems BatchWriteItem PutItem", "moto's test_dynamodb", _put_key),
     Rule("Query", "moto's test_dynamodb_exceptions", _conditions),
