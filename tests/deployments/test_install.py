@@ -23,7 +23,7 @@ OUTPUTS = {
     "AutoscalerRoleArn": "arn:aws:iam::123456789012:role/credit-autoscaler",
     "EksCluster": "credit-dev",
     "EndpointDomain": "credit.internal",
-    "PlatformReplicas": "2",
+    "GatewayReplicas": "2",
     "ZoneId": "Z0123",
 }
 # Programs in place of the real ones write down how they are called. Calls that match FAILING fail FAILURES times.
@@ -182,7 +182,7 @@ def test_platform_parts_have_the_stages_replicas_and_can_be_drained(installation
     assert "autoscaling.minReplicas=2" in text
     assert 'horizontalpodautoscaler activator --namespace knative-serving --type merge --patch {"spec": {"minR' in text
     assert text.count('"minAvailable": null, "maxUnavailable": 1') == 2
-    _, _, alone = installation.run("dev", outputs=OUTPUTS | {"PlatformReplicas": "1"})
+    _, _, alone = installation.run("dev", outputs=OUTPUTS | {"GatewayReplicas": "1"})
     assert any("global.defaultPodDisruptionBudget.enabled=false" in call for call in alone)
 
 
@@ -204,6 +204,14 @@ def test_the_gateway_speaks_https_with_a_certificate_of_the_stages_domain(instal
 def test_it_meets_only_the_cluster_of_its_stage(installation):
     _, _, calls = installation.run("dev")
     assert calls[1].startswith("aws eks update-kubeconfig --name credit-dev --kubeconfig /")
+
+
+@pytest.mark.integration
+def test_who_may_not_administer_the_cluster_hears_what_to_do_before_anything_is_installed(installation):
+    code, errors, calls = installation.run("dev", failing="auth can-i", failures=1)
+    assert code == 1
+    assert "set AdminRoleArn to your role and AdminCidrs to your address" in errors
+    assert releases(calls) == {}
 
 
 @pytest.mark.integration

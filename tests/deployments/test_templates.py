@@ -19,6 +19,7 @@ from images.serve.prediction_log import SCHEMA
 from tasks.naming import dashed
 from tasks.sagemaker.registry import group_name
 from tasks.settings import Settings
+from tests.deployments.policies import evaluator
 
 ROOT = Path(__file__).parents[2]
 FILES = {stack: templates.FOLDER / f"{stack}.yaml" for stack in templates.STACKS}
@@ -152,6 +153,40 @@ def test_cluster_role_and_nodes_are_the_ones_that_releases_ask_for():
     access = resources("orchestration")["FlowAccess"]["Properties"]["KubernetesGroups"]
     rbac = (ROOT / "deployments" / "kserve" / "rbac.yaml").read_text()
     assert [name for name in access if f"name: {name}" not in rbac] == []
+
+
+def cluster(**values):
+    """Return the cluster's properties and the conditions that hold, for a stage's values."""
+    template = templates.load("serving")
+    given = {name: rules.get("Default", f"<{name}>") for name, rules in template["Parameters"].items()} | values
+    here = evaluator(template, given)
+    shown = {name: one for name, one in template["Resources"]["Cluster"]["Properties"].items() if name != "RoleArn"}
+    return here.evaluate({**shown, "Conditions": {name: {"Fn::If": [name, 1, 0]} for name in template["Conditions"]}})
+
+
+def test_nobody_outside_the_network_reaches_the_clusters_api_unless_a_stage_names_networks():
+    assert cluster()["ResourcesVpcConfig"]["EndpointPublicAccess"] is False
+    opened = cluster(AdminCidrs=["192.0.2.7/32"])["ResourcesVpcConfig"]
+    assert (opened["EndpointPublicAccess"], opened["PublicAccessCidrs"]) == (True, ["192.0.2.7/32"])
+
+
+@pytest.mark.parametrize(("networks", "taken"), [("0.0.0.0/0", False), ("10.0.0.0/8", False), ("192.0.2.7/32", True)])
+def test_the_clusters_api_is_never_open_to_the_world(networks, taken):
+    pattern = templates.parameters("serving")["AdminCidrs"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, networks)) is taken
+
+
+def test_people_administer_the_cluster_through_the_role_that_the_stage_names_alone():
+    assert cluster()["AccessConfig"]["BootstrapClusterCreatorAdminPermissions"] is False
+    assert cluster()["Conditions"]["Administered"] == 0
+    assert cluster(AdminRoleArn="arn:aws:iam::123456789012:role/admin")["Conditions"]["Administered"] == 1
+
+
+def test_autoscalers_have_the_cpu_they_read_and_the_role_they_act_under():
+    serving, install = resources("serving"), (ROOT / "deployments" / "kserve" / "install").read_text()
+    assert "metrics-server" in {one["Properties"].get("AddonName") for one in serving.values()}
+    account = re.search(r"system:serviceaccount:kube-system:([a-z-]+)", str(serving["AutoscalerRole"]))[1]
+    assert f"rbac.serviceAccount.name={account}" in install
 
 
 def test_stages_differ_in_every_value_that_they_state():
