@@ -1,4 +1,4 @@
-"""The workflow and the buildspec: they are what GitHub and CodeBuild take, and ship a commit in the right order."""
+"""The workflow and the buildspecs: they are what GitHub and CodeBuild take, and ship a commit in the right order."""
 
 import os
 import re
@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deployments import templates
+
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "test.yml"
 BUILDSPEC = ROOT / "deployments" / "buildspec.yml"
+TESTSPEC = ROOT / "deployments" / "buildspec-test.yml"
 SCHEMA = Path(__file__).with_name("buildspec.schema.json")
-PHASES = ("install", "pre_build", "build")
+PHASES = [(spec, phase) for spec in (BUILDSPEC, TESTSPEC) for phase in ("install", "build")]
 COMMIT = "c0ffee" * 6 + "c0ff"
 # Programs in the place of the real ones write down how they are called, and answer what the script needs to go on.
 PROGRAM = r"""#!/bin/bash
@@ -38,12 +41,16 @@ def checked(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
-def phases() -> dict[str, dict]:
-    return yaml.safe_load(BUILDSPEC.read_text())["phases"]
+def phases(spec: Path = BUILDSPEC) -> dict[str, dict]:
+    return yaml.safe_load(spec.read_text())["phases"]
 
 
-def commands(phase: str) -> list[str]:
-    return phases()[phase]["commands"]
+def commands(phase: str, spec: Path = BUILDSPEC) -> list[str]:
+    return phases(spec)[phase]["commands"]
+
+
+def pipeline() -> dict[str, dict]:
+    return {name: one["Properties"] for name, one in templates.load("pipeline")["Resources"].items()}
 
 
 @pytest.mark.parametrize("schema", ["vendor.github-workflows", "custom.github-workflows-require-timeout"])
@@ -65,8 +72,9 @@ def test_the_workflow_may_only_read_and_runs_pinned_actions_on_both_pythons():
     assert "secrets." not in WORKFLOW.read_text()
 
 
-def test_the_buildspec_is_one():
-    done = checked("--schemafile", SCHEMA, BUILDSPEC)
+@pytest.mark.parametrize("spec", [BUILDSPEC, TESTSPEC], ids=lambda spec: spec.stem)
+def test_the_buildspec_is_one(spec):
+    done = checked("--schemafile", SCHEMA, spec)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -86,18 +94,58 @@ def test_the_buildspecs_schema_refuses(tmp_path, broken):
     assert checked("--schemafile", SCHEMA, path).returncode == 1
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_every_command_is_bash_and_a_failure_ends_the_build(phase):
-    assert phases()[phase]["on-failure"] == "ABORT"
-    for command in commands(phase):
+@pytest.mark.parametrize(("spec", "phase"), PHASES)
+def test_every_command_is_bash_and_a_failure_ends_the_build(spec, phase):
+    assert phases(spec)[phase]["on-failure"] == "ABORT"
+    for command in commands(phase, spec):
         done = subprocess.run(["bash", "-n"], input=command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
 def test_the_tests_do_not_see_the_stage():
-    (test,) = [command for command in commands("pre_build") if "make test" in command]
-    hidden = set(re.findall(r"-u (\w+)", test))
-    assert hidden >= {"PREFECT_API_URL", "PREFECT_API_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"}
+    (test,) = [command for command in commands("build", TESTSPEC) if "make test" in command]
+    assert "-u AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" in test
+    project = pipeline()["Test"]
+    assert "EnvironmentVariables" not in project["Environment"]
+    assert "VpcConfig" not in project
+
+
+def test_what_runs_untested_code_may_read_the_commit_and_write_its_log_and_nothing_else():
+    role = pipeline()["TestRole"]
+    assert "ManagedPolicyArns" not in role
+    statements = [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+    listed = [one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for one in statements]
+    actions = {action for actions in listed for action in actions}
+    assert actions == {
+        "codeconnections:UseConnection",
+        "codestar-connections:UseConnection",
+        "kms:Decrypt",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+    }
+    assert all(one["Resource"] != "*" for one in statements)
+
+
+def test_nothing_is_shipped_before_it_has_passed():
+    named = [one["Fn::If"][1]["Name"] if "Fn::If" in one else one["Name"] for one in pipeline()["Pipeline"]["Stages"]]
+    assert named == ["Commit", "Test", "Approval", "Ship"]
+    assert not any("make test" in command for phase in ("install", "build") for command in commands(phase))
+
+
+def test_what_ships_is_in_the_private_subnets_and_reaches_the_cluster_there():
+    found = pipeline()
+    assert found["Build"]["VpcConfig"]["Subnets"] == {"Ref": "Subnets"}
+    assert found["ClusterFromBuild"]["GroupId"] == {"Ref": "ClusterSecurityGroup"}
+    assert not found["BuildGroup"].get("SecurityGroupIngress")
+
+
+def test_commits_that_touch_only_docs_build_nothing():
+    (trigger,) = pipeline()["Pipeline"]["Triggers"]
+    (push,) = trigger["GitConfiguration"]["Push"]
+    assert push["FilePaths"] == {"Excludes": ["docs/**", "*.md"]}
+    assert push["Branches"] == {"Includes": [{"Ref": "Branch"}]}
 
 
 class Build:
@@ -188,6 +236,6 @@ def test_nothing_goes_on_after_a_failure(build, broken, never):
     assert not [line for line in calls if line.startswith(never)]
 
 
-def test_the_buildspec_stands_where_the_pipeline_looks():
-    pipeline = (ROOT / "deployments" / "aws" / "pipeline.yaml").read_text()
-    assert f"BuildSpec: {BUILDSPEC.relative_to(ROOT)}" in pipeline
+def test_the_buildspecs_stand_where_the_pipeline_looks():
+    found = {name: ROOT / pipeline()[name]["Source"]["BuildSpec"] for name in ("Build", "Test")}
+    assert found == {"Build": BUILDSPEC, "Test": TESTSPEC}

@@ -29,10 +29,14 @@ ROLE_PATTERN = re.compile(r"[a-z0-9-]+:[A-Za-z]+")
 KEPT = {
     # The statement that lets IAM decide: AWS's own default policy of a key.
     ("GenericResourceWildcardPolicyRule", "DataKey"),
-    # The build makes the stage's roles; who may push, and in prod an approval, limits it (docs/decisions/0015).
-    ("PrivilegeEscalationRule", "BuildRole"),
-    # SageMaker knows no resource for its lists.
+    # SageMaker knows no resource for its lists, and Auto Scaling none for describing.
     ("WildcardResourceRule", "FlowRole"),
+    ("WildcardResourceRule", "AutoscalerRole"),
+    # The boundary is what a pipeline may do at most, whatever a stage will consist of (docs/decisions/0028).
+    ("GenericResourceWildcardPolicyRule", "Boundary"),
+    ("IAMRoleWildcardActionOnPolicyRule", "Boundary"),
+    ("PrivilegeEscalationRule", "Boundary"),
+    ("WildcardResourceRule", "Boundary"),
 }
 # pycfmodel tries every type for every property of what it has no model of, which for clusters takes minutes.
 UNSCANNED = "AWS::EKS::Cluster"
@@ -70,7 +74,7 @@ def test_cfripper_finds_nothing_but_what_is_explained(stack):
     )
     logging.disable(logging.NOTSET)
     findings = {(one.rule, name): one.reason for one in found.failures for name in one.resource_ids}
-    assert [reason for finding, reason in findings.items() if finding not in KEPT] == []
+    assert {finding: reason for finding, reason in findings.items() if finding not in KEPT} == {}
 
 
 @pytest.mark.parametrize("stack", templates.STACKS)
@@ -105,6 +109,54 @@ def test_no_role_is_granted_every_action_of_a_service(stack):
             for statement in policy["PolicyDocument"]["Statement"]:
                 actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
                 assert all(ROLE_PATTERN.fullmatch(action) for action in actions), (name, actions)
+
+
+ROLES = [(stack, name) for stack in templates.STACKS for name, one in resources(stack).items() if "Role" in one["Type"]]
+
+
+@pytest.mark.parametrize(("stack", "role"), ROLES)
+def test_every_role_has_the_stages_boundary(stack, role):
+    assert resources(stack)[role]["Properties"]["PermissionsBoundary"] == {"Ref": "Boundary"}
+
+
+def boundary(sid):
+    statements = resources("data")["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
+    return next(one for one in statements if one["Sid"] == sid)
+
+
+# Actions on IAM that know the condition key iam:PermissionsBoundary:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html.
+BOUNDED = {
+    "iam:AttachRolePolicy",
+    "iam:CreateRole",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+}
+
+
+def test_under_the_boundary_roles_are_made_only_with_it():
+    within = boundary("RolesUnderThisBoundary")
+    assert within["Condition"]["StringEquals"].keys() == {"iam:PermissionsBoundary"}
+    assert set(within["Action"]) <= BOUNDED
+    free = {
+        action
+        for one in resources("data")["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
+        if one["Effect"] == "Allow" and "Condition" not in one
+        for action in ([one["Action"]] if isinstance(one.get("Action"), str) else one.get("Action", []))
+    }
+    assert not free & BOUNDED
+    assert "iam:*" in boundary("AllButIdentities")["NotAction"]
+    assert not {action for action in free if "Policy" in action and "AssumeRolePolicy" not in action}
+
+
+def test_the_pipeline_cannot_give_itself_more():
+    own = {one["Properties"]["RoleName"] for one in resources("pipeline").values() if "Role" in one["Type"]}
+    denied = boundary("ThePipelineStaysAsItIs")
+    assert {str(one["Fn::Sub"]).rsplit("/", 1)[-1] for one in denied["Resource"]} == own
+    assert set(denied["Action"]) >= BOUNDED - {"iam:DeleteRolePermissionsBoundary"}
 
 
 def environment(logical):
