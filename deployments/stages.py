@@ -86,11 +86,21 @@ def check_complete(values: Mapping[str, str]) -> None:
     """Check, before the first stack is created, that no later one lacks a value.
 
     Raises:
-        StageFileError: a required parameter comes neither from the stage's file, nor another stack, nor the images.
+        StageFileError: a required parameter comes neither from the stage's file, nor another stack, nor the images, or
+            the stage is `prod` and its model servers would answer anyone.
     """
+    _check_callers(values)
     coming = templates.all_outputs() | FOUND
     for stack in templates.STACKS:
         arguments(stack, {**dict.fromkeys(coming, ""), **values})
+
+
+def _check_callers(values: Mapping[str, str]) -> None:
+    if values.get("Stage") == "prod" and not (values.get("ServeTokenName") or values.get("JWT_ISSUER")):
+        raise StageFileError(
+            "model servers of stage prod would answer anyone in the network: give ServeTokenSecret and ServeTokenName, or "
+            "JWT_ISSUER and the other JWT_ values, in the stage's file; docs/kubernetes.md, Who may call, explains both"
+        )
 
 
 def arguments(stack: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from prefect.settings import get_current_settings
 
 from credit_model.contract.contract import contract_names
 from deployments import stages, templates
+from deployments.errors import StageFileError
 from images.serve.prediction_log import SCHEMA
 from tasks.naming import dashed
 from tasks.sagemaker.registry import group_name
@@ -294,6 +295,25 @@ def test_stages_differ_in_every_value_that_they_state():
     assert {name for name in dev if dev[name] == prod[name] != ""} == set()
     for path in stages.FOLDER.glob("*.env"):
         stages.read(path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "given", "refused"),
+    [
+        ("prod", {}, True),
+        ("dev", {}, False),
+        ("prod", {"ServeTokenSecret": "arn:aws:secretsmanager:s", "ServeTokenName": "t"}, False),
+        ("prod", {"JWT_ISSUER": "https://login.example.com"}, False),
+    ],
+)
+def test_in_prod_model_servers_answer_nobody_without_a_token_or_jwt(stage, given, refused):
+    values = {name: "given" for stack in templates.STACKS for name in templates.parameters(stack)}
+    values = {**values, "ServeTokenSecret": "", "ServeTokenName": "", "Stage": stage, **given}
+    if refused:
+        with pytest.raises(StageFileError, match="would answer anyone in the network: give ServeTokenSecret"):
+            stages.check_complete(values)
+    else:
+        stages.check_complete(values)
 
 
 SERVICES = {
