@@ -98,8 +98,8 @@ def check_complete(values: Mapping[str, str]) -> None:
 def _check_callers(values: Mapping[str, str]) -> None:
     if values.get("Stage") == "prod" and not (values.get("ServeTokenName") or values.get("JWT_ISSUER")):
         raise StageFileError(
-            "model servers of stage prod would answer anyone in the network: give ServeTokenSecret and ServeTokenName, or "
-            "JWT_ISSUER and the other JWT_ values, in the stage's file; docs/kubernetes.md, Who may call, explains both"
+            "model servers of stage prod would answer anyone in the network: give ServeTokenSecret and ServeTokenName, "
+            "or JWT_ISSUER and the other JWT_ values, in its file; docs/kubernetes.md, Who may call, explains both"
         )
 
 

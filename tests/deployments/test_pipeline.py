@@ -1,15 +1,18 @@
 """The workflow and the buildspecs: they are what GitHub and CodeBuild take, and ship a commit in the right order."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 import yaml
+from moto import mock_aws
 
-from deployments import templates
+from deployments import kept_images, templates
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +33,8 @@ case "$(basename "$0") $*" in
   "aws ecr describe-images --repository-name $PRESENT "*) ;;
   "aws ecr describe-images"*) exit 254 ;;
   "docker login"*) cat > /dev/null ;;
+  "kubectl get inferenceservices"*) echo '{"items": []}' ;;
+  "python -m deployments.kept_images"*) cat > /dev/null ;;
   "python -m deployments outputs"*) printf 'Bucket=lake\nEksCluster=credit-dev\n' ;;
   "python -m deployments manifests"*) printf '%s\n' "${*: -1}" "${*: -1}/istio" ;;
 esac
@@ -179,14 +184,84 @@ class Build:
         return done.returncode, [re.sub(r"/\S*?/tmp\.\w+", "TMP", line) for line in calls.read_text().splitlines()]
 
 
+def before(calls: list[str], first: str) -> tuple[list[str], list[str]]:
+    """Return the calls before the first that begins so, and the others."""
+    cut = next(number for number, line in enumerate(calls) if line.startswith(first))
+    return calls[:cut], calls[cut:]
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
     return Build(tmp_path)
 
 
+def test_images_that_run_are_kept_before_any_is_pushed(build):
+    _, calls = build.run()
+    kept, _ = before(calls, "aws sts")
+    assert kept == [
+        "python -m deployments outputs dev",
+        "aws eks update-kubeconfig --name credit-dev --kubeconfig TMP",
+        "kubectl get inferenceservices --namespace ml --output json",
+        "python -m deployments.kept_images",
+    ]
+
+
+@pytest.fixture
+def repository(monkeypatch):
+    """A repository with three images, tagged with the commits 0 to 2; their digests."""
+    for name, value in {
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "t",
+        "AWS_SECRET_ACCESS_KEY": "t",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        ecr = boto3.client("ecr")
+        ecr.create_repository(repositoryName="credit-serve", imageTagMutability="IMMUTABLE")
+        media = "application/vnd.docker.distribution.manifest.v2+json"
+        made = []
+        for number in range(3):
+            manifest = json.dumps({"schemaVersion": 2, "mediaType": media, "config": {"digest": f"sha256:{number}"}})
+            image = ecr.put_image(repositoryName="credit-serve", imageManifest=manifest, imageTag=f"commit{number}")
+            made.append(image["image"]["imageId"]["imageDigest"])
+        yield made
+
+
+def tags() -> dict[str, set[str]]:
+    listed = boto3.client("ecr").describe_images(repositoryName="credit-serve")["imageDetails"]
+    return {image["imageDigest"]: set(image["imageTags"]) for image in listed}
+
+
+def test_an_image_has_the_tag_that_keeps_it_as_long_as_it_runs(repository):
+    first, second, third = repository
+    kept_images.keep("credit-serve", {first, second})
+    assert [len(tags()[digest]) for digest in repository] == [2, 2, 1]
+    assert any(tag.startswith(kept_images.PREFIX) for tag in tags()[first])
+    assert kept_images.keep("credit-serve", {first, second}) == []
+    kept_images.keep("credit-serve", {second, third})
+    assert tags()[first] == {"commit0"}
+    assert [len(tags()[digest]) for digest in repository] == [1, 2, 2]
+
+
+def test_an_image_that_runs_and_is_gone_is_named(repository):
+    (line,) = kept_images.keep("credit-serve", {f"sha256:{'0' * 64}"})
+    assert "runs and is gone from its repository: release again" in line
+
+
+@pytest.mark.parametrize("name", ["TrainRepository", "ServeRepository", "WorkerRepository"])
+def test_the_rules_keep_what_runs_and_the_last_ten(name):
+    policy = templates.load("training")["Resources"][name]["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"]
+    running, newest, _ = sorted(json.loads(policy)["rules"], key=lambda rule: rule["rulePriority"])
+    assert running["selection"]["tagPrefixList"] == [kept_images.PREFIX]
+    assert running["selection"]["countNumber"] > 100
+    assert (newest["selection"]["countType"], newest["selection"]["countNumber"]) == ("imageCountMoreThan", 10)
+
+
 def test_images_are_pushed_first_then_the_stage_follows(build):
     code, calls = build.run()
     assert code == 0
+    _, calls = before(calls, "aws sts")
     registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     pushes = [line for line in calls if line.startswith("docker buildx")]
     for image, push in zip(("train", "serve", "worker"), pushes, strict=True):
@@ -222,9 +297,11 @@ def test_an_image_that_is_there_is_not_built_again(build):
 @pytest.mark.parametrize(
     ("broken", "never"),
     [
+        ("kubectl get inferenceservices", "docker"),
+        ("python -m deployments.kept_images", "docker"),
         ("docker buildx", "make deploy"),
-        ("make deploy", "kubectl"),
-        ("python -m deployments manifests", "kubectl"),
+        ("make deploy", "kubectl patch"),
+        ("python -m deployments manifests", "kubectl patch"),
         ("kubectl apply", "prefect"),
         ("python -m deployments connect", "prefect"),
     ],
