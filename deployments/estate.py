@@ -27,7 +27,7 @@ class Estate:
     """
 
     def __init__(self, stage: str, values: Mapping[str, str], *, say: Say = print) -> None:
-        self._stacks = {name: Stack(stage, name) for name in templates.STACKS}
+        self._stacks = {name: Stack(stage, name, stages.tags(stage, name, values)) for name in templates.STACKS}
         self._values = {**values, "Stage": stage}
         self._say = say
 

@@ -10,6 +10,8 @@ from deployments.errors import StageFileError
 FOLDER = Path(__file__).parent / "stages"
 MANIFESTS = Path(__file__).parent / "kserve"
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=(.*)")
+# Values that every resource is tagged with.
+TAGS = {"Owner": "credit:owner", "CostCentre": "credit:cost-centre"}
 # Parameters that the driver provides itself: the stage, the images and their commit.
 FOUND = {"Stage", "TrainImage", "ServeImage", "WorkerImage", "GitCommit"}
 
@@ -66,7 +68,7 @@ def check(values: Mapping[str, str], path: Path) -> None:
     """
     given = templates.all_outputs() | FOUND
     own = {name for stack in templates.STACKS for name in templates.parameters(stack)} - given
-    known = own | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
+    known = own | TAGS.keys() | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
     for name in values:
         if name not in known:
             raise StageFileError(f"{path}: {name} is not a parameter of a stage; known are {', '.join(sorted(known))}")
@@ -93,6 +95,17 @@ def check_complete(values: Mapping[str, str]) -> None:
     coming = templates.all_outputs() | FOUND
     for stack in templates.STACKS:
         arguments(stack, {**dict.fromkeys(coming, ""), **values})
+
+
+def tags(stage: str, stack: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a stack, which CloudFormation puts on each of its resources that takes tags.
+
+    Example:
+        >>> tags("dev", "data", {"Owner": "risk"})
+        {'credit:stage': 'dev', 'credit:data-class': 'personal', 'credit:owner': 'risk'}
+    """
+    given = {tag: values[name] for name, tag in TAGS.items() if values.get(name)}
+    return {"credit:stage": stage, "credit:data-class": templates.data_class(stack), **given}
 
 
 def _check_callers(values: Mapping[str, str]) -> None:

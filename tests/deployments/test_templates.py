@@ -225,6 +225,13 @@ def test_no_table_is_deleted_by_mistake_and_all_are_under_the_stages_key():
     assert {"Name": "CREDIT_DATA_KEY", "Value": {"Ref": "DataKey"}} in told
 
 
+@pytest.mark.parametrize("stack", templates.STACKS)
+def test_a_stack_that_holds_or_handles_applicants_says_so(stack):
+    kinds = {one["Type"] for one in resources(stack).values()}
+    handles = kinds & {"AWS::DynamoDB::Table", "AWS::Glue::Database", "AWS::EKS::Cluster", "AWS::ECS::Cluster"}
+    assert templates.data_class(stack) == ("personal" if handles else "internal")
+
+
 def test_every_shipped_portfolio_has_its_online_table_and_model_group():
     found = [one["Properties"] for stack in ("data", "training") for one in resources(stack).values()]
     tables = {one["TableName"]: one["KeySchema"] for one in found if "TableName" in one}
