@@ -97,6 +97,12 @@ def test_versions_of_the_past_would_be_noticed():
     assert overdue(text, date(2026, 3, 9)) == unfit(text, "1.33") == []
 
 
+def test_kubernetes_is_the_same_wherever_it_is_named():
+    assert f"\nKUBERNETES={KUBERNETES}\n" in VERSIONS
+    kubectl = yaml.safe_load((FOLDER.parent / "buildspec.yml").read_text())["env"]["variables"]["KUBECTL_VERSION"]
+    assert kubectl.startswith(f"v{KUBERNETES}.")
+
+
 def test_kserve_is_the_clients_version():
     assert f"\nKSERVE=v{version('kserve')}\n" in VERSIONS
 
