@@ -55,8 +55,9 @@ def create_training(
             volume_size_in_gb=30,
             **_key("volume_kms_key_id"),
         ),
-        # Hosts that share a training have to reach each other.
+        # Hosts that share a training have to reach each other, and send applicants' data.
         enable_network_isolation=here.train_instance_count == 1,
+        enable_inter_container_traffic_encryption=here.train_instance_count > 1,
         environment={
             "CREDIT_SNAPSHOT_ID": snapshot.snapshot_id,
             "CREDIT_SPLIT": snapshot.split.method,

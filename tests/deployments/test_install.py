@@ -154,6 +154,7 @@ def releases(calls: list[str]) -> dict[str, str]:
 def test_charts_are_installed_in_order_from_where_they_are_published(installation):
     code, errors, calls = installation.run("dev")
     assert code == 0, errors
+    assert any("awsRegion=eu-west-1" in call for call in calls)
     assert releases(calls) == {
         "cert-manager": "cert-manager",
         "istio-base": "oci://ghcr.io/istio/release/charts/base",
@@ -234,3 +235,11 @@ def test_without_a_stage_it_says_how_it_is_called(installation):
     code, errors, calls = installation.run()
     assert (code, calls) == (2, [])
     assert "usage: " in errors
+
+
+@pytest.mark.integration
+def test_a_program_that_is_missing_is_named_before_anything_is_installed(installation):
+    (installation.folder / ".venv" / "bin" / "python").unlink()
+    code, errors, calls = installation.run("dev")
+    assert (code, calls) == (1, [])
+    assert ".venv/bin/python is missing" in errors

@@ -58,11 +58,12 @@ def test_a_training_keeps_disk_and_output_under_the_stages_key_and_has_no_networ
     assert sent["EnableNetworkIsolation"] is True
 
 
-def test_hosts_that_share_a_training_reach_each_other(asked, monkeypatch):
+def test_hosts_that_share_a_training_reach_each_other_and_nobody_listens(asked, monkeypatch):
     monkeypatch.setenv("CREDIT_TRAIN_INSTANCE_COUNT", "2")
     settings.cache_clear()
     train()
     assert asked["CreateTrainingJob"]["EnableNetworkIsolation"] is False
+    assert asked["CreateTrainingJob"]["EnableInterContainerTrafficEncryption"] is True
 
 
 def test_a_transform_keeps_disk_and_output_under_the_stages_key(asked):
