@@ -27,7 +27,7 @@ class Estate:
     """
 
     def __init__(self, stage: str, values: Mapping[str, str], *, say: Say = print) -> None:
-        self._stacks = {name: Stack(stage, name) for name in templates.STACKS}
+        self._stacks = {name: Stack(stage, name, stages.tags(stage, name, values)) for name in templates.STACKS}
         self._values = {**values, "Stage": stage}
         self._say = say
 
@@ -161,7 +161,10 @@ def _remove_group(name_or_arn: str) -> None:
 
 
 def _remove_table(name: str) -> None:
-    boto3.client("dynamodb").delete_table(TableName=name)
+    client: Any = boto3.client("dynamodb")
+    client.update_table(TableName=name, DeletionProtectionEnabled=False)
+    client.get_waiter("table_exists").wait(TableName=name)
+    client.delete_table(TableName=name)
 
 
 def _remove_database(name: str) -> None:

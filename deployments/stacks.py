@@ -47,10 +47,10 @@ class Stack:
         name: `credit-STAGE-STACK`.
     """
 
-    def __init__(self, stage: str, template: str) -> None:
+    def __init__(self, stage: str, template: str, tags: Mapping[str, str]) -> None:
         self.name = f"credit-{stage}-{template}"
         self.template = template
-        self._stage = stage
+        self._tags = tags
         self._client: Any = boto3.client("cloudformation")
 
     def status(self) -> str | None:
@@ -166,7 +166,7 @@ class Stack:
             TemplateBody=templates.text(self.template),
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in sorted(values.items())],
             Capabilities=["CAPABILITY_NAMED_IAM"],
-            Tags=[{"Key": "credit:stage", "Value": self._stage}],
+            Tags=[{"Key": name, "Value": value} for name, value in self._tags.items()],
         )
         return str(created["Id"])
 

@@ -10,6 +10,8 @@ from deployments.errors import StageFileError
 FOLDER = Path(__file__).parent / "stages"
 MANIFESTS = Path(__file__).parent / "kserve"
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=(.*)")
+# Values that every resource is tagged with.
+TAGS = {"Owner": "credit:owner", "CostCentre": "credit:cost-centre"}
 # Parameters that the driver provides itself: the stage, the images and their commit.
 FOUND = {"Stage", "TrainImage", "ServeImage", "WorkerImage", "GitCommit"}
 
@@ -66,7 +68,7 @@ def check(values: Mapping[str, str], path: Path) -> None:
     """
     given = templates.all_outputs() | FOUND
     own = {name for stack in templates.STACKS for name in templates.parameters(stack)} - given
-    known = own | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
+    known = own | TAGS.keys() | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
     for name in values:
         if name not in known:
             raise StageFileError(f"{path}: {name} is not a parameter of a stage; known are {', '.join(sorted(known))}")
@@ -86,11 +88,32 @@ def check_complete(values: Mapping[str, str]) -> None:
     """Check, before the first stack is created, that no later one lacks a value.
 
     Raises:
-        StageFileError: a required parameter comes neither from the stage's file, nor another stack, nor the images.
+        StageFileError: a required parameter comes neither from the stage's file, nor another stack, nor the images, or
+            the stage is `prod` and its model servers would answer anyone.
     """
+    _check_callers(values)
     coming = templates.all_outputs() | FOUND
     for stack in templates.STACKS:
         arguments(stack, {**dict.fromkeys(coming, ""), **values})
+
+
+def tags(stage: str, stack: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a stack, which CloudFormation puts on each of its resources that takes tags.
+
+    Example:
+        >>> tags("dev", "data", {"Owner": "risk"})
+        {'credit:stage': 'dev', 'credit:data-class': 'personal', 'credit:owner': 'risk'}
+    """
+    given = {tag: values[name] for name, tag in TAGS.items() if values.get(name)}
+    return {"credit:stage": stage, "credit:data-class": templates.data_class(stack), **given}
+
+
+def _check_callers(values: Mapping[str, str]) -> None:
+    if values.get("Stage") == "prod" and not (values.get("ServeTokenName") or values.get("JWT_ISSUER")):
+        raise StageFileError(
+            "model servers of stage prod would answer anyone in the network: give ServeTokenSecret and ServeTokenName, "
+            "or JWT_ISSUER and the other JWT_ values, in its file; docs/kubernetes.md, Who may call, explains both"
+        )
 
 
 def arguments(stack: str, values: Mapping[str, str]) -> dict[str, str]:

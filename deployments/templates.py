@@ -58,6 +58,16 @@ def parameters(stack: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def data_class(stack: str) -> str:
+    """Return what a stack's resources hold or handle: personal data, or internal data only.
+
+    Example:
+        >>> data_class("data"), data_class("network")
+        ('personal', 'internal')
+    """
+    return str(load(stack)["Metadata"]["DataClass"])
+
+
 def outputs(stack: str) -> list[str]:
     """Return the names of a stack's outputs."""
     return list(load(stack).get("Outputs", {}))

@@ -25,7 +25,7 @@ TAG = "sandbox"
 RETRAIN_OUTCOMES = 100
 # Values that AWS itself provides, and those of the stage.
 HERE = {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION, "AWS::Partition": "aws"}
-STAGE = {**HERE, "Stage": "sandbox", "BucketName": BUCKET}
+STAGE = {**HERE, "Stage": "sandbox", "BucketName": BUCKET, "ServingAuthority": ""}
 # The templates' resources that have an effect here.
 DATA = ("Bucket", "Database", "Workgroup", "OnlineCase", "OnlineUciCreditCard")
 TRAINING = ("TrainRepository", "ServeRepository", "WorkerRepository", "SageMakerRole")

@@ -21,6 +21,9 @@ class Settings(BaseSettings):
 
     bucket: str = Field(min_length=3, description="S3 bucket of landing, lake, snapshots, models and batch output")
     database: str = Field(min_length=1, description="Glue database of the lake tables")
+    data_key: str = Field(
+        "", description="ARN of the KMS key of jobs' disks and output, and of new online tables; empty: AWS's own keys"
+    )
     workgroup: str = Field("credit", description="Athena workgroup, whose result location receives query results")
     sagemaker_role: str = Field(description="ARN of the role that SageMaker jobs assume")
     train_image: str = Field(description="URI of the train image, by digest")
@@ -56,7 +59,8 @@ class Settings(BaseSettings):
     )
     ca_bundle: str = Field(
         "",
-        description="file with the PEM certificates of the authorities of the model servers' HTTPS; empty: the usual",
+        description="PEM certificates of the authorities of the model servers' HTTPS, or a file with them; empty: the "
+        "usual ones",
     )
     online_tables: str = Field(
         "",

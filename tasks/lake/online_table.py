@@ -119,6 +119,12 @@ def ensure(name: str) -> str:
     return f"{described['CreationDateTime'].timestamp():.3f}"
 
 
+def _encryption() -> dict[str, Any]:
+    """Return the stage's key as an argument of CreateTable, nothing if the stage has none."""
+    key = settings().data_key
+    return {"SSESpecification": {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}} if key else {}
+
+
 def _create(name: str) -> dict[str, Any]:
     try:
         client().create_table(
@@ -126,6 +132,8 @@ def _create(name: str) -> dict[str, Any]:
             KeySchema=[{"AttributeName": ID, "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": ID, "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
+            DeletionProtectionEnabled=True,
+            **_encryption(),
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceInUseException":  # another run created it first

@@ -149,13 +149,15 @@ class Endpoint:
 
 def _authorities() -> ssl.SSLContext | bool:
     """Return the certificate authorities to trust: those of the setting, else the usual ones."""
-    path = settings().ca_bundle
-    if not path:
+    bundle = settings().ca_bundle
+    if not bundle:
         return True
     try:
-        return ssl.create_default_context(cafile=path)
+        if bundle.startswith("-----BEGIN"):
+            return ssl.create_default_context(cadata=bundle)
+        return ssl.create_default_context(cafile=bundle)
     except (OSError, ssl.SSLError) as error:
-        raise ReleaseError(f"CREDIT_CA_BUNDLE {path} cannot be read as PEM certificates: {error}") from error
+        raise ReleaseError(f"CREDIT_CA_BUNDLE {bundle[:80]} cannot be read as PEM certificates: {error}") from error
 
 
 def version_at(url: str) -> str | None:

@@ -48,10 +48,16 @@ def create_training(
         ),
         hyper_parameters=hyperparameters,
         input_data_config=[_channel(name, snapshot.channel(name)) for name in ("train", "holdout", "contract")],
-        output_data_config=OutputDataConfig(s3_output_path=layout.training(snapshot.portfolio)),
+        output_data_config=OutputDataConfig(s3_output_path=layout.training(snapshot.portfolio), **_key("kms_key_id")),
         resource_config=ResourceConfig(
-            instance_type=here.train_instance_type, instance_count=here.train_instance_count, volume_size_in_gb=30
+            instance_type=here.train_instance_type,
+            instance_count=here.train_instance_count,
+            volume_size_in_gb=30,
+            **_key("volume_kms_key_id"),
         ),
+        # Hosts that share a training have to reach each other, and send applicants' data.
+        enable_network_isolation=here.train_instance_count == 1,
+        enable_inter_container_traffic_encryption=here.train_instance_count > 1,
         environment={
             "CREDIT_SNAPSHOT_ID": snapshot.snapshot_id,
             "CREDIT_SPLIT": snapshot.split.method,
@@ -72,9 +78,13 @@ def create_transform(
         transform_job_name=name,
         model_name=model,
         transform_input=TransformInput(data_source=source, content_type=PARQUET, split_type=size.split_type),
-        transform_output=TransformOutput(s3_output_path=output_uri, accept=PARQUET, assemble_with="None"),
+        transform_output=TransformOutput(
+            s3_output_path=output_uri, accept=PARQUET, assemble_with="None", **_key("kms_key_id")
+        ),
         transform_resources=TransformResources(
-            instance_type=settings().transform_instance_type, instance_count=size.instance_count
+            instance_type=settings().transform_instance_type,
+            instance_count=size.instance_count,
+            **_key("volume_kms_key_id"),
         ),
         max_payload_in_mb=size.max_payload_mb,
         max_concurrent_transforms=size.max_concurrent_transforms,
@@ -87,7 +97,18 @@ def create_model(name: str, archive_uri: str) -> None:
     """Create a SageMaker model from a bundle's archive and the current serve image."""
     here = settings()
     container = ContainerDefinition(image=here.serve_image, model_data_url=archive_uri)
-    Model.create(model_name=name, primary_container=container, execution_role_arn=here.sagemaker_role)
+    Model.create(
+        model_name=name,
+        primary_container=container,
+        execution_role_arn=here.sagemaker_role,
+        enable_network_isolation=True,
+    )
+
+
+def _key(name: str) -> dict[str, str]:
+    """Return the stage's key as an argument of this name, nothing if the stage has none."""
+    key = settings().data_key
+    return {name: key} if key else {}
 
 
 def _patience(checkpoint_uri: str) -> dict[str, Any]:

@@ -59,6 +59,7 @@ EXEMPT = {
             "a cancelled score stops its job as a cancelled training does, but here it is over before it hears of it",
             action="sagemaker:StopTransformJob",
         ),
+        Exempt("LendKey", "jobs' disks and new tables are under the stage's key; the sandbox has no disks and no key"),
         Exempt(
             "FindCluster",
             "the sandbox gives runs a kubeconfig, and EKS has to be asked for one (images/worker/eks.py)",
@@ -78,10 +79,12 @@ EXEMPT = {
     ],
     "ExecutionRole": [
         Exempt("LogInToEcr", "ECS pulls images; the sandbox has processes in their place"),
+        Exempt("ReadAuthority", "the authority of the endpoints' HTTPS; the sandbox's endpoints speak HTTP"),
         Exempt("PullImage", "ECS pulls images; the sandbox has processes in their place"),
         Exempt("WriteLogs", "the sandbox runs the worker as a process of its own, not as a task", resource="worker"),
     ],
     "SageMakerRole": [
+        Exempt("LendKey", "jobs' disks are under the stage's key; the sandbox has no disks"),
         Exempt("LogInToEcr", "SageMaker pulls images; the sandbox has processes in their place"),
         Exempt("PullImages", "SageMaker pulls images; the sandbox has processes in their place"),
         Exempt("WriteMetrics", "SageMaker measures its machines; the sandbox has none"),

@@ -22,6 +22,8 @@ FILLED = {
     "PrefectApiUrl": "https://prefect.example.com/api",
     "PrefectApiKeySecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:key-a1b2c3",
     "Repository": "bank/credit",
+    "Owner": "credit-risk",
+    "CostCentre": "4711",
 }
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -104,6 +106,13 @@ def test_with_images_everything_stands(account):
     assert told["CREDIT_TRAIN_SPOT"] == "true"
     rules = {one["Name"] for one in boto3.client("events").list_rules()["Rules"]}
     assert rules == {"landing", "approvals", "ecs-tasks"}
+
+
+def test_every_stack_says_whose_it_is_and_what_data_it_holds(account):
+    for stack in boto3.client("cloudformation").describe_stacks()["Stacks"]:
+        tags = {one["Key"]: one["Value"] for one in stack["Tags"]}
+        assert tags.keys() == {"credit:stage", "credit:owner", "credit:cost-centre", "credit:data-class"}
+        assert tags["credit:owner"] == "credit-risk"
 
 
 def test_a_second_deployment_changes_nothing(account):
@@ -232,8 +241,9 @@ def test_an_unknown_stage_is_refused_with_the_known_ones(tmp_path):
 
 
 def test_a_value_that_only_a_person_can_know_is_asked_for():
+    made = dict.fromkeys(templates.all_outputs(), "made")
     with pytest.raises(StageFileError, match=r"needs Repository \(GitHub repository.*a line Repository="):
-        stages.arguments("pipeline", {"Stage": "dev", "EksCluster": "c", "DataKey": "k", "AlarmEmail": "a@b"})
+        stages.arguments("pipeline", {**made, "Stage": "dev", "AlarmEmail": "a@b"})
 
 
 def test_manifests_want_the_stacks_first(tmp_path):

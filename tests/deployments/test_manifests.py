@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from deployments import templates
 from sandbox.kubernetes.apiserver.admission import inference_service as webhook
 from sandbox.kubernetes.apiserver.resources import INFERENCE_SERVICES
 from sandbox.kubernetes.apiserver.schema import schema_of
@@ -16,7 +17,7 @@ from sandbox.kubernetes.apiserver.validation import prune, validate
 from tasks.settings import Settings
 from tests.deployments.conftest import FOLDER, documents
 
-KUBERNETES = "1.33"
+KUBERNETES = templates.parameters("serving")["KubernetesVersion"]["Default"]
 FILES = [path for path in sorted(FOLDER.glob("*.yaml")) if path.stem not in ("kustomization", "knative-features")]
 OBJECTS = {f"{thing['kind']}/{thing['metadata']['name']}": thing for path in FILES for thing in documents(path)}
 # Knative refuses these pod fields without a feature flag: its `fieldmask.go` and the ConfigMap `config-features`.

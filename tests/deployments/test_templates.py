@@ -5,20 +5,26 @@ import logging
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pycfmodel
 import pytest
 from cfripper.config.config import Config
 from cfripper.rule_processor import RuleProcessor
 from cfripper.rules import DEFAULT_RULES
+from prefect.settings import get_current_settings
 
 from credit_model.contract.contract import contract_names
 from deployments import stages, templates
+from deployments.errors import StageFileError
 from images.serve.prediction_log import SCHEMA
 from tasks.naming import dashed
 from tasks.sagemaker.registry import group_name
 from tasks.settings import Settings
+from tests.deployments.policies import evaluator
 
 ROOT = Path(__file__).parents[2]
 FILES = {stack: templates.FOLDER / f"{stack}.yaml" for stack in templates.STACKS}
@@ -28,10 +34,14 @@ ROLE_PATTERN = re.compile(r"[a-z0-9-]+:[A-Za-z]+")
 KEPT = {
     # The statement that lets IAM decide: AWS's own default policy of a key.
     ("GenericResourceWildcardPolicyRule", "DataKey"),
-    # The build makes the stage's roles; who may push, and in prod an approval, limits it (docs/decisions/0015).
-    ("PrivilegeEscalationRule", "BuildRole"),
-    # SageMaker knows no resource for its lists.
+    # SageMaker knows no resource for its lists, and Auto Scaling none for describing.
     ("WildcardResourceRule", "FlowRole"),
+    ("WildcardResourceRule", "AutoscalerRole"),
+    # The boundary is what a pipeline may do at most, whatever a stage will consist of (docs/decisions/0028).
+    ("GenericResourceWildcardPolicyRule", "Boundary"),
+    ("IAMRoleWildcardActionOnPolicyRule", "Boundary"),
+    ("PrivilegeEscalationRule", "Boundary"),
+    ("WildcardResourceRule", "Boundary"),
 }
 # pycfmodel tries every type for every property of what it has no model of, which for clusters takes minutes.
 UNSCANNED = "AWS::EKS::Cluster"
@@ -69,7 +79,7 @@ def test_cfripper_finds_nothing_but_what_is_explained(stack):
     )
     logging.disable(logging.NOTSET)
     findings = {(one.rule, name): one.reason for one in found.failures for name in one.resource_ids}
-    assert [reason for finding, reason in findings.items() if finding not in KEPT] == []
+    assert {finding: reason for finding, reason in findings.items() if finding not in KEPT} == {}
 
 
 @pytest.mark.parametrize("stack", templates.STACKS)
@@ -106,6 +116,53 @@ def test_no_role_is_granted_every_action_of_a_service(stack):
                 assert all(ROLE_PATTERN.fullmatch(action) for action in actions), (name, actions)
 
 
+ROLES = [(stack, name) for stack in templates.STACKS for name, one in resources(stack).items() if "Role" in one["Type"]]
+
+
+@pytest.mark.parametrize(("stack", "role"), ROLES)
+def test_every_role_has_the_stages_boundary(stack, role):
+    assert resources(stack)[role]["Properties"]["PermissionsBoundary"] == {"Ref": "Boundary"}
+
+
+def boundary(sid):
+    statements = resources("data")["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
+    return next(one for one in statements if one["Sid"] == sid)
+
+
+# Actions on IAM that know the condition key iam:PermissionsBoundary:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html.
+BOUNDED = {
+    "iam:AttachRolePolicy",
+    "iam:CreateRole",
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DetachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+    "iam:PutRolePolicy",
+}
+
+
+def test_under_the_boundary_roles_are_made_only_with_it():
+    within = boundary("RolesUnderThisBoundary")
+    assert within["Condition"]["StringEquals"].keys() == {"iam:PermissionsBoundary"}
+    assert set(within["Action"]) <= BOUNDED
+    free = {
+        action
+        for one in resources("data")["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
+        if one["Effect"] == "Allow" and "Condition" not in one
+        for action in ([one["Action"]] if isinstance(one.get("Action"), str) else one.get("Action", []))
+    }
+    assert not free & BOUNDED
+    assert "iam:*" in boundary("AllButIdentities")["NotAction"]
+
+
+def test_the_pipeline_cannot_give_itself_more():
+    own = {one["Properties"]["RoleName"] for one in resources("pipeline").values() if "Role" in one["Type"]}
+    denied = boundary("ThePipelineStaysAsItIs")
+    assert {str(one["Fn::Sub"]).rsplit("/", 1)[-1] for one in denied["Resource"]} == own
+    assert set(denied["Action"]) >= BOUNDED - {"iam:DeleteRolePermissionsBoundary"}
+
+
 def environment(logical):
     container = resources("orchestration")[logical]["Properties"]["ContainerDefinitions"][0]
     secrets = [one["Fn::If"][1] if "Fn::If" in one else one for one in container["Secrets"]]
@@ -122,6 +179,57 @@ def test_flow_runs_are_told_every_setting_that_has_no_default_and_none_that_does
 
 def test_the_worker_knows_its_server_and_key():
     assert environment("WorkerTask") == {"PREFECT_API_URL", "PREFECT_API_KEY"}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+def test_the_workers_health_is_what_prefect_says_of_it(status, healthy):
+    worker = resources("orchestration")["WorkerTask"]["Properties"]["ContainerDefinitions"][0]
+    kind, program, *arguments = worker["HealthCheck"]["Command"]
+    assert (kind, program) == ("CMD", "python")
+    assert "--with-healthcheck" in worker["Command"]
+    port = get_current_settings().worker.webserver.port
+    with serving(status) as other:
+        code = arguments[-1].replace(f"127.0.0.1:{port}/health", f"127.0.0.1:{other}/health")
+        assert code != arguments[-1]
+        done = subprocess.run([sys.executable, *arguments[:-1], code], capture_output=True, check=False)
+    assert (done.returncode == 0) is healthy
+
+
+@contextmanager
+def serving(status):
+    """Answer GET /health with a status; the port is given."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *arguments):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def test_no_table_is_deleted_by_mistake_and_all_are_under_the_stages_key():
+    tables = [one["Properties"] for one in resources("data").values() if one["Type"] == "AWS::DynamoDB::Table"]
+    assert tables
+    for table in tables:
+        assert table["DeletionProtectionEnabled"] is True
+        assert table["SSESpecification"]["KMSMasterKeyId"] == {"Fn::GetAtt": ["DataKey", "Arn"]}
+    told = resources("orchestration")["FlowTask"]["Properties"]["ContainerDefinitions"][0]["Environment"]
+    assert {"Name": "CREDIT_DATA_KEY", "Value": {"Ref": "DataKey"}} in told
+
+
+@pytest.mark.parametrize("stack", templates.STACKS)
+def test_a_stack_that_holds_or_handles_applicants_says_so(stack):
+    kinds = {one["Type"] for one in resources(stack).values()}
+    handles = kinds & {"AWS::DynamoDB::Table", "AWS::Glue::Database", "AWS::EKS::Cluster", "AWS::ECS::Cluster"}
+    assert templates.data_class(stack) == ("personal" if handles else "internal")
 
 
 def test_every_shipped_portfolio_has_its_online_table_and_model_group():
@@ -154,12 +262,65 @@ def test_cluster_role_and_nodes_are_the_ones_that_releases_ask_for():
     assert [name for name in access if f"name: {name}" not in rbac] == []
 
 
+def cluster(**values):
+    """Return the cluster's properties and the conditions that hold, for a stage's values."""
+    template = templates.load("serving")
+    given = {name: rules.get("Default", f"<{name}>") for name, rules in template["Parameters"].items()} | values
+    here = evaluator(template, given)
+    shown = {name: one for name, one in template["Resources"]["Cluster"]["Properties"].items() if name != "RoleArn"}
+    return here.evaluate({**shown, "Conditions": {name: {"Fn::If": [name, 1, 0]} for name in template["Conditions"]}})
+
+
+def test_nobody_outside_the_network_reaches_the_clusters_api_unless_a_stage_names_networks():
+    assert cluster()["ResourcesVpcConfig"]["EndpointPublicAccess"] is False
+    opened = cluster(AdminCidrs=["192.0.2.7/32"])["ResourcesVpcConfig"]
+    assert (opened["EndpointPublicAccess"], opened["PublicAccessCidrs"]) == (True, ["192.0.2.7/32"])
+
+
+@pytest.mark.parametrize(("networks", "taken"), [("0.0.0.0/0", False), ("10.0.0.0/8", False), ("192.0.2.7/32", True)])
+def test_the_clusters_api_is_never_open_to_the_world(networks, taken):
+    pattern = templates.parameters("serving")["AdminCidrs"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, networks)) is taken
+
+
+def test_people_administer_the_cluster_through_the_role_that_the_stage_names_alone():
+    assert cluster()["AccessConfig"]["BootstrapClusterCreatorAdminPermissions"] is False
+    assert cluster()["Conditions"]["Administered"] == 0
+    assert cluster(AdminRoleArn="arn:aws:iam::123456789012:role/admin")["Conditions"]["Administered"] == 1
+
+
+def test_autoscalers_have_the_cpu_they_read_and_the_role_they_act_under():
+    serving, install = resources("serving"), (ROOT / "deployments" / "kserve" / "install").read_text()
+    assert "metrics-server" in {one["Properties"].get("AddonName") for one in serving.values()}
+    account = re.search(r"system:serviceaccount:kube-system:([a-z-]+)", str(serving["AutoscalerRole"]))[1]
+    assert f"rbac.serviceAccount.name={account}" in install
+
+
 def test_stages_differ_in_every_value_that_they_state():
     dev, prod = (stages.lines(stages.FOLDER / f"{stage}.env") for stage in ("dev", "prod"))
     assert dev.keys() == prod.keys()
     assert {name for name in dev if dev[name] == prod[name] != ""} == set()
     for path in stages.FOLDER.glob("*.env"):
         stages.read(path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "given", "refused"),
+    [
+        ("prod", {}, True),
+        ("dev", {}, False),
+        ("prod", {"ServeTokenSecret": "arn:aws:secretsmanager:s", "ServeTokenName": "t"}, False),
+        ("prod", {"JWT_ISSUER": "https://login.example.com"}, False),
+    ],
+)
+def test_in_prod_model_servers_answer_nobody_without_a_token_or_jwt(stage, given, refused):
+    values = {name: "given" for stack in templates.STACKS for name in templates.parameters(stack)}
+    values = {**values, "ServeTokenSecret": "", "ServeTokenName": "", "Stage": stage, **given}
+    if refused:
+        with pytest.raises(StageFileError, match="would answer anyone in the network: give ServeTokenSecret"):
+            stages.check_complete(values)
+    else:
+        stages.check_complete(values)
 
 
 SERVICES = {

@@ -32,6 +32,15 @@ def own_table(platform, monkeypatch):
     settings.cache_clear()
 
 
+def delete(name):
+    """Delete a table as a person would, who first lifts its protection."""
+    client = boto3.client("dynamodb")
+    with pytest.raises(client.exceptions.ClientError, match=r"(?i)deletion ?protection"):
+        client.delete_table(TableName=name)
+    client.update_table(TableName=name, DeletionProtectionEnabled=False)
+    client.delete_table(TableName=name)
+
+
 def ingest(rows, *, table="applications", later=0) -> IngestReport:
     """Ingest a file that landed so many minutes later than it did."""
     with disable_run_logger():
@@ -71,7 +80,7 @@ def test_the_row_that_arrived_last_stays_whatever_the_order_of_writing():
 def test_a_file_is_written_once_and_a_table_made_anew_is_filled_anew():
     report = ingest(uci_rows(4))
     assert [keep(report), keep(report)] == [4, 0]
-    boto3.client("dynamodb").delete_table(TableName=online_table.table_name("uci_credit_card"))
+    delete(online_table.table_name("uci_credit_card"))
     assert keep(report) == 4
     assert item("4") is not None
 

@@ -138,12 +138,14 @@ def authority(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_private_authority_is_trusted_if_the_setting_names_it(authority, monkeypatch):
+@pytest.mark.parametrize("given", ["file", "text"])
+def test_a_private_authority_is_trusted_if_the_setting_names_it(authority, monkeypatch, given):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority / "ca.pem", authority / "key.pem")
     with serving(Script(), context) as url:
         assert version_at(url) is None
-        monkeypatch.setenv("CREDIT_CA_BUNDLE", str(authority / "ca.pem"))
+        bundle = authority / "ca.pem"
+        monkeypatch.setenv("CREDIT_CA_BUNDLE", str(bundle) if given == "file" else bundle.read_text())
         settings.cache_clear()
         assert version_at(url) == "v7"
 
