@@ -18,7 +18,16 @@ def of_lock(report: Mapping[str, Any]) -> list[Finding]:
 
     Args:
         report: what `pip-audit --format json` has written.
+
+    Raises:
+        ToolError: pip-audit has not found some packages in its index; of those it knows nothing.
     """
+    skipped = [package["name"] for package in report["dependencies"] if "skip_reason" in package]
+    if skipped:
+        raise ToolError(
+            f"pip-audit could not look up {len(skipped)} packages, among them {', '.join(skipped[:3])}: it asks the "
+            "public index itself, so run it where that can be reached"
+        )
     return [
         Finding(
             id=fault["id"],

@@ -79,7 +79,6 @@ REPORT = {
             {"id": "PYSEC-2018-66", "fix_versions": [], "aliases": [], "description": "x"},
         ]},
         {"name": "jinja2", "version": "3.0.2", "vulns": []},
-        {"name": "ours", "skip_reason": "not on the index"},
     ],
     "fixes": [],
 }  # fmt: skip
@@ -94,6 +93,12 @@ def test_a_report_of_pip_audit_is_read():
     assert exceptions.judge(found, [Exempted("CVE-2019-1010083", "flask", TODAY, "a test")], TODAY) == [
         "requirements.lock: flask has PYSEC-2018-66; no fix is known"
     ]
+
+
+def test_packages_that_were_not_looked_up_do_not_pass():
+    unknown = {"name": "flask", "skip_reason": "Dependency not found on PyPI and could not be audited: flask (0.12)"}
+    with pytest.raises(ToolError, match="could not look up 1 packages, among them flask"):
+        findings.of_lock({"dependencies": [*REPORT["dependencies"], unknown], "fixes": []})
 
 
 DIGEST = "sha256:" + "0" * 64
