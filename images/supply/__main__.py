@@ -62,7 +62,7 @@ def _judged(found: list[Finding], *, of_lock: bool) -> int:
 
 
 def _audited(tools: Path) -> list[Finding]:
-    command = [tools / "pip-audit", "--requirement", LOCK, "--disable-pip", "--require-hashes"]
+    command: list[str | Path] = [tools / "pip-audit", "--requirement", LOCK, "--disable-pip", "--require-hashes"]
     done = _run([*command, "--format", "json", "--progress-spinner", "off"], codes=(0, 1))
     try:
         report: dict[str, Any] = json.loads(done)
@@ -83,12 +83,12 @@ def _installed(image: str, group: str) -> str:
     """Return what an image installs, as its Dockerfile resolves it."""
     uv = Path(sys.executable).with_name("uv")
     without = ROOT / "images" / image / "without.txt"
-    resolve = [uv, "pip", "compile", ROOT / "pyproject.toml", "--group", group, "--constraint", LOCK]
+    resolve: list[str | Path] = [uv, "pip", "compile", ROOT / "pyproject.toml", "--group", group, "--constraint", LOCK]
     return _run([*resolve, "--excludes", without, "--python-version", "3.11", "--generate-hashes", "--quiet"])
 
 
 def _write_sbom(tools: Path, requirements: str, path: Path) -> None:
-    command = [tools / "cyclonedx-py", "requirements", "--output-reproducible", "--of", "JSON"]
+    command: list[str | Path] = [tools / "cyclonedx-py", "requirements", "--output-reproducible", "--of", "JSON"]
     _run([*command, "--output-file", path, "-"], given=requirements)
     print(path)
 
