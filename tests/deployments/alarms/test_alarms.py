@@ -12,9 +12,9 @@ import pytest
 from deployments import templates
 from deployments.functions import Evaluator
 from sandbox.aws.events import patterns
-from tests.deployments.cloudwatch import metric, queried, state
+from tests.deployments.alarms.cloudwatch import metric, queried, state
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 VALUES = {
     "Stage": "dev", "EcsCluster": "credit-dev", "EksCluster": "credit-dev", "Topic": "topic", "DailyScores": "true",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PATH = ROOT / ".github" / "workflows" / "lock.yml"
 WORKFLOW = yaml.safe_load(PATH.read_text())
 

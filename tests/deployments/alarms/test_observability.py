@@ -10,7 +10,7 @@ import yaml
 
 from deployments import templates
 from deployments.functions import Evaluator
-from tests.deployments.test_alarms import ALARMS, DOCS, DOCUMENTED, FILTERS, ROOT, VALUES, anchors
+from tests.deployments.alarms.test_alarms import ALARMS, DOCS, DOCUMENTED, FILTERS, ROOT, VALUES, anchors
 
 TEMPLATE = templates.load("observability")
 RESOURCES = TEMPLATE["Resources"]
