@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fidelity fuzz-serve prove-release plan deploy destroy connect lock clean
+.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fidelity fuzz-serve prove-release plan deploy destroy connect lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -141,9 +141,22 @@ destroy: $(READY) ## take a stage down: make destroy STAGE=dev YES=1 [DATA=1]
 connect: $(READY) ## set a stage's variables and work pool in Prefect (PrefectApiUrl in the stage's file): make connect STAGE=dev
 	$(STAGE_NAMED)@$(BIN)/python -m deployments connect $(STAGE)
 
-lock: $(READY) ## write requirements.lock from pyproject.toml
-	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench --universal --generate-hashes \
-	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
+lock: $(READY) ## write requirements.lock from pyproject.toml; UPGRADE=1 takes newer versions where the project allows them
+	@$(BIN)/uv pip compile pyproject.toml --group dev --group bench --group supply --universal --generate-hashes \
+	  $(if $(UPGRADE),--upgrade) --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+# Its own environment, because the platform's holds only what the platform runs. It asks the network, so no test runs it.
+SUPPLY := .venv-supply
+.PHONY: supply
+supply: $(READY)
+	@test -x $(SUPPLY)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(SUPPLY)
+	@$(BIN)/uv pip install --quiet --python $(SUPPLY)/bin/python --group supply --constraint requirements.lock --require-hashes
+
+sbom: supply ## what the lock and each image hold, as CycloneDX, in sbom/
+	@$(BIN)/python -m images.supply sbom --tools $(SUPPLY)/bin --to sbom
+
+audit: supply ## known vulnerabilities of the lock; fails on any that images/exceptions.yaml does not explain
+	@$(BIN)/python -m images.supply audit --tools $(SUPPLY)/bin
 
 clean: ## remove the environment and the sandbox's state
-	@rm -rf $(VENV) $(BENCH) .sandbox
+	@rm -rf $(VENV) $(BENCH) $(SUPPLY) sbom .sandbox

@@ -9,7 +9,7 @@ import yaml
 
 FOLDER = Path(__file__).parent / "aws"
 # In order of creation: each uses outputs of earlier ones.
-STACKS = ("network", "data", "training", "serving", "pipeline", "orchestration")
+STACKS = ("network", "data", "training", "serving", "pipeline", "orchestration", "alarms", "observability")
 
 
 class _Loader(yaml.SafeLoader):

@@ -87,7 +87,7 @@ def test_the_first_deployment_goes_as_far_as_it_can_without_images(account):
     done = driver(account, "deploy", "dev")
     assert done.returncode == 1
     assert f"no image credit-train, credit-serve, credit-worker of commit {images.commit()[:12]}" in done.stderr
-    made = set(templates.STACKS) - {"orchestration"}
+    made = set(templates.STACKS) - {"orchestration", "alarms", "observability"}
     assert stacks() == {f"credit-dev-{name}": "CREATE_COMPLETE" for name in made}
     held = boto3.client("s3").list_buckets()["Buckets"]
     assert {one["Name"] for one in held} == {"credit-dev-123456789012", "credit-dev-123456789012-pipeline"}
@@ -105,7 +105,7 @@ def test_with_images_everything_stands(account):
     assert "credit-train@sha256:" in told["CREDIT_TRAIN_IMAGE"]
     assert told["CREDIT_TRAIN_SPOT"] == "true"
     rules = {one["Name"] for one in boto3.client("events").list_rules()["Rules"]}
-    assert rules == {"landing", "approvals", "ecs-tasks"}
+    assert rules == {"landing", "approvals", "ecs-tasks", "failed-tasks", "failed-jobs", "failed-pipeline"}
 
 
 def test_every_stack_says_whose_it_is_and_what_data_it_holds(account):

@@ -62,6 +62,56 @@ def test_the_base_is_pinned_and_only_training_starts_as_root(image):
     assert [name for name, _ in lines].count("HEALTHCHECK") == 1
 
 
+BASE = ROOT / "images" / "base"
+RENOVATE = json.loads((ROOT / "renovate.json").read_text())
+
+
+def test_builds_for_aws_take_the_same_base_from_a_registry_without_limits():
+    found = re.fullmatch(r"public\.ecr\.aws/docker/library/(python:[\w.-]+)(@sha256:[0-9a-f]{64})?\n", BASE.read_text())
+    assert found, "REGISTRY/python:TAG, and @DIGEST once the bot has run"
+    bases = {rest.split()[0] for image in IMAGES for name, rest in instructions(image) if name == "FROM"}
+    assert bases == {found[1]}
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_fixes_that_are_newer_than_the_base_are_in_the_image(image):
+    (system,) = [rest for name, rest in instructions(image) if name == "RUN" and "apt-get" in rest]
+    assert system.index("apt-get upgrade --yes") < system.index("apt-get install")
+
+
+def matched(path, text):
+    """Return what Renovate's regular expressions find in a file; they are JavaScript's."""
+    found = []
+    for manager in RENOVATE["customManagers"]:
+        if any(re.search(pattern.strip("/"), path) for pattern in manager["managerFilePatterns"]):
+            for pattern in manager["matchStrings"]:
+                found += [match.groupdict() for match in re.finditer(pattern.replace("(?<", "(?P<"), text)]
+    return found
+
+
+def test_the_bot_finds_every_place_of_the_base_and_offers_the_same_tags():
+    tag = BASE.read_text().partition("@")[0].strip().rpartition(":")[2]
+    digest = "sha256:" + "5e" * 32
+    (bare,) = matched("images/base", BASE.read_text().partition("@")[0].strip() + "\n")
+    (pinned,) = matched("images/base", f"public.ecr.aws/docker/library/python:{tag}@{digest}\n")
+    assert (bare["currentValue"], bare["currentDigest"]) == (tag, None)
+    assert (pinned["currentValue"], pinned["currentDigest"]) == (tag, digest)
+    for image in IMAGES:
+        found = matched(f"images/{image}/Dockerfile", dockerfile(image).read_text())
+        assert [one["currentValue"] for one in found] == [tag, tag]
+    (rule,) = [rule for rule in RENOVATE["packageRules"] if "allowedVersions" in rule]
+    allowed = rule["allowedVersions"].strip("/")
+    assert re.search(allowed, tag)
+    assert not re.search(allowed, "3.12.9-slim-bookworm")
+
+
+def test_the_bots_configuration_is_one():
+    program = Path(sys.executable).parent / "check-jsonschema"
+    command = [program, "--builtin-schema", "vendor.renovate", ROOT / "renovate.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("image", IMAGES)
 def test_the_entry_point_is_the_image_module(image):
     entry = json.loads(next(rest for name, rest in instructions(image) if name == "ENTRYPOINT"))

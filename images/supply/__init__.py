@@ -1,0 +1,1 @@
+"""What the lock and the images hold, and which of its known vulnerabilities may ship."""
