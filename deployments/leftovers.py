@@ -50,7 +50,7 @@ def tasks(cluster: str) -> list[str]:
     """Return the ARNs of running tasks of no service: flow runs. They hold the ECS cluster."""
     client: Any = boto3.client("ecs")
     try:
-        pages = client.get_paginator("list_tasks").paginate(cluster=cluster, PaginationConfig={"PageSize": 100})
+        pages = client.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus="RUNNING")
         listed = [page["taskArns"] for page in pages if page["taskArns"]]
     except client.exceptions.ClusterNotFoundException:
         return []

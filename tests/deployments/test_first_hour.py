@@ -117,16 +117,6 @@ def network(account) -> Stack:
     return stack
 
 
-def test_an_operation_is_not_taken_for_the_one_before_it(account, network):
-    found = network.deploy({"Stage": "dev", "InterfaceEndpoints": "true"})
-    assert found
-    assert account.cloud.stands()["credit-dev-network"] == "UPDATE_COMPLETE", "deploy has waited for its own end"
-    assert network.status() == "UPDATE_COMPLETE", "and until readers see it"
-    network.delete()
-    assert account.cloud.stands() == {}
-    assert network.status() is None
-
-
 def test_a_stack_that_was_only_proposed_is_created(account):
     client = boto3.client("cloudformation")
     given = {"StackName": "credit-dev-network", "ChangeSetName": "by-hand", "ChangeSetType": "CREATE"}
@@ -142,6 +132,19 @@ TRAINING = {
     "DataKey": "arn:aws:kms:eu-west-1:123456789012:key/k",
     "AlarmEmail": "risk@example.com",
 }
+
+
+def test_an_operation_is_not_taken_for_the_one_before_it(account):
+    training = Stack("dev", "training")
+    training.deploy(TRAINING)
+    assert training.deploy(TRAINING | {"LogDays": "60"})
+    assert account.cloud.stands() == {"credit-dev-training": "UPDATE_COMPLETE"}, "deploy has waited for its own end"
+    assert training.status() == "UPDATE_COMPLETE", "and until readers see it"
+    training.delete()
+    assert account.cloud.stands() == {}
+    assert training.status() is None
+
+
 SOMEBODYS = "/aws/sagemaker/TrainingJobs"
 
 
@@ -170,10 +173,14 @@ def test_a_log_group_that_is_not_the_stages_is_left_alone(account):
 
 def test_a_protected_stack_is_not_destroyed(account, network, capsys):
     network.protect(on=True)
+    while not network.protected():
+        pass
     assert account.run("destroy", "dev", "--yes") == 1
     assert "set TerminationProtection=false in the file of stage dev" in capsys.readouterr().err
     assert account.cloud.stands() == {"credit-dev-network": "CREATE_COMPLETE"}
     network.protect(on=False)
+    while network.protected():
+        pass
     assert account.run("destroy", "dev", "--yes") == 0
     assert account.cloud.stands() == {}
 
@@ -210,17 +217,11 @@ def test_a_load_balancer_that_holds_the_network_is_named_and_removed(account, ne
 
 
 def test_flow_runs_that_hold_the_ecs_cluster_are_named_and_stopped(account, network, capsys):
-    ecs, ec2 = boto3.client("ecs"), boto3.client("ec2")
+    ecs = boto3.client("ecs")
     ecs.create_cluster(clusterName="credit-dev")
     container = {"name": "prefect", "image": "i", "memory": 128}
-    task = {"family": "credit-flows", "requiresCompatibilities": ["FARGATE"], "networkMode": "awsvpc"}
-    ecs.register_task_definition(**task, cpu="256", memory="512", containerDefinitions=[container])
-    vpc = ec2.create_vpc(CidrBlock="10.40.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.40.1.0/24")["Subnet"]["SubnetId"]
-    place = {"awsvpcConfiguration": {"subnets": [subnet]}}
-    started = ecs.run_task(
-        cluster="credit-dev", taskDefinition="credit-flows", launchType="FARGATE", networkConfiguration=place
-    )
+    ecs.register_task_definition(family="credit-flows", cpu="256", memory="512", containerDefinitions=[container])
+    started = ecs.run_task(cluster="credit-dev", taskDefinition="credit-flows", launchType="FARGATE")
     arn = started["tasks"][0]["taskArn"]
     assert account.run("destroy", "dev") == 1
     assert f"would end first: flow run, ECS task {arn}" in capsys.readouterr().out
