@@ -9,11 +9,13 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployments import account, connect, images, manifests, promote, stages
+from deployments.checks import findings, preflight
 from deployments.errors import EstateError
 from deployments.estate import Estate
 
 VERBS = {
     "check": "check that the stage's file is complete and well-formed, without AWS",
+    "preflight": "look for what would stop a deployment; exit code 1 if anything would",
     "plan": "show what deploy would change, without changing anything",
     "deploy": "create or update every stack, in order; safe to repeat",
     "destroy": "delete the stage; without --yes only show what that means",
@@ -92,6 +94,10 @@ def _do(options: argparse.Namespace) -> int:
     return _ACTIONS[options.verb](Asked(options, values, place, Estate(options.stage, values)))
 
 
+def _preflight(asked: Asked) -> int:
+    return findings.report(preflight.findings(asked.options.stage, asked.values, asked.place))
+
+
 def _plan(asked: Asked) -> int:
     asked.estate.plan()
     if asked.values.get("Repository") and images.uncommitted(str(stages.FOLDER)):
@@ -155,6 +161,7 @@ def _drift(asked: Asked) -> int:
 
 
 _ACTIONS: dict[str, Callable[[Asked], int]] = {
+    "preflight": _preflight,
     "plan": _plan,
     "deploy": _deploy,
     "destroy": _destroy,

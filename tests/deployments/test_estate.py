@@ -207,7 +207,9 @@ def test_a_stage_file_of_another_encoding_is_refused(tmp_path):
 
 
 def test_what_is_missing_is_asked_for_before_anything_is_made(tmp_path):
-    with pytest.raises(StageFileError, match=r"Account is missing.*\n.*Region is missing.*\n.*PrefectApiUrl is missing"):
+    with pytest.raises(
+        StageFileError, match=r"Account is missing.*\n.*Region is missing.*\n.*PrefectApiUrl is missing"
+    ):
         stages.check_complete({"AlarmEmail": "a@b", "BudgetDollars": "1"})
     stages.check_complete({"AlarmEmail": "a@b", "BudgetDollars": "1", **FILLED})
 
