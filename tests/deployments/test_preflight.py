@@ -85,7 +85,7 @@ def test_a_log_group_of_somebody_elses_jobs_stops_and_one_of_a_deleted_cluster_d
     ):
         boto3.client("logs").create_log_group(logGroupName=group)
     levels = {found.said.split()[0]: found.level for found in preflight._names("dev", {})}
-    assert levels == {jobs: STOP, "/aws/eks/credit-dev/cluster": OK}
+    assert levels == {"/aws/sagemaker/TrainingJobs": STOP, "/aws/eks/credit-dev/cluster": OK}
 
 
 def test_a_role_without_a_view_of_the_bill_learns_how_to_get_it(aws):
