@@ -20,7 +20,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
-from tests.deployments.cloud_formation_templates import (
+from tests.deployments.driver.cloud_formation_templates import (
     Document,
     Record,
     RefusalError,
@@ -29,6 +29,7 @@ from tests.deployments.cloud_formation_templates import (
     physical,
     resolved,
     text,
+    xml,
 )
 
 MODEL = ServiceModel(Loader().load_service_model("cloudformation", "service-2"))
@@ -40,8 +41,7 @@ EARLY = (
     "Validation errors, use the DescribeEvents API for detailed failure information."
 )
 LAG = 3  # reads for which DescribeStacks answers with what was before
-LATE = 4  # calls after which an event is listed
-STEPS = 3  # calls that a step takes
+LATE, STEPS = 4, 3  # calls after which an event is listed, and that a step takes
 THROTTLED = 211  # each so many-th call is refused
 
 
@@ -82,7 +82,6 @@ class CloudFormation:
 
     def stop(self) -> None:
         self._server.shutdown()
-        self._server.server_close()
 
     def stands(self) -> dict[str, str]:
         """Statuses of the stacks by name, as they are."""
@@ -100,7 +99,7 @@ class CloudFormation:
             if shape:
                 problems = ParamValidator().validate(found, shape)
                 assert not problems.has_errors(), problems.generate_report()
-            return f"<{action}Response><{action}Result>{_xml(found)}</{action}Result></{action}Response>"
+            return f"<{action}Response><{action}Result>{xml(found)}</{action}Result></{action}Response>"
 
     # --- Reading ---
 
@@ -157,8 +156,8 @@ class CloudFormation:
 
     def _list_stacks(self, form):
         gone = [one for one in self._stacks.values() if one.status == "DELETE_COMPLETE" and one.stale == 0]
-        common = {"CreationTime": _now(0), "StackStatus": "DELETE_COMPLETE"}
-        return {"StackSummaries": [{"StackName": one.name, "StackId": one.id, **common} for one in gone]}
+        end = {"CreationTime": _now(0), "StackStatus": "DELETE_COMPLETE"}
+        return {"StackSummaries": [{"StackName": one.name, "StackId": one.id, **end} for one in gone]}
 
     def _current(self, name: str) -> Record | None:
         return next(
@@ -209,7 +208,7 @@ class CloudFormation:
     def _describe_change_set(self, form):
         one = self._find_set(form)
         status = self._status_of(one)
-        found = {"ChangeSetId": one.id, "StackId": one.stack.id, "StackName": one.stack.name, "Status": status}
+        found = {"ChangeSetId": one.id, "StackId": one.stack.id, "Status": status}
         if status == "FAILED":
             found |= {"StatusReason": one.failed}
         if status == "CREATE_COMPLETE":
@@ -379,14 +378,6 @@ def _lives(view: dict[str, Any]) -> bool:
 
 def _now(clock: int) -> str:
     return f"2026-11-28T{clock // 3600 % 24:02d}:{clock // 60 % 60:02d}:{clock % 60:02d}Z"
-
-
-def _xml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "".join(f"<{key}>{_xml(item)}</{key}>" for key, item in value.items())
-    if isinstance(value, list):
-        return "".join(f"<member>{_xml(item)}</member>" for item in value)
-    return escape(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 def _handler(service: CloudFormation) -> type[BaseHTTPRequestHandler]:

@@ -12,7 +12,7 @@ from deployments import __main__ as driver
 from deployments import images, leftovers, stacks, stages, templates
 from deployments.errors import StackError
 from deployments.stacks import Stack
-from tests.deployments.cloud_formation import CloudFormation
+from tests.deployments.driver.cloud_formation import CloudFormation
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("first hour")]
 

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
+from xml.sax.saxutils import escape
 
 import yaml
 from moto.cloudformation.utils import yaml_tag_constructor
@@ -87,3 +88,11 @@ def parameters(template: dict[str, Any], form: dict[str, str]) -> dict[str, str]
 
 def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def xml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"<{key}>{xml(item)}</{key}>" for key, item in value.items())
+    if isinstance(value, list):
+        return "".join(f"<member>{xml(item)}</member>" for item in value)
+    return escape(str(value).lower() if isinstance(value, bool) else str(value))
