@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fidelity fuzz-serve prove-release check-stage preflight plan deploy destroy promote drift connect lock clean
+.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fidelity fuzz-serve prove-release check-stage preflight plan deploy destroy promote verify drift connect lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -152,6 +152,9 @@ destroy: $(READY) ## take a stage down: make destroy STAGE=dev YES=1 [DATA=1]
 
 promote: $(READY) ## copy the images that a stage runs to another, by digest: make promote FROM=dev STAGE=prod [FROM_PROFILE=dev]
 	$(STAGE_NAMED)@$(BIN)/python -m deployments promote $(STAGE) --from $(FROM) --from-profile $(or $(FROM_PROFILE),$(FROM))
+
+verify: $(READY) ## whether a deployed stage works: worker, network, events, endpoints, roles: make verify STAGE=dev
+	$(STAGE_NAMED)@$(BIN)/python -m deployments verify $(STAGE)
 
 drift: $(READY) ## what somebody has changed past CloudFormation: make drift STAGE=dev
 	$(STAGE_NAMED)@$(BIN)/python -m deployments drift $(STAGE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployments import account, connect, images, manifests, promote, stages
-from deployments.checks import findings, preflight
+from deployments.checks import findings, preflight, verify
 from deployments.errors import EstateError
 from deployments.estate import Estate
 
@@ -24,6 +24,7 @@ VERBS = {
     "connect": "set Prefect's variables and work pool",
     "images": "build the images of this commit and push those that are not there yet",
     "promote": "copy the images that another stage runs into this stage's registry, by digest",
+    "verify": "check that a deployed stage works; exit code 1 if anything does not",
     "drift": "show what somebody has changed past CloudFormation; exit code 1 if anything",
 }
 
@@ -151,6 +152,10 @@ def _promote(asked: Asked) -> int:
     return 0
 
 
+def _verify(asked: Asked) -> int:
+    return findings.report(verify.findings(asked.options.stage, asked.values, asked.estate.outputs()))
+
+
 def _drift(asked: Asked) -> int:
     found = asked.estate.drift()
     for stack, lines in found.items():
@@ -170,6 +175,7 @@ _ACTIONS: dict[str, Callable[[Asked], int]] = {
     "connect": _connect,
     "images": _images,
     "promote": _promote,
+    "verify": _verify,
     "drift": _drift,
 }
 

@@ -42,6 +42,7 @@ EARLY = (
 )
 LAG = 3  # reads for which DescribeStacks answers with what was before
 LATE, STEPS = 4, 3  # calls after which an event is listed, and that a step takes
+GONE = "DELETE_COMPLETE"
 THROTTLED = 211  # each so many-th call is refused
 
 
@@ -106,7 +107,9 @@ class CloudFormation:
     def _describe_stacks(self, form):
         named = form.get("StackName")
         known = [one for one in self._stacks.values() if named in (None, one.id) or self._lives_as(one, named)]
-        views = [view for one in known if (view := self._view(one)) and (named == one.id or _lives(view))]
+        views = [
+            view for one in known if (view := self._view(one)) and (named == one.id or view["StackStatus"] != GONE)
+        ]
         if named and not views:
             raise RefusalError("ValidationError", f"Stack with id {named} does not exist")
         return {"Stacks": views}
@@ -135,8 +138,7 @@ class CloudFormation:
 
     def _describe_stack_events(self, form):
         one = self._stacks.get(form["StackName"]) or self._current(form["StackName"])
-        if one is None:
-            raise RefusalError("ValidationError", f"Stack [{form['StackName']}] does not exist")
+        assert one is not None, form
         listed = [event for due, event in one.events if due <= len(self.calls)]
         return {"StackEvents": listed[::-1]}
 
@@ -370,10 +372,6 @@ class CloudFormation:
             **({"ClientRequestToken": token} if token else {}),
         }
         one.events.append((len(self.calls) + LATE, event))
-
-
-def _lives(view: dict[str, Any]) -> bool:
-    return view["StackStatus"] != "DELETE_COMPLETE"
 
 
 def _now(clock: int) -> str:
