@@ -115,6 +115,10 @@ def test_the_endpoints_names_lead_to_the_gateway(aws):
     assert found["gateway, port 443"] == STOP, "nobody stands behind it"
 
 
+def test_route_53_writes_a_star_as_an_escape():
+    assert verify._plain("\\052.ml.credit.internal.") == "*.ml.credit.internal."
+
+
 def test_flows_may_do_what_a_release_needs_and_no_more(monkeypatch):
     def kubectl(command, **_):
         assert command[-2:] == ["--as=verify", "--as-group=credit-flows"]
