@@ -1,4 +1,4 @@
-"""plan, deploy and destroy of a stage, against CloudFormation on loopback."""
+"""plan, deploy and destroy of a stage, against moto; driver/test_first_hour.py is about time and order."""
 
 import json
 import os
