@@ -151,7 +151,7 @@ destroy: $(READY) ## take a stage down: make destroy STAGE=dev YES=1 [DATA=1]
 	$(STAGE_NAMED)@$(BIN)/python -m deployments destroy $(STAGE) $(if $(YES),--yes) $(if $(DATA),--with-data)
 
 promote: $(READY) ## copy the images that a stage runs to another, by digest: make promote FROM=dev STAGE=prod [FROM_PROFILE=dev]
-	$(STAGE_NAMED)@$(BIN)/python -m deployments promote $(STAGE) --from $(FROM) --from-profile $(or $(FROM_PROFILE),$(FROM))
+	$(STAGE_NAMED)$(if $(FROM),,$(error say whose images: make promote FROM=dev STAGE=prod))@$(BIN)/python -m deployments promote $(STAGE) --from $(FROM) --from-profile $(or $(FROM_PROFILE),$(FROM))
 
 verify: $(READY) ## whether a deployed stage works: worker, network, events, endpoints, roles: make verify STAGE=dev
 	$(STAGE_NAMED)@$(BIN)/python -m deployments verify $(STAGE)

@@ -146,7 +146,11 @@ def _tools() -> Iterator[Finding]:
             yield Finding(NOTE, name, "is not installed; steps of docs/aws.md need it")
             continue
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        yield _kubectl(done.stdout) if name == "kubectl" else Finding(OK, name, done.stdout.strip().splitlines()[0])
+        said = (done.stdout or done.stderr).strip() or "does not say its version"
+        if done.returncode:
+            yield Finding(NOTE, name, f"does not run: {said.splitlines()[-1]}")
+        else:
+            yield _kubectl(said) if name == "kubectl" else Finding(OK, name, said.splitlines()[0])
 
 
 def _kubectl(said: str) -> Finding:

@@ -1,5 +1,6 @@
 """What `make preflight` finds: quotas by the names of Service Quotas, names in use, rights, secrets, tools."""
 
+import subprocess
 import urllib.error
 import urllib.request
 from email.message import Message
@@ -136,6 +137,18 @@ def test_kubectl_may_differ_by_one_minor_version():
     for theirs, level in ((minor, OK), (minor + 1, OK), (minor - 2, NOTE)):
         said = f'{{"clientVersion": {{"gitVersion": "v1.{theirs}.0"}}}}'
         assert preflight._kubectl(said).level == level
+
+
+def test_a_tool_that_writes_its_version_elsewhere_or_does_not_run_is_no_obstacle(monkeypatch):
+    answers = {"aws": (0, "", "aws-cli/1.42"), "helm": (1, "", "panic: x"), "git": (0, "git version 2", "")}
+    monkeypatch.setattr(preflight.shutil, "which", lambda name: name if name in answers else None)
+    monkeypatch.setattr(
+        preflight.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, *answers[command[0]])
+    )
+    found = {one.what: (one.level, one.said) for one in preflight._tools()}
+    assert found["aws"] == (OK, "aws-cli/1.42")
+    assert found["helm"] == (NOTE, "does not run: panic: x")
+    assert found["kubectl"][0] == found["image builder"][0] == NOTE
 
 
 def test_a_secret_that_is_missing_or_being_deleted_stops(aws):
