@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fidelity fuzz-serve prove-release plan deploy destroy connect lock sbom audit clean
+.PHONY: help setup images demo check test lint bench-batch bench-gate bench-images bench-imports soak-kills soak-landing soak-releases soak-sigterm bench-monitor bench-quality bench-serve bench-steady bench-train fidelity fuzz-serve prove-release check-stage preflight plan deploy destroy promote verify drift connect lock sbom audit clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,12 +41,18 @@ openmp:
 
 # Docker's builder reads images/NAME/Dockerfile.dockerignore by itself.
 BUILDER ?= $(shell for name in docker buildah; do command -v $$name >/dev/null && exec echo $$name; done)
-images: ## build the three images with Docker, or as root with buildah: make images [BUILDER=buildah]
+images: $(if $(STAGE),push-images,build-images) ## build the three images, and push them to a stage: make images [STAGE=dev] [BUILDER=buildah]
+
+.PHONY: build-images push-images
+build-images:
 	@test -n "$(BUILDER)" || { echo "no builder: install Docker or buildah (Debian: apt-get install buildah podman)"; exit 1; }
 	@for name in train serve worker; do \
 	  echo "building credit-$$name with $(BUILDER)" && $(BUILDER) build --file images/$$name/Dockerfile \
 	    $$(test $(notdir $(BUILDER)) = docker || echo --format docker --ignorefile images/$$name/Dockerfile.dockerignore) \
 	    --tag localhost/credit-$$name:latest . || exit 1; done
+
+push-images: $(READY)
+	@$(BIN)/python -m deployments images $(STAGE) --builder "$(BUILDER)"
 
 # CONTAINERS=1 starts the images that `make images` has built, in place of their processes.
 RUNNER ?= $(shell for name in podman docker; do command -v $$name >/dev/null && exec echo $$name; done)
@@ -129,6 +135,12 @@ fuzz-serve: $(READY) ## 20,000 broken requests to the server; none may be answer
 
 STAGE_NAMED = $(if $(STAGE),,$(error say which stage: make $@ STAGE=dev))
 
+check-stage: $(READY) ## whether a stage's file is complete, without AWS: make check-stage STAGE=dev
+	$(STAGE_NAMED)@$(BIN)/python -m deployments check $(STAGE)
+
+preflight: $(READY) ## what would stop a deploy: rights, quotas, secrets, tools: make preflight STAGE=dev
+	$(STAGE_NAMED)@$(BIN)/python -m deployments preflight $(STAGE)
+
 plan: $(READY) ## what deploy would change on AWS, changing nothing: make plan STAGE=dev
 	$(STAGE_NAMED)@$(BIN)/python -m deployments plan $(STAGE)
 
@@ -137,6 +149,15 @@ deploy: $(READY) ## make or update a stage on AWS, in order; safe to repeat: mak
 
 destroy: $(READY) ## take a stage down: make destroy STAGE=dev YES=1 [DATA=1]
 	$(STAGE_NAMED)@$(BIN)/python -m deployments destroy $(STAGE) $(if $(YES),--yes) $(if $(DATA),--with-data)
+
+promote: $(READY) ## copy the images that a stage runs to another, by digest: make promote FROM=dev STAGE=prod [FROM_PROFILE=dev]
+	$(STAGE_NAMED)$(if $(FROM),,$(error say whose images: make promote FROM=dev STAGE=prod))@$(BIN)/python -m deployments promote $(STAGE) --from $(FROM) --from-profile $(or $(FROM_PROFILE),$(FROM))
+
+verify: $(READY) ## whether a deployed stage works: worker, network, events, endpoints, roles: make verify STAGE=dev
+	$(STAGE_NAMED)@$(BIN)/python -m deployments verify $(STAGE)
+
+drift: $(READY) ## what somebody has changed past CloudFormation: make drift STAGE=dev
+	$(STAGE_NAMED)@$(BIN)/python -m deployments drift $(STAGE)
 
 connect: $(READY) ## set a stage's variables and work pool in Prefect (PrefectApiUrl in the stage's file): make connect STAGE=dev
 	$(STAGE_NAMED)@$(BIN)/python -m deployments connect $(STAGE)

@@ -9,6 +9,10 @@ class StageFileError(EstateError):
     """A stage's file does not match the templates."""
 
 
+class AccountError(EstateError):
+    """The credentials or the region belong to another stage."""
+
+
 class StackError(EstateError):
     """CloudFormation has refused or rolled back a change."""
 

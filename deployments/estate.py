@@ -6,8 +6,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from deployments import images, stages, templates
-from deployments.errors import MissingImageError
+from deployments import images, leftovers, secrets, stages, templates
+from deployments.errors import EstateError, MissingImageError
 from deployments.stacks import Stack
 
 # Stacks with what cannot be restored: lake, model registry, images. Both cost next to nothing when idle.
@@ -29,6 +29,7 @@ class Estate:
     def __init__(self, stage: str, values: Mapping[str, str], *, say: Say = print) -> None:
         self._stacks = {name: Stack(stage, name, stages.tags(stage, name, values)) for name in templates.STACKS}
         self._values = {**values, "Stage": stage}
+        self._stage = stage
         self._say = say
 
     def outputs(self) -> dict[str, str]:
@@ -36,9 +37,14 @@ class Estate:
         return {name: value for stack in self._stacks.values() for name, value in stack.outputs().items()}
 
     def plan(self) -> None:
-        """Print what `deploy` would change."""
+        """Print what `deploy` would change.
+
+        Raises:
+            EstateError: a value is missing or not well-formed.
+        """
+        stages.check_complete(self._values)
         values = self._known()
-        for name, stack in self._stacks.items():
+        for name, stack in self._wanted():
             lacking = sorted(self._not_yet(name) - values.keys())
             if lacking:
                 kinds = [resource["Type"] for resource in templates.load(name)["Resources"].values()]
@@ -56,18 +62,28 @@ class Estate:
             EstateError: a value is missing, or CloudFormation refuses.
         """
         stages.check_complete(self._values)
+        key = self._key_version()
         _create_ecs_role()
-        for name, stack in self._stacks.items():
-            values = {**self._values, **self.outputs()}
+        for name, stack in self._wanted():
+            values = {**self._values, **self.outputs(), **key}
             if name == "orchestration":
                 values |= self._images()
             self._say(f"{stack.name} …")
+            self._clear(name, stack)
             self._report(stack, stack.deploy(stages.arguments(name, values)))
+            stack.protect(on=self._values.get("TerminationProtection") == "true")
 
     def destroy(self, *, with_data: bool) -> None:
-        """Delete everything in reverse order; data, registry and images only on request."""
+        """Delete everything in reverse order; data, registry and images only on request.
+
+        Raises:
+            EstateError: a stack is protected, or a resource is still in use.
+        """
+        self._check_unprotected(with_data=with_data)
+        network = self._stacks["network"].outputs().get("Vpc")
         for name in reversed(self.doomed(with_data=with_data)):
             stack = self._stacks[name]
+            self._free(name, network)
             held = _held(stack)  # also if an interrupted destroy has deleted the stack but not these
             self._say(f"{stack.name} …")
             if name == "serving" and (zone := stack.outputs().get("ZoneId")):
@@ -83,12 +99,59 @@ class Estate:
         """Return the stacks that `destroy` deletes, in the order of their creation."""
         return [name for name in self._stacks if with_data or name not in KEPT]
 
+    def holders(self) -> list[str]:
+        """Return what runs or is in use and would hold a stack; `destroy` ends it."""
+        network = self._stacks["network"].outputs().get("Vpc")
+        balancers = leftovers.load_balancers(network) if network else {}
+        return [
+            *(f"flow run, ECS task {task}" for task in leftovers.tasks(self._cluster())),
+            *(f"load balancer {name}" for name in balancers.values()),
+        ]
+
+    def drift(self) -> dict[str, list[str]]:
+        """Return what somebody has changed past CloudFormation, by the name of the stack."""
+        existing = [stack for stack in self._stacks.values() if stack.exists()]
+        return {stack.name: stack.drift() for stack in existing}
+
+    def _wanted(self) -> list[tuple[str, Stack]]:
+        return [(name, self._stacks[name]) for name in stages.wanted(self._values)]
+
+    def _cluster(self) -> str:
+        return f"credit-{self._stage}"
+
+    def _clear(self, name: str, stack: Stack) -> None:
+        """Remove what AWS has left under the names of a stack that does not exist."""
+        if not stack.exists():
+            for group in leftovers.remove_log_groups(self._stage, name):
+                self._say(f"  log group {group}: left behind by a deleted cluster, removed")
+
+    def _free(self, name: str, network: str | None) -> None:
+        """End what holds a stack. Load balancers come after the cluster, which would make them again."""
+        if name == "orchestration":
+            for task in leftovers.stop_tasks(self._cluster()):
+                self._say(f"  flow run, ECS task {task}: stopped")
+        if name == "network" and network:
+            for one in leftovers.remove_load_balancers(network):
+                self._say(f"  {one}: removed")
+
+    def _check_unprotected(self, *, with_data: bool) -> None:
+        held = [self._stacks[name].name for name in self.doomed(with_data=with_data) if self._stacks[name].protected()]
+        if held:
+            raise EstateError(
+                f"{', '.join(held)} are protected: set TerminationProtection=false in the file of stage {self._stage}, "
+                "run make deploy, and destroy then"
+            )
+
+    def _key_version(self) -> dict[str, str]:
+        """Return the current version of Prefect's key, whose change brings a rotated key to those who hold it."""
+        return {"PrefectApiKeyVersion": secrets.current_version(self._values["PrefectApiKeySecret"])}
+
     def _images(self) -> dict[str, str]:
         tag = images.commit()
         return {**images.find(tag), "GitCommit": tag}
 
     def _known(self) -> dict[str, str]:
-        values = {**self._values, **self.outputs()}
+        values = {**self._values, **self.outputs(), **self._key_version()}
         try:
             return {**values, **self._images()}
         except MissingImageError:
@@ -119,7 +182,10 @@ def _empty_zone(zone: str) -> None:
     """Delete records that CloudFormation does not manage: a zone with records cannot be deleted."""
     client: Any = boto3.client("route53")
     pages = client.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone)
-    records = [one for page in pages for one in page["ResourceRecordSets"] if one["Type"] not in ("NS", "SOA")]
+    try:
+        records = [one for page in pages for one in page["ResourceRecordSets"] if one["Type"] not in ("NS", "SOA")]
+    except client.exceptions.NoSuchHostedZone:  # an earlier destroy was interrupted
+        return
     if records:
         changes = [{"Action": "DELETE", "ResourceRecordSet": one} for one in records]
         client.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})

@@ -1,23 +1,31 @@
-"""One CloudFormation stack: plans change sets, executes them, deletes the stack."""
+"""One CloudFormation stack: plans change sets, executes them, deletes the stack, detects drift."""
 
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import ClientError, WaiterError
 
 from deployments import templates
 from deployments.errors import StackError
 
 POLL_SECONDS = 5.0
+LONGEST_WAIT_SECONDS = 10_800.0
+# How long DescribeStacks may lag behind the events of a stack.
+LAG_SECONDS = 120.0
+# CloudFormation limits the rate of calls of an account, and a person may watch the same stacks in the console.
+PATIENT = Config(retries={"mode": "standard", "max_attempts": 10})
 NOTHING = ("didn't contain changes", "No updates are to be performed")
 # Created by a change set that was never executed.
 PROPOSED = "REVIEW_IN_PROGRESS"
 # Cannot be changed; must be deleted before it can be created again.
-BROKEN = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
-SETTLED = ("_COMPLETE", "_FAILED", PROPOSED)  # CloudFormation says `…_IN_PROGRESS` until then
+BROKEN = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED")
+ENDED = ("_COMPLETE", "_FAILED")  # CloudFormation says `…_IN_PROGRESS` until then
+DRIFTED = ("MODIFIED", "DELETED")
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,8 @@ class Stack:
         self.name = f"credit-{stage}-{template}"
         self.template = template
         self._tags = tags
-        self._client: Any = boto3.client("cloudformation")
+        self._id = ""  # of the stack that the last change set belongs to; DescribeStacks may not know it yet
+        self._client: Any = boto3.client("cloudformation", config=PATIENT)
 
     def status(self) -> str | None:
         """Return the stack's status, None if it does not exist."""
@@ -60,12 +69,17 @@ class Stack:
 
     def exists(self) -> bool:
         """Return whether it was created successfully and not only begun."""
-        return self.status() not in (None, PROPOSED, "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+        return self.status() not in (None, PROPOSED, "CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 
     def outputs(self) -> dict[str, str]:
         """Return its outputs by name, none if it does not exist."""
         found = (self._describe() or {}).get("Outputs", [])
         return {output["OutputKey"]: output["OutputValue"] for output in found}
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters that it runs with by name, none if it does not exist."""
+        found = (self._describe() or {}).get("Parameters", [])
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in found}
 
     def plan(self, values: Mapping[str, str]) -> list[Change]:
         """Return what deploying would change, without changing anything.
@@ -76,14 +90,16 @@ class Stack:
         if (status := self._settle()) in BROKEN:
             raise StackError(f"stack {self.name} is {status}: deploy will delete the remains and create it again")
         fresh = not self.exists()
-        change_set = self._propose(values)
-        if change_set is None:
-            return []
-        changes = self._changes(change_set)
-        self._client.delete_change_set(ChangeSetName=change_set)
-        if fresh:
-            self._client.delete_stack(StackName=self.name)
-        return changes
+        try:
+            change_set = self._propose(values)
+            if change_set is None:
+                return []
+            changes = self._changes(change_set)
+            self._client.delete_change_set(ChangeSetName=change_set)
+            return changes
+        finally:
+            if fresh and self._id:
+                self._delete(self._id)
 
     def deploy(self, values: Mapping[str, str]) -> list[Change]:
         """Create or update it; return what has changed, nothing if it was up to date.
@@ -91,31 +107,71 @@ class Stack:
         Raises:
             StackError: CloudFormation has rolled back the change; the message has its reasons.
         """
-        if self._settle() in (*BROKEN, PROPOSED):
+        if self._settle() in BROKEN:
             self.delete()
         change_set = self._propose(values)
         if change_set is None:
             return []
-        changes, since = self._changes(change_set), self._newest_event()
-        self._client.execute_change_set(ChangeSetName=change_set)
-        status = self._settle()
+        changes, token, stack = self._changes(change_set), _token(), self._id
+        self._client.execute_change_set(ChangeSetName=change_set, ClientRequestToken=token)
+        status = self._outcome(stack, token)
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            raise StackError(f"stack {self.name} is {status}:\n{self._reasons(since)}")
+            raise StackError(f"stack {self.name} is {status}:\n{self._reasons(stack, token)}")
+        self._catch_up(status)
         return changes
 
     def delete(self) -> None:
         """Delete it; resources that its template retains stay.
 
         Raises:
-            StackError: a resource is still in use.
+            StackError: a resource is still in use, or the stack is protected.
         """
-        if self._settle() is None:
-            return
-        since = self._newest_event()
-        self._client.delete_stack(StackName=self.name)
-        status = self._settle()
-        if status not in (None, "DELETE_COMPLETE"):
-            raise StackError(f"stack {self.name} is {status}:\n{self._reasons(since)}")
+        if self._settle() is not None and (found := self._describe()):
+            self._delete(str(found["StackId"]))
+
+    def _delete(self, stack: str) -> None:
+        token = _token()
+        self._client.delete_stack(StackName=stack, ClientRequestToken=token)
+        status = self._outcome(stack, token)
+        if status != "DELETE_COMPLETE":
+            raise StackError(f"stack {self.name} is {status}:\n{self._reasons(stack, token)}")
+        self._catch_up(None)
+
+    def protect(self, *, on: bool) -> None:
+        """Switch termination protection on or off."""
+        if bool((self._describe() or {}).get("EnableTerminationProtection")) != on:
+            self._client.update_termination_protection(StackName=self.name, EnableTerminationProtection=on)
+
+    def protected(self) -> bool:
+        """Return whether CloudFormation refuses to delete it."""
+        return bool((self._describe() or {}).get("EnableTerminationProtection"))
+
+    def drift(self) -> list[str]:
+        """Return the resources that somebody has changed or deleted past CloudFormation, a line each.
+
+        Raises:
+            StackError: CloudFormation could not compare them.
+        """
+        started = self._client.detect_stack_drift(StackName=self.name)["StackDriftDetectionId"]
+        while True:
+            found = self._client.describe_stack_drift_detection_status(StackDriftDetectionId=started)
+            if found["DetectionStatus"] != "DETECTION_IN_PROGRESS":
+                break
+            time.sleep(POLL_SECONDS)
+        if found["DetectionStatus"] != "DETECTION_COMPLETE":
+            raise StackError(f"drift of stack {self.name} is not known: {found.get('DetectionStatusReason')}")
+        return [_drifted(one) for one in self._drifts()]
+
+    def _drifts(self) -> Iterator[dict[str, Any]]:
+        more: dict[str, str] = {}
+        while True:
+            page = self._client.describe_stack_resource_drifts(
+                StackName=self.name, StackResourceDriftStatusFilters=list(DRIFTED), **more
+            )
+            yield from page["StackResourceDrifts"]
+            if not page.get("NextToken"):
+                return
+            more = {"NextToken": page["NextToken"]}
 
     def resources(self) -> dict[str, str]:
         """Return the physical ids of its resources by logical id; for a deleted stack, the last ones."""
@@ -132,9 +188,9 @@ class Stack:
         gone = [one for page in pages for one in page["StackSummaries"] if one["StackName"] == self.name]
         return max(gone, key=lambda one: one["CreationTime"])["StackId"] if gone else None
 
-    def _describe(self) -> dict[str, Any] | None:
+    def _describe(self, stack: str | None = None) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self._client.describe_stacks(StackName=self.name)["Stacks"][0]
+            found: dict[str, Any] = self._client.describe_stacks(StackName=stack or self.name)["Stacks"][0]
         except ClientError as error:
             if "does not exist" in error.response["Error"]["Message"]:
                 return None
@@ -149,14 +205,35 @@ class Stack:
             if _means_no_change(error.response["Error"]["Message"]):
                 return None
             raise
-        while (found := self._client.describe_change_set(ChangeSetName=change_set))["Status"].endswith("_IN_PROGRESS"):
-            time.sleep(POLL_SECONDS)
-        if found["Status"] == "FAILED":
-            self._client.delete_change_set(ChangeSetName=change_set)
-            if _means_no_change(found["StatusReason"]):
-                return None
-            raise StackError(f"stack {self.name} cannot be changed: {found['StatusReason']}")
+        waiter = self._client.get_waiter("change_set_create_complete")
+        often = {"Delay": POLL_SECONDS, "MaxAttempts": int(LONGEST_WAIT_SECONDS / max(POLL_SECONDS, 1))}
+        try:
+            waiter.wait(ChangeSetName=change_set, WaiterConfig=often)
+        except WaiterError as error:
+            self._discard(change_set, error)
+            return None
         return change_set
+
+    def _discard(self, change_set: str, error: WaiterError) -> None:
+        """Delete a change set that has failed, and raise unless that is because there is nothing to change."""
+        reason = str(error.last_response.get("StatusReason") or error)
+        details = "" if _means_no_change(reason) else self._validation(change_set)
+        self._client.delete_change_set(ChangeSetName=change_set)
+        if not _means_no_change(reason):
+            raise StackError(f"stack {self.name} cannot be changed: {reason}{details}")
+
+    def _validation(self, change_set: str) -> str:
+        """Return what CloudFormation's validation before the deployment has found; only DescribeEvents says it."""
+        try:
+            found = self._client.describe_events(ChangeSetName=change_set, Filters={"FailedEvents": True})
+        except ClientError:  # without the permission, the reason of the change set has to do
+            return ""
+        lines = [
+            f"\n  {event.get('LogicalResourceId')}: {event['ValidationStatusReason']}"
+            for event in found["OperationEvents"]
+            if event.get("ValidationStatusReason")
+        ]
+        return "".join(lines)
 
     def _create_change_set(self, values: Mapping[str, str]) -> str:
         created = self._client.create_change_set(
@@ -168,6 +245,7 @@ class Stack:
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Tags=[{"Key": name, "Value": value} for name, value in self._tags.items()],
         )
+        self._id = str(created["StackId"])
         return str(created["Id"])
 
     def _changes(self, change_set: str) -> list[Change]:
@@ -179,26 +257,69 @@ class Stack:
         ]
 
     def _settle(self) -> str | None:
-        """Wait until CloudFormation has finished or rolled back; return the stack's status."""
-        while (status := self.status()) is not None and not status.endswith(SETTLED):
+        """Wait until an operation that somebody else has begun has ended; return the stack's status."""
+        while (status := self.status()) is not None and not status.endswith((*ENDED, PROPOSED)):
             time.sleep(POLL_SECONDS)
+        if status == "UPDATE_ROLLBACK_FAILED":
+            raise StackError(
+                f"stack {self.name} is {status}: remove what its events complain of, run aws cloudformation "
+                f"continue-update-rollback --stack-name {self.name}, and run this command again"
+            )
         return status
 
-    def _newest_event(self) -> str:
-        events = self._client.describe_stack_events(StackName=self.name)["StackEvents"]
-        return str(events[0]["EventId"]) if events else ""
+    def _outcome(self, stack: str, token: str) -> str:
+        """Wait for the end of the operation with this token; return the stack's status then.
 
-    def _reasons(self, since: str) -> str:
-        """Return the reasons for failures since an event, oldest first."""
-        lines: list[str] = []
-        for event in self._client.describe_stack_events(StackName=self.name)["StackEvents"]:
-            if event["EventId"] == since:
-                break
-            if event["ResourceStatus"].endswith("_FAILED"):
-                lines.append(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}")
+        Its own events say so. DescribeStacks, and so botocore's waiters of stacks, may still answer with the end of
+        the operation before.
+
+        Raises:
+            StackError: it has not ended within hours.
+        """
+        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+        while time.monotonic() < deadline:
+            for event in self._client.describe_stack_events(StackName=stack)["StackEvents"]:
+                if _ends(event, stack, token):
+                    return str(event["ResourceStatus"])
+            if (self._describe(stack) or {}).get("StackStatus") == "DELETE_COMPLETE":
+                return "DELETE_COMPLETE"  # a stack without resources may leave no event
+            time.sleep(POLL_SECONDS)
+        raise StackError(f"stack {self.name} has not ended in {LONGEST_WAIT_SECONDS / 3600:.0f} hours: see its events")
+
+    def _catch_up(self, status: str | None) -> None:
+        """Wait until DescribeStacks has learnt of an end that the events have told, as later stacks need outputs."""
+        deadline = time.monotonic() + LAG_SECONDS
+        while self.status() != status and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+    def _reasons(self, stack: str, token: str) -> str:
+        """Return the reasons for the failures of an operation, oldest first."""
+        pages = self._client.get_paginator("describe_stack_events").paginate(StackName=stack)
+        lines = [
+            f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}"
+            for page in pages
+            for event in page["StackEvents"]
+            if event.get("ClientRequestToken") == token and event["ResourceStatus"].endswith("_FAILED")
+        ]
         return "\n".join(reversed(lines)) or "  CloudFormation gives no reason; see the stack's events"
+
+
+def _token() -> str:
+    """Return a token for one operation; CloudFormation writes it into each of the operation's events."""
+    return f"credit-{uuid.uuid4()}"
+
+
+def _ends(event: Mapping[str, Any], stack: str, token: str) -> bool:
+    mine = event.get("ClientRequestToken") == token and event.get("PhysicalResourceId") == stack
+    return mine and event["ResourceStatus"].endswith(ENDED)
 
 
 def _means_no_change(reason: str) -> bool:
     """Return whether a reason means that there is nothing to change."""
     return any(words in reason for words in NOTHING)
+
+
+def _drifted(found: Mapping[str, Any]) -> str:
+    paths = ", ".join(one["PropertyPath"] for one in found.get("PropertyDifferences", []))
+    change = f"changed at {paths}" if paths else str(found["StackResourceDriftStatus"]).lower()
+    return f"{found['LogicalResourceId']} ({found['ResourceType']}): {change}"

@@ -1,8 +1,9 @@
 """Reads and checks the values of a stage, from `deployments/stages/STAGE.env`, for each stack."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from deployments import templates
 from deployments.errors import StageFileError
@@ -12,8 +13,16 @@ MANIFESTS = Path(__file__).parent / "kserve"
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=(.*)")
 # Values that every resource is tagged with.
 TAGS = {"Owner": "credit:owner", "CostCentre": "credit:cost-centre"}
-# Parameters that the driver provides itself: the stage, the images and their commit.
-FOUND = {"Stage", "TrainImage", "ServeImage", "WorkerImage", "GitCommit"}
+# Parameters that the driver provides itself: the stage, the images and their commit, the version of Prefect's key.
+FOUND = {"Stage", "TrainImage", "ServeImage", "WorkerImage", "GitCommit", "PrefectApiKeyVersion"}
+# Values for the driver, with what is well-formed.
+OWN = {
+    "Account": r"\d{12}",
+    "Region": r"[a-z]{2}(-[a-z]+)+-\d",
+    "TerminationProtection": "true|false",
+}
+# Stacks that a stage may go without, by the value that asks for them.
+OPTIONAL = {"pipeline": "Repository"}
 
 
 def read(path: Path) -> dict[str, str]:
@@ -68,7 +77,7 @@ def check(values: Mapping[str, str], path: Path) -> None:
     """
     given = templates.all_outputs() | FOUND
     own = {name for stack in templates.STACKS for name in templates.parameters(stack)} - given
-    known = own | TAGS.keys() | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
+    known = OWN.keys() | TAGS.keys() | own | {name for place in MANIFESTS.rglob("stage.env") for name in lines(place)}
     for name in values:
         if name not in known:
             raise StageFileError(f"{path}: {name} is not a parameter of a stage; known are {', '.join(sorted(known))}")
@@ -85,16 +94,70 @@ def check(values: Mapping[str, str], path: Path) -> None:
 
 
 def check_complete(values: Mapping[str, str]) -> None:
-    """Check, before the first stack is created, that no later one lacks a value.
+    """Check, before the first stack is created, that no later one lacks a value or refuses one.
 
     Raises:
-        StageFileError: a required parameter comes neither from the stage's file, nor another stack, nor the images, or
-            the stage is `prod` and its model servers would answer anyone.
+        StageFileError: a required value is missing or one is not well-formed; the message has them all.
     """
-    _check_callers(values)
+    problems = [*_own_problems(values), *_parameter_problems(values), *_foreign_secrets(values), *_open_servers(values)]
+    if problems:
+        lines = "\n  ".join(problems)
+        raise StageFileError(f"the stage's file is not ready; correct it, commit and push it (docs/aws.md):\n  {lines}")
+
+
+def wanted(values: Mapping[str, str]) -> list[str]:
+    """Return the stacks of a stage in order: all but the optional ones that its file does not ask for."""
+    return [stack for stack in templates.STACKS if stack not in OPTIONAL or values.get(OPTIONAL[stack])]
+
+
+def _own_problems(values: Mapping[str, str]) -> Iterator[str]:
+    for name in ("Account", "Region"):
+        if not values.get(name):
+            yield f"{name} is missing: add a line {name}=…, the AWS {name.lower()} of this stage alone"
+    for name, pattern in OWN.items():
+        if values.get(name) and not re.fullmatch(pattern, values[name]):
+            yield f"{name}={values[name]} is not of the form {pattern}"
+
+
+def _parameter_problems(values: Mapping[str, str]) -> Iterator[str]:
     coming = templates.all_outputs() | FOUND
-    for stack in templates.STACKS:
-        arguments(stack, {**dict.fromkeys(coming, ""), **values})
+    rules_by_name = {name: rules for stack in wanted(values) for name, rules in templates.parameters(stack).items()}
+    for name, rules in rules_by_name.items():
+        if name not in values and name not in coming and "Default" not in rules:
+            yield f"{name} is missing: add a line {name}=… ({rules['Description']})"
+        elif name in values and (why := _refusal(values[name], rules)):
+            yield f"{name}={values[name]} {why} ({rules['Description']})"
+
+
+def _refusal(value: str, rules: Mapping[str, Any]) -> str:
+    """Return why CloudFormation would refuse a parameter's value, nothing if it would not."""
+    if rules["Type"] == "Number":
+        return _number_refusal(value, rules)
+    if "AllowedValues" in rules and value not in map(str, rules["AllowedValues"]):
+        return f"is none of {', '.join(map(str, rules['AllowedValues']))}"
+    if "AllowedPattern" in rules and not re.fullmatch(rules["AllowedPattern"], value):
+        return f"is not of the form {rules['AllowedPattern']}"
+    return ""
+
+
+def _number_refusal(value: str, rules: Mapping[str, Any]) -> str:
+    try:
+        number = float(value)
+    except ValueError:
+        return "is not a number"
+    if "AllowedValues" in rules and number not in map(float, rules["AllowedValues"]):
+        return f"is none of {', '.join(map(str, rules['AllowedValues']))}"
+    if not float(rules.get("MinValue", number)) <= number <= float(rules.get("MaxValue", number)):
+        return f"is not between {rules.get('MinValue', 'any')} and {rules.get('MaxValue', 'any')}"
+    return ""
+
+
+def _foreign_secrets(values: Mapping[str, str]) -> Iterator[str]:
+    """Yield the secrets of another account or region, such as another stage's."""
+    here = [values.get("Region"), values.get("Account")]
+    for name, value in values.items():
+        if all(here) and value.startswith("arn:") and ":secretsmanager:" in value and value.split(":")[3:5] != here:
+            yield f"{name}={value} is a secret of another account or region than {here[1]} in {here[0]}"
 
 
 def tags(stage: str, stack: str, values: Mapping[str, str]) -> dict[str, str]:
@@ -108,11 +171,11 @@ def tags(stage: str, stack: str, values: Mapping[str, str]) -> dict[str, str]:
     return {"credit:stage": stage, "credit:data-class": templates.data_class(stack), **given}
 
 
-def _check_callers(values: Mapping[str, str]) -> None:
+def _open_servers(values: Mapping[str, str]) -> Iterator[str]:
     if values.get("Stage") == "prod" and not (values.get("ServeTokenName") or values.get("JWT_ISSUER")):
-        raise StageFileError(
+        yield (
             "model servers of stage prod would answer anyone in the network: give ServeTokenSecret and ServeTokenName, "
-            "or JWT_ISSUER and the other JWT_ values, in its file; docs/kubernetes.md, Who may call, explains both"
+            "or JWT_ISSUER and the other JWT_ values; docs/kubernetes.md, Who may call, explains both"
         )
 
 

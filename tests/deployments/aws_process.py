@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from moto.cloudformation import models, parsing
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ecr.models import ECRBackend
@@ -80,6 +81,17 @@ def mend() -> None:
         done.stack.parameters = done.parameters
         done.stack.output_map = done.stack._create_output_map()
 
+    answer = CloudFormationResponse.execute_change_set
+
+    def execute_with_token(self):
+        """Events bear the token of the operation that they belong to."""
+        done = answer(self)
+        stack = self.cloudformation_backend.change_sets[self._get_param("ChangeSetName")].stack
+        for event in stack.events:
+            event.client_request_token = event.client_request_token or self._get_param("ClientRequestToken")
+        return done
+
+    CloudFormationResponse.execute_change_set = execute_with_token
     remove = ECRBackend.delete_repository
 
     def delete_repository(self, repository_name, registry_id=None, force=False):

@@ -1,4 +1,4 @@
-"""plan, deploy and destroy of a stage, against CloudFormation on loopback."""
+"""plan, deploy and destroy of a stage, against moto; driver/test_first_hour.py is about time and order."""
 
 import json
 import os
@@ -19,6 +19,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("estate")]
 
 ROOT = Path(__file__).parents[2]
 FILLED = {
+    "Account": "123456789012",
+    "Region": "eu-west-1",
+    "AlarmEmail": "risk@example.com",
     "PrefectApiUrl": "https://prefect.example.com/api",
     "PrefectApiKeySecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:key-a1b2c3",
     "Repository": "bank/credit",
@@ -50,6 +53,9 @@ def account(tmp_path_factory) -> Iterator[Path]:
         }.items():
             environment.setenv(name, value)
         boto3.setup_default_session(region_name="eu-west-1")
+        secret = boto3.client("secretsmanager").create_secret(Name="key", SecretString="of-prefect")["ARN"]
+        file = state / "dev.env"
+        file.write_text(file.read_text().replace(FILLED["PrefectApiKeySecret"], secret))
         yield state
     server.stop()
 
@@ -103,7 +109,7 @@ def test_with_images_everything_stands(account):
     told = {one["name"]: one["value"] for one in task["containerDefinitions"][0]["environment"]}
     assert told["CREDIT_BUCKET"] == "credit-dev-123456789012"
     assert "credit-train@sha256:" in told["CREDIT_TRAIN_IMAGE"]
-    assert told["CREDIT_TRAIN_SPOT"] == "true"
+    assert told["CREDIT_TRAIN_SPOT"] == "false", "a new account has no quota of spot instances"
     rules = {one["Name"] for one in boto3.client("events").list_rules()["Rules"]}
     assert rules == {"landing", "approvals", "ecs-tasks", "failed-tasks", "failed-jobs", "failed-pipeline"}
 
@@ -210,9 +216,49 @@ def test_a_stage_file_of_another_encoding_is_refused(tmp_path):
 
 
 def test_what_is_missing_is_asked_for_before_anything_is_made(tmp_path):
-    with pytest.raises(StageFileError, match="stack pipeline needs"):
+    with pytest.raises(
+        StageFileError, match=r"Account is missing.*\n.*Region is missing.*\n.*PrefectApiUrl is missing"
+    ):
         stages.check_complete({"AlarmEmail": "a@b", "BudgetDollars": "1"})
     stages.check_complete({"AlarmEmail": "a@b", "BudgetDollars": "1", **FILLED})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("Account", "12345", "is not of the form"),
+        ("Region", "Ireland", "is not of the form"),
+        ("LogDays", "31", "is none of 30, 60"),
+        ("BudgetDollars", "lots", "is not a number"),
+        ("BudgetDollars", "0", "is not between 1 and any"),
+        ("TrainSpot", "yes", "is none of true, false"),
+        ("PrefectApiUrl", "http://prefect", "is not of the form https"),
+        ("Repository", "credit", "is not of the form"),
+        ("PrefectApiKeySecret", "arn:aws:secretsmanager:eu-west-1:210987654321:secret:k", "another account or region"),
+    ],
+)
+def test_a_value_that_cloudformation_would_refuse_is_refused_at_once(name, value, told):
+    with pytest.raises(StageFileError, match=f"{name}={value} .*{told}"):
+        stages.check_complete({**FILLED, name: value})
+
+
+def test_the_stage_file_is_checked_without_aws(tmp_path):
+    (tmp_path / "dev.env").write_text("".join(f"{name}={value}\n" for name, value in FILLED.items()))
+    command = [sys.executable, "-m", "deployments", "--stages", str(tmp_path), "check", "dev"]
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_shipped_stage_files_say_what_to_fill_in(stage):
+    with pytest.raises(StageFileError, match=r"correct it, commit and push it.*\n  Account is missing"):
+        stages.check_complete(stages.read(stages.FOLDER / f"{stage}.env"))
+
+
+def test_a_stage_without_a_repository_has_no_pipeline():
+    assert "pipeline" not in stages.wanted({**FILLED, "Repository": ""})
+    assert stages.wanted(FILLED) == list(templates.STACKS)
 
 
 def test_istios_policies_are_there_where_the_stage_has_jwts(tmp_path):
