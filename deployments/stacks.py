@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -55,7 +56,7 @@ class Stack:
         name: `credit-STAGE-STACK`.
     """
 
-    def __init__(self, stage: str, template: str, tags: Mapping[str, str]) -> None:
+    def __init__(self, stage: str, template: str, tags: Mapping[str, str] = MappingProxyType({})) -> None:
         self.name = f"credit-{stage}-{template}"
         self.template = template
         self._tags = tags

@@ -316,11 +316,9 @@ def test_stages_differ_in_every_value_that_they_state():
 def test_in_prod_model_servers_answer_nobody_without_a_token_or_jwt(stage, given, refused):
     values = {name: "given" for stack in templates.STACKS for name in templates.parameters(stack)}
     values = {**values, "ServeTokenSecret": "", "ServeTokenName": "", "Stage": stage, **given}
-    if refused:
-        with pytest.raises(StageFileError, match="would answer anyone in the network: give ServeTokenSecret"):
-            stages.check_complete(values)
-    else:
+    with pytest.raises(StageFileError) as caught:  # for other reasons too: "given" is not a value of every parameter
         stages.check_complete(values)
+    assert ("would answer anyone in the network: give ServeTokenSecret" in str(caught.value)) is refused
 
 
 SERVICES = {
