@@ -8,10 +8,11 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployments import account, connect, images, manifests, promote, stages
+from deployments import account, connect, manifests, stages
 from deployments.checks import findings, preflight, verify
 from deployments.errors import EstateError
 from deployments.estate import Estate
+from deployments.registry import images, promote
 
 VERBS = {
     "check": "check that the stage's file is complete and well-formed, without AWS",

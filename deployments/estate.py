@@ -6,8 +6,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from deployments import images, leftovers, secrets, stages, templates
+from deployments import leftovers, secrets, stages, templates
 from deployments.errors import EstateError, MissingImageError
+from deployments.registry import images
 from deployments.stacks import Stack
 
 # Stacks with what cannot be restored: lake, model registry, images. Both cost next to nothing when idle.

@@ -8,7 +8,8 @@ from typing import Any
 
 import boto3
 
-from deployments import connect, images
+from deployments import connect
+from deployments.registry import images
 from sandbox.formation import Formation, register
 
 ACCOUNT = "123456789012"

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployments import images, leftovers, secrets, stages, templates
+from deployments import leftovers, secrets, stages, templates
 from deployments.account import Place
 from deployments.checks import quotas
 from deployments.checks.findings import NOTE, OK, STOP, Finding
 from deployments.errors import EstateError
+from deployments.registry import images
 from deployments.stacks import Stack
 
 CLOUD = "https://api.prefect.cloud/"

@@ -10,8 +10,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from deployments import images, manifests, stages, templates
+from deployments import manifests, stages, templates
 from deployments.errors import StageFileError
+from deployments.registry import images
 from sandbox.services import Service
 
 # The tests go through one stage from its first plan to its end.

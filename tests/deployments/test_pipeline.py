@@ -12,7 +12,8 @@ import pytest
 import yaml
 from moto import mock_aws
 
-from deployments import kept_images, templates
+from deployments import templates
+from deployments.registry import kept
 
 pytestmark = pytest.mark.integration
 
@@ -28,13 +29,8 @@ PROGRAM = r"""#!/bin/bash
 echo "$(basename "$0") $*" >> "$CALLS"
 case "$(basename "$0") $*" in
   "$BROKEN"*) exit 7 ;;
-  "aws sts get-caller-identity"*) echo 123456789012 ;;
-  "aws ecr get-login-password"*) echo secret ;;
-  "aws ecr describe-images --repository-name $PRESENT "*) ;;
-  "aws ecr describe-images"*) exit 254 ;;
-  "docker login"*) cat > /dev/null ;;
   "kubectl get inferenceservices"*) echo '{"items": []}' ;;
-  "python -m deployments.kept_images"*) cat > /dev/null ;;
+  "python -m deployments.registry.kept"*) cat > /dev/null ;;
   "python -m deployments outputs"*) printf 'Bucket=lake\nEksCluster=credit-dev\n' ;;
   "python -m deployments manifests"*) printf '%s\n' "${*: -1}" "${*: -1}/istio" ;;
 esac
@@ -158,20 +154,19 @@ class Build:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for place, names in {"bin": ("aws", "docker", "kubectl", "make"), ".venv/bin": ("python", "prefect")}.items():
+        for place, names in {"bin": ("aws", "kubectl", "make"), ".venv/bin": ("python", "prefect")}.items():
             (folder / place).mkdir(parents=True)
             for name in names:
                 (folder / place / name).write_text(PROGRAM)
                 (folder / place / name).chmod(0o755)
 
-    def run(self, *, present: str = "-", broken: str = "-") -> tuple[int, list[str]]:
+    def run(self, *, broken: str = "-") -> tuple[int, list[str]]:
         """Return the exit code, and the calls with the temporary folder's name taken out."""
         calls = self.folder / "calls"
         calls.unlink(missing_ok=True)
         environment = {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "CALLS": str(calls),
-            "PRESENT": present,
             "BROKEN": broken,
             "STAGE": "dev",
             "COMMIT": COMMIT,
@@ -197,12 +192,12 @@ def build(tmp_path: Path) -> Build:
 
 def test_images_that_run_are_kept_before_any_is_pushed(build):
     _, calls = build.run()
-    kept, _ = before(calls, "aws sts")
-    assert kept == [
+    begun, _ = before(calls, "make images")
+    assert begun == [
         "python -m deployments outputs dev",
         "aws eks update-kubeconfig --name credit-dev --kubeconfig TMP",
         "kubectl get inferenceservices --namespace ml --output json",
-        "python -m deployments.kept_images",
+        "python -m deployments.registry.kept",
     ]
 
 
@@ -235,17 +230,17 @@ def tags() -> dict[str, set[str]]:
 
 def test_an_image_has_the_tag_that_keeps_it_as_long_as_it_runs(repository):
     first, second, third = repository
-    kept_images.keep("credit-serve", {first, second})
+    kept.keep("credit-serve", {first, second})
     assert [len(tags()[digest]) for digest in repository] == [2, 2, 1]
-    assert any(tag.startswith(kept_images.PREFIX) for tag in tags()[first])
-    assert kept_images.keep("credit-serve", {first, second}) == []
-    kept_images.keep("credit-serve", {second, third})
+    assert any(tag.startswith(kept.PREFIX) for tag in tags()[first])
+    assert kept.keep("credit-serve", {first, second}) == []
+    kept.keep("credit-serve", {second, third})
     assert tags()[first] == {"commit0"}
     assert [len(tags()[digest]) for digest in repository] == [1, 2, 2]
 
 
 def test_an_image_that_runs_and_is_gone_is_named(repository):
-    (line,) = kept_images.keep("credit-serve", {f"sha256:{'0' * 64}"})
+    (line,) = kept.keep("credit-serve", {f"sha256:{'0' * 64}"})
     assert "runs and is gone from its repository: release again" in line
 
 
@@ -253,7 +248,7 @@ def test_an_image_that_runs_and_is_gone_is_named(repository):
 def test_the_rules_keep_what_runs_and_the_last_ten(name):
     policy = templates.load("training")["Resources"][name]["Properties"]["LifecyclePolicy"]["LifecyclePolicyText"]
     running, newest, _ = sorted(json.loads(policy)["rules"], key=lambda rule: rule["rulePriority"])
-    assert running["selection"]["tagPrefixList"] == [kept_images.PREFIX]
+    assert running["selection"]["tagPrefixList"] == [kept.PREFIX]
     assert running["selection"]["countNumber"] > 100
     assert (newest["selection"]["countType"], newest["selection"]["countNumber"]) == ("imageCountMoreThan", 10)
 
@@ -261,16 +256,9 @@ def test_the_rules_keep_what_runs_and_the_last_ten(name):
 def test_images_are_pushed_first_then_the_stage_follows(build):
     code, calls = build.run()
     assert code == 0
-    _, calls = before(calls, "aws sts")
-    registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-    pushes = [line for line in calls if line.startswith("docker buildx")]
-    for image, push in zip(("train", "serve", "worker"), pushes, strict=True):
-        assert f"--file images/{image}/Dockerfile" in push
-        assert f"--tag {registry}/credit-{image}:{COMMIT} " in push
-        assert push.endswith("--push .")
-        assert (ROOT / "images" / image / "Dockerfile").is_file()
-    rest = [line for line in calls if not line.startswith(("docker", "aws ecr", "aws sts"))]
+    _, rest = before(calls, "make images")
     assert rest == [
+        "make images STAGE=dev BUILDER=docker",
         "make deploy STAGE=dev",
         "python -m deployments outputs dev",
         "aws eks update-kubeconfig --name credit-dev --kubeconfig TMP/kubeconfig",
@@ -282,24 +270,14 @@ def test_images_are_pushed_first_then_the_stage_follows(build):
         "python -m deployments connect dev",
         "prefect --no-prompt deploy --all",
     ]
-    assert calls.index(pushes[-1]) < calls.index("make deploy STAGE=dev")
-
-
-def test_an_image_that_is_there_is_not_built_again(build):
-    code, calls = build.run(present="credit-serve")
-    assert code == 0
-    assert [re.search(r"credit-(\w+):", line)[1] for line in calls if line.startswith("docker buildx")] == [
-        "train",
-        "worker",
-    ]
 
 
 @pytest.mark.parametrize(
     ("broken", "never"),
     [
-        ("kubectl get inferenceservices", "docker"),
-        ("python -m deployments.kept_images", "docker"),
-        ("docker buildx", "make deploy"),
+        ("kubectl get inferenceservices", "make images"),
+        ("python -m deployments.registry.kept", "make images"),
+        ("make images", "make deploy"),
         ("make deploy", "kubectl patch"),
         ("python -m deployments manifests", "kubectl patch"),
         ("kubectl apply", "prefect"),

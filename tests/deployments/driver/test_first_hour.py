@@ -9,8 +9,9 @@ import pytest
 from moto import mock_aws
 
 from deployments import __main__ as driver
-from deployments import images, leftovers, stacks, stages, templates
+from deployments import leftovers, stacks, stages, templates
 from deployments.errors import StackError
+from deployments.registry import images
 from deployments.stacks import Stack
 from tests.deployments.driver.cloud_formation import CloudFormation
 
@@ -129,6 +130,7 @@ def test_a_stack_that_was_only_proposed_is_created(account):
 TRAINING = {
     "Stage": "dev",
     "Bucket": "lake",
+    "Boundary": "arn:aws:iam::123456789012:policy/credit-boundary",
     "DataKey": "arn:aws:kms:eu-west-1:123456789012:key/k",
     "AlarmEmail": "risk@example.com",
 }

@@ -11,8 +11,8 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from deployments import images, promote
 from deployments.errors import AccountError, EstateError
+from deployments.registry import images, promote
 
 COMMIT = "a" * 40
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -62,6 +62,11 @@ def test_docker_builds_and_pushes_what_is_not_there(commands):
     pushed = [build[build.index("--tag") + 1] for build in builds]
     assert pushed == [f"{REGISTRY}/credit-{name}:{COMMIT}" for name in ("train", "worker")]
     assert all(option in builds[0] for option in ("--provenance=false", "--sbom=false", "--push", "linux/amd64"))
+    mirror = (images.ROOT / "images" / "base").read_text().strip()
+    for build in builds:
+        named, _, base = build[build.index("--build-context") + 1].partition("=docker-image://")
+        assert base == mirror, "from the mirror, in place of Docker's registry"
+        assert f"FROM {named}\n" in (images.ROOT / build[build.index("--file") + 1]).read_text()
     assert all((images.ROOT / build[build.index("--file") + 1]).is_file() for build in builds)
 
 

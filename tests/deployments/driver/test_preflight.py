@@ -12,11 +12,12 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from deployments import images, stages, templates
+from deployments import stages, templates
 from deployments.account import Place
 from deployments.checks import findings, preflight, quotas
 from deployments.checks.findings import NOTE, OK, STOP, Finding
 from deployments.checks.quotas import Need
+from deployments.registry import images
 
 PLACE = Place("123456789012", "eu-west-1", "arn:aws:iam::123456789012:user/x")
 # The names as AWS writes them: general reference, "endpoints and quotas" of each service.

@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployments import images
 from deployments.account import Place
 from deployments.errors import AccountError, EstateError
+from deployments.registry import images
 
 RUNNING = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 Say = Callable[[str], None]

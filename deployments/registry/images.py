@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from deployments.errors import EstateError, MissingImageError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 REPOSITORIES = {"TrainImage": "credit-train", "ServeImage": "credit-serve", "WorkerImage": "credit-worker"}
 BUILDERS = ("docker", "buildah")
 
@@ -92,8 +92,15 @@ def _builder(named: str) -> str:
 
 
 def _commands(program: str, image: str, address: str) -> list[list[str]]:
-    """Return the commands that build and push an image; SageMaker takes plain manifests only: no attestations."""
+    """Return the commands that build and push an image.
+
+    The base comes from the mirror that `images/base` names, because Docker's registry limits anonymous pulls. SageMaker
+    takes plain manifests only: no attestations.
+    """
+    base = (ROOT / "images" / "base").read_text().strip()
+    named = base.rpartition("/")[2].partition("@")[0]
     common = ["--file", f"images/{image}/Dockerfile", "--tag", address, "--platform", "linux/amd64"]
+    common += ["--build-context", f"{named}=docker-image://{base}"]
     if Path(program).name == "docker":
         return [[program, "buildx", "build", *common, "--provenance=false", "--sbom=false", "--push", "."]]
     ignore = f"images/{image}/Dockerfile.dockerignore"

@@ -1,7 +1,7 @@
 """Tags the images that run, because ECR expires all others but the last ten of each repository.
 
 The pipeline pipes what the cluster runs into it: `kubectl get inferenceservices --output json | python -m
-deployments.kept_images`; what ECS runs, it asks itself.
+deployments.registry.kept`; what ECS runs, it asks itself.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from deployments.images import REPOSITORIES
+from deployments.registry.images import REPOSITORIES
 
 # The rules of the repositories in training.yaml keep every image with a tag that begins so.
 PREFIX = "used-"
