@@ -37,7 +37,7 @@ KEPT = {
     # SageMaker knows no resource for its lists, and Auto Scaling none for describing.
     ("WildcardResourceRule", "FlowRole"),
     ("WildcardResourceRule", "AutoscalerRole"),
-    # The boundary is what a pipeline may do at most, whatever a stage will consist of (docs/decisions/0028).
+    # The boundary is what a pipeline may do at most, whatever a stage will consist of (docs/decisions/0019).
     ("GenericResourceWildcardPolicyRule", "Boundary"),
     ("IAMRoleWildcardActionOnPolicyRule", "Boundary"),
     ("PrivilegeEscalationRule", "Boundary"),
