@@ -55,10 +55,10 @@ def main(argv: list[str] | None = None) -> int:
     except EstateError as error:
         print(error, file=sys.stderr)
     except BotoCoreError as error:
-        print(f"{error}: AWS credentials and a region are needed; docs/aws.md, step 1, says which", file=sys.stderr)
+        print(f"{error}: AWS credentials and a region are needed; docs/aws.md, step 3, says which", file=sys.stderr)
     except ClientError as error:
         denied = "Denied" in error.response["Error"].get("Code", "")
-        hint = "; docs/aws.md, step 1, lists the permissions needed" if denied else ""
+        hint = "; see docs/aws.md, step 3" if denied else ""
         print(f"AWS refuses: {error}{hint}", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped; AWS continues what it has begun, and the same command resumes from there", file=sys.stderr)

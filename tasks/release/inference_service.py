@@ -17,6 +17,9 @@ MODEL_NAME = "credit-model"
 # As long as MODEL_NAME, so that a name that fits for one fits for both.
 TRIAL_NAME = "credit-trial"
 PORT = 8080
+# Where Istio's agent finds the server's metrics, which it offers with its own on port 15020
+# (https://istio.io/latest/docs/ops/integrations/prometheus/). KServe's own annotation means queue-proxy's port.
+_METRICS = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": "/metrics"}
 # Knative labels a revision's host `latest-NAME-predictor`, and a label has at most 63 characters.
 LONGEST_PORTFOLIO = 63 - len(f"latest-{MODEL_NAME}--predictor")
 READY, LIVE = "/v2/health/ready", "/v2/health/live"
@@ -244,6 +247,7 @@ def inference_service(model: RegisteredModel, name: str = "") -> dict[str, Any]:
             "annotations": {
                 "serving.kserve.io/deploymentMode": "Knative",
                 "serving.kserve.io/enable-tag-routing": "true",
+                **_METRICS,
             },
         },
         "spec": {"predictor": predictor(model, name)},

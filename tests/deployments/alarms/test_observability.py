@@ -144,6 +144,17 @@ def test_every_rule_leads_to_its_section(name):
     assert anchor in anchors()
 
 
+def test_the_collector_reaches_the_metrics_of_the_model_servers():
+    policy = yaml.safe_load((ROOT / "deployments" / "kserve" / "network.yaml").read_text())["spec"]
+    let_in = [
+        {block["ipBlock"]["cidr"] for block in rule["from"]}
+        for rule in policy["ingress"]
+        if {"port": 15020, "protocol": "TCP"} in rule["ports"] and "ipBlock" in rule["from"][0]
+    ]
+    subnets = templates.load("network")["Resources"]
+    assert let_in == [{subnets[name]["Properties"]["CidrBlock"] for name in ("PrivateSubnetA", "PrivateSubnetB")}]
+
+
 def test_the_collector_reads_the_jobs_that_rules_name_and_keeps_their_metrics():
     kept = {job["job_name"]: job["metric_relabel_configs"][0]["regex"] for job in SCRAPES}
     asked_of = set(re.findall(r'job="([\w-]+)"', str(RULES) + json.dumps(GRAFANA).replace('\\"', '"')))

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tasks.release.inference_service import predictor, served
+from tasks.release.inference_service import inference_service, predictor, served
 from tasks.sagemaker.registry import RegisteredModel
 from tasks.settings import Settings, settings
 
@@ -35,6 +35,17 @@ def test_servers_are_told_of_table_and_log(monkeypatch):
         "CREDIT_ONLINE_TABLE": "prod-uci-credit-card",
         "CREDIT_ONLINE_TIMEOUT_MS": "7.5",
         "CREDIT_PREDICTION_LOG": "s3://b/predictions",
+    }
+
+
+def test_istio_finds_the_servers_metrics_where_the_server_listens() -> None:
+    whole = inference_service(MODEL)
+    (port,) = whole["spec"]["predictor"]["containers"][0]["ports"]
+    found = {name: text for name, text in whole["metadata"]["annotations"].items() if name.startswith("prometheus.io/")}
+    assert found == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": str(port["containerPort"]),
+        "prometheus.io/path": "/metrics",
     }
 
 
