@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 import yaml
 
@@ -27,6 +28,12 @@ MODEL = RegisteredModel(
 
 def documents(path: Path) -> list[dict]:
     return list(yaml.safe_load_all(path.read_text()))
+
+
+@pytest.fixture(autouse=True)
+def _a_session_of_its_own(monkeypatch) -> None:
+    """Keep boto3's default session, which holds credentials of moto and a stage's region, from later tests."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 @pytest.fixture

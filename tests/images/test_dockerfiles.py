@@ -73,12 +73,6 @@ def test_builds_for_aws_take_the_same_base_from_a_registry_without_limits():
     assert bases == {found[1]}
 
 
-@pytest.mark.parametrize("image", IMAGES)
-def test_fixes_that_are_newer_than_the_base_are_in_the_image(image):
-    (system,) = [rest for name, rest in instructions(image) if name == "RUN" and "apt-get" in rest]
-    assert system.index("apt-get upgrade --yes") < system.index("apt-get install")
-
-
 def matched(path, text):
     """Return what Renovate's regular expressions find in a file; they are JavaScript's."""
     found = []
