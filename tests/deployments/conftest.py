@@ -32,7 +32,7 @@ def documents(path: Path) -> list[dict]:
 
 @pytest.fixture(autouse=True)
 def _a_session_of_its_own(monkeypatch) -> None:
-    """Keep boto3's default session, which holds credentials of moto and a stage's region, from later tests."""
+    """Keep boto3's default session, with moto's credentials and a stage's region, from the tests that come after."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
