@@ -48,6 +48,20 @@ def cpu_quota(groups: Path = CONTROL_GROUPS) -> int | None:
     return max(1, math.ceil(int(limit[1]) / int(limit[2]))) if limit else None
 
 
+def memory_limit(groups: Path = CONTROL_GROUPS) -> int:
+    """Return how many bytes this process may use: its container's limit, or the machine's memory.
+
+    Args:
+        groups: Where the container sees its own control group, of version 2 or 1.
+
+    Source:
+        The kernel's cgroup-v2.rst (`memory.max`) and cgroup-v1/memory.rst (`memory.limit_in_bytes`).
+    """
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    written = _text(groups / "memory.max") or _text(groups / "memory" / "memory.limit_in_bytes")
+    return min(int(written), total) if written.isdigit() else total
+
+
 def _text(file: Path) -> str:
     try:
         return file.read_text().strip()

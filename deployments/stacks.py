@@ -140,7 +140,7 @@ class Stack:
 
     def protect(self, *, on: bool) -> None:
         """Switch termination protection on or off."""
-        if bool((self._describe() or {}).get("EnableTerminationProtection")) != on:
+        if self.protected() != on:
             self._client.update_termination_protection(StackName=self.name, EnableTerminationProtection=on)
 
     def protected(self) -> bool:

@@ -117,18 +117,29 @@ class Front:
         if route is None:
             await self._app(scope, receive, self._closing(send) if self.closing else send)
             return
+        turns = route.turns
+        if turns is None:
+            await self._respond(route, scope, receive, send)
+            return
         async with AsyncExitStack() as turn:  # kept until the answer is sent
-            await self._respond(route, scope, receive, send, turn)
+            await self._respond(route, scope, receive, send, lambda: turn.enter_async_context(turns.one()))
 
-    async def _respond(self, route: Route, scope: Scope, receive: Receive, send: Send, turn: AsyncExitStack) -> None:
+    async def _respond(
+        self,
+        route: Route,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        wait: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         began = perf_counter()
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id")
         request_id = given if given and SAFE_ID.fullmatch(given) else b"%s-%x" % (self._prefix, next(self._numbers))
         try:
-            if route.turns is not None:
-                await turn.enter_async_context(route.turns.one())
-            body = await read_body(receive, headers, route.limit, patience=PATIENCE if route.turns else None)
+            if wait is not None:
+                await wait()
+            body = await read_body(receive, headers, route.limit, patience=PATIENCE if wait else None)
             if body is None:
                 return
             answer = await route.handle(headers, body)

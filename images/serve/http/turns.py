@@ -1,12 +1,10 @@
 """Turns of whole tables: as many at a time as memory holds; the others wait outside, in their sockets."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-from credit_model.parallel import CONTROL_GROUPS, cores
+from credit_model.parallel import cores, memory_limit
 from images.serve.errors import BusyError
 from images.serve.settings import MIB
 
@@ -56,19 +54,3 @@ def tables_at_a_time(memory: int | None = None) -> int:
     """
     room = (memory_limit() if memory is None else memory) - _WITHOUT
     return max(1, min(room // TABLE, cores()))
-
-
-def memory_limit(groups: Path = CONTROL_GROUPS) -> int:
-    """Return how many bytes this process may use: its container's limit, or the machine's memory.
-
-    Source:
-        The kernel's cgroup-v2.rst (`memory.max`) and cgroup-v1/memory.rst (`memory.limit_in_bytes`).
-    """
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            written = (groups / name).read_text().strip()
-        except OSError:
-            continue
-        return min(int(written), total) if written.isdigit() else total
-    return total

@@ -314,7 +314,7 @@ def test_the_states_that_rules_look_for_are_those_of_the_services():
 # --- Who hears of it ---
 
 
-def test_whoever_publishes_to_the_topic_may():
+def test_those_who_publish_to_the_topic_may():
     (policy,) = of_type("AWS::SNS::TopicPolicy").values()
     statements = {one["Principal"]["Service"]: one for one in policy["PolicyDocument"]["Statement"]}
     assert statements.keys() == {"cloudwatch.amazonaws.com", "events.amazonaws.com", "aps.amazonaws.com"}

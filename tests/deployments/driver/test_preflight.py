@@ -10,7 +10,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from deployments import stages, templates
 from deployments.account import Place
@@ -30,16 +29,6 @@ NAMES = {
     "ml.m5.xlarge for training job usage",
     "ml.m5.xlarge for transform job usage",
 }
-
-
-@pytest.fixture
-def aws(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        boto3.setup_default_session(region_name="eu-west-1")
-        yield monkeypatch
 
 
 def test_a_stage_asks_for_the_quotas_that_it_uses(aws):

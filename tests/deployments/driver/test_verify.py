@@ -6,7 +6,6 @@ import subprocess
 import boto3
 import pytest
 from botocore.stub import Stubber
-from moto import mock_aws
 
 from deployments.checks import verify
 from deployments.checks.findings import NOTE, OK, STOP
@@ -14,16 +13,6 @@ from deployments.checks.findings import NOTE, OK, STOP
 OUTPUTS = {"Subnets": "subnet-1,subnet-2", "TaskSecurityGroup": "sg-1", "EndpointDomain": "credit.internal"}
 VALUES = {"PrefectApiUrl": "https://prefect.example.com/api"}
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/credit-dev/1"
-
-
-@pytest.fixture
-def aws(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    with mock_aws():
-        boto3.setup_default_session(region_name="eu-west-1")
-        yield monkeypatch
 
 
 def levels(found) -> dict[str, str]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from credit_model.parallel import cores
+from credit_model.parallel import cores, memory_limit
 from images.serve.errors import BusyError, SlowError
 from images.serve.http.app import read_body
-from images.serve.http.turns import Turns, memory_limit, tables_at_a_time
+from images.serve.http.turns import Turns, tables_at_a_time
 from tests.images.serve.tables_written import as_parquet
 
 GIB = 1 << 30
